@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Status codes, the caller-owned error detail, and what every header shares.
+ *
+ * Conventions of the whole library
+ *   - Handles are opaque. ortp_x_create() sets *out to NULL on failure; ortp_x_destroy(NULL) is a
+ *     no-op that returns ORTP_OK.
+ *   - Options structs start with `size_t struct_size`; initialise them with their _INIT macro. A
+ *     field left zero takes its default. A smaller struct_size (an older caller) is accepted, a
+ *     larger one only if its unknown tail is zero (else ORTP_E_VERSION).
+ *   - `ortp_error *error` may be NULL everywhere. It is written on failure only.
+ *   - No function calls exit() or abort() on input or on lack of memory, writes to stdout or stderr,
+ *     or reads the environment.
+ *   - No user callback runs under a lock of the library.
+ */
+#ifndef ORTPOOL_STATUS_H
+#define ORTPOOL_STATUS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define ORTPOOL_VERSION_MAJOR 0
+#define ORTPOOL_VERSION_MINOR 1
+#define ORTPOOL_VERSION_PATCH 0
+#define ORTPOOL_VERSION "0.1.0"
+
+#if defined(__GNUC__)
+#define ORTP_API __attribute__((visibility("default")))
+#define ORTP_CHECK __attribute__((warn_unused_result))
+#define ORTP_PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
+#else
+#define ORTP_API
+#define ORTP_CHECK
+#define ORTP_PRINTF(fmt, args)
+#endif
+
+/* X(name, value, text): the values are pinned; new ones are added at the end. */
+#define ORTP_STATUS_MAP(X)                                                                         \
+    X(OK, 0, "ok")                                                                                 \
+    X(E_NOMEM, -1, "the system has no memory left")                                                \
+    X(E_BUDGET, -2, "does not fit into the memory budget")                                         \
+    X(E_INVAL, -3, "invalid argument or input")                                                    \
+    X(E_BUSY, -4, "still in use")                                                                  \
+    X(E_AGAIN, -5, "try again")                                                                    \
+    X(E_TIMEOUT, -6, "the deadline passed")                                                        \
+    X(E_CLOSED, -7, "closed")                                                                      \
+    X(E_VERSION, -8, "version not supported")                                                      \
+    X(E_ORT, -9, "ONNX Runtime reported an error")                                                 \
+    X(E_SYS, -10, "the operating system reported an error")                                        \
+    X(E_CANCELLED, -11, "cancelled")                                                               \
+    X(E_NOTFOUND, -12, "not found")
+
+typedef enum ortp_status {
+#define ORTP_STATUS_ENUM(name, value, text) ORTP_##name = (value),
+    ORTP_STATUS_MAP(ORTP_STATUS_ENUM)
+#undef ORTP_STATUS_ENUM
+} ortp_status;
+
+/* Caller-owned detail of the last failure: what, where, and what was expected. */
+typedef struct ortp_error {
+    ortp_status status;
+    int32_t ort_code; /* OrtErrorCode where status is ORTP_E_ORT, else 0 */
+    char message[384];
+} ortp_error;
+
+#define ORTP_ERROR_INIT {ORTP_OK, 0, {0}}
+
+/* "ORTP_E_BUDGET"; "ORTP_E_?" for an unknown value. Thread-safe: yes. */
+ORTP_API const char *ortp_status_name(ortp_status status);
+/* One line of English for the status. Thread-safe: yes. */
+ORTP_API const char *ortp_status_text(ortp_status status);
+/* "0.1.0": the version the library was built as. Thread-safe: yes. */
+ORTP_API const char *ortp_version(void);
+
+/*
+ * The allocator of ortpool's small control structures (never of tensor data). Both members set or
+ * the whole struct zero (malloc and free). `free` gets the size that was asked for. Called from any
+ * thread; may return NULL (the call in progress then ends with ORTP_E_NOMEM). 16-byte alignment.
+ */
+typedef struct ortp_alloc {
+    void *(*alloc)(void *ctx, size_t bytes);
+    void (*free)(void *ctx, void *ptr, size_t bytes);
+    void *ctx;
+} ortp_alloc;
+
+/* Monotonic milliseconds. NULL members mean the system's clock; tests inject their own. */
+typedef struct ortp_clock {
+    uint64_t (*now_ms)(void *ctx);
+    void *ctx;
+} ortp_clock;
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the rooms share behind the public headers: error details, logging, control structures that
+ * are charged to a budget, options of other versions.
+ */
+#ifndef ORTP_INTERNAL_H
+#define ORTP_INTERNAL_H
+
+#include "platform.h"
+
+#include <ortpool/budget.h>
+#include <ortpool/log.h>
+#include <ortpool/status.h>
+
+#define ORTP__COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+/* Fills `error` (may be NULL) and returns `status`. */
+ortp_status ortp__fail(ortp_error *error, ortp_status status, const char *format, ...)
+    ORTP_PRINTF(3, 4);
+
+void ortp__log(const ortp_logger *logger, ortp_log_level level, const char *format, ...)
+    ORTP_PRINTF(3, 4);
+
+/* The caller's allocator or malloc/free; INVAL when only one of the two functions is set. */
+ortp_status ortp__alloc_resolve(const ortp_alloc *given, ortp_alloc *out);
+void *ortp__raw_alloc(const ortp_alloc *alloc, size_t bytes); /* zeroed */
+void ortp__raw_free(const ortp_alloc *alloc, void *ptr, size_t bytes);
+
+/* Zeroed control memory, charged to the budget's metadata. Errors: NOMEM, BUDGET. */
+ortp_status ortp__meta_alloc(ortp_budget *budget, const ortp_alloc *alloc, size_t bytes,
+                             ortp_reclaim reclaim, void **out);
+void ortp__meta_free(ortp_budget *budget, const ortp_alloc *alloc, void *ptr, size_t bytes);
+
+uint64_t ortp__clock_ms(const ortp_clock *clock);
+
+/*
+ * Copies an options struct of another version into `out` (`out_bytes`, zeroed beyond what is given).
+ * `given` NULL: all zero. VERSION: a larger struct whose unknown tail is not zero, or a struct_size
+ * too small to hold itself.
+ */
+ortp_status ortp__options_copy(void *out, size_t out_bytes, const void *given);
+
+#endif

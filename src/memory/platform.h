@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The one door to the operating system: locks with ranks, threads' own data, pages, time.
+ * Only platform.c includes headers of the system beyond <pthread.h>.
+ *
+ * Locks have ranks; a thread takes them in rising order only (docs/threading.md). Debug builds
+ * (NDEBUG not defined) abort on a violation.
+ */
+#ifndef ORTP_PLATFORM_H
+#define ORTP_PLATFORM_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Lowest is taken first. Locks of equal rank are never held together, except ORTP_RANK_STRIPE pairs: never. */
+typedef enum ortp__rank {
+    ORTP_RANK_PREDICTOR = 10,
+    ORTP_RANK_WARMUP = 15,
+    ORTP_RANK_RUNTIME = 20,
+    ORTP_RANK_CACHE = 30,
+    ORTP_RANK_TENSORS = 40,
+    ORTP_RANK_POOL = 50,          /* registry of thread caches */
+    ORTP_RANK_THREAD_CACHE = 60,
+    ORTP_RANK_STRIPE = 70,
+    ORTP_RANK_BUDGET = 80,
+} ortp__rank;
+
+typedef struct ortp__mutex {
+    pthread_mutex_t m;
+    ortp__rank rank;
+} ortp__mutex;
+
+typedef struct ortp__cond {
+    pthread_cond_t c; /* monotonic clock */
+} ortp__cond;
+
+/* false: the system refused. */
+bool ortp__mutex_init(ortp__mutex *mutex, ortp__rank rank);
+void ortp__mutex_destroy(ortp__mutex *mutex);
+void ortp__lock(ortp__mutex *mutex);
+void ortp__unlock(ortp__mutex *mutex);
+/* Debug builds: aborts unless this thread holds it. */
+void ortp__assert_held(const ortp__mutex *mutex);
+
+bool ortp__cond_init(ortp__cond *cond);
+void ortp__cond_destroy(ortp__cond *cond);
+void ortp__cond_wait(ortp__cond *cond, ortp__mutex *mutex);
+/* false: the monotonic time deadline_ms passed. */
+bool ortp__cond_wait_until(ortp__cond *cond, ortp__mutex *mutex, uint64_t deadline_ms);
+void ortp__cond_broadcast(ortp__cond *cond);
+
+uint64_t ortp__now_ms(void);
+uint64_t ortp__now_us(void);
+size_t ortp__page_size(void);
+size_t ortp__processor_count(void);
+
+/* Fresh zero pages; NULL when the system refuses. bytes is a multiple of the page size. */
+void *ortp__pages_map(size_t bytes);
+void ortp__pages_unmap(void *pages, size_t bytes);
+/* Makes the pages present and writable; keeps contents. */
+void ortp__pages_populate(void *pages, size_t bytes);
+void ortp__pages_advise_huge(void *pages, size_t bytes);
+
+typedef struct ortp__process_memory {
+    uint64_t anonymous, file, resident; /* bytes */
+} ortp__process_memory;
+/* false where the system does not say. Cheap enough to call around a session's creation. */
+bool ortp__process_memory_get(ortp__process_memory *out);
+
+#endif
