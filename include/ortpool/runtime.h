@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The runtime: binds a host's ONNX Runtime (ORT) to a budget and a pool.
+ *
+ * The library links no ORT. The host passes the `const OrtApi *` it got from OrtGetApiBase(); any ORT
+ * from 1.18 on works, since only members of API version 18 are used. Several runtimes may live in one
+ * process; they share ORT's process-wide env as ORT has it.
+ *
+ * Order of life: tensors -> tensor pools -> sessions -> runtime -> (pool, budget of the host).
+ */
+#ifndef ORTPOOL_RUNTIME_H
+#define ORTPOOL_RUNTIME_H
+
+#include <ortpool/pool.h>
+#include <ortpool/stats.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ORT's own types; the same declarations as in onnxruntime_c_api.h, which need not be included. */
+typedef struct OrtApi OrtApi;
+typedef struct OrtEnv OrtEnv;
+typedef struct OrtSession OrtSession;
+typedef struct OrtSessionOptions OrtSessionOptions;
+typedef struct OrtRunOptions OrtRunOptions;
+typedef struct OrtValue OrtValue;
+typedef struct OrtStatus OrtStatus;
+
+typedef struct ortp_runtime ortp_runtime;
+
+typedef struct ortp_runtime_options {
+    size_t struct_size;
+    const OrtApi *api; /* required; from GetApi(v), v >= 18; valid as long as the runtime */
+    OrtEnv *env;       /* borrowed; NULL: the runtime creates one and releases it */
+    ortp_budget *budget; /* borrowed; NULL: the runtime creates one with limit_bytes */
+    ortp_pool *pool;     /* borrowed, must charge `budget`; NULL: the runtime creates one of pool_kind */
+    size_t limit_bytes;  /* used with budget NULL; 0: ORTP_UNLIMITED */
+    ortp_pool_kind pool_kind; /* used with pool NULL */
+    ortp_alloc alloc;
+    ortp_clock clock;
+    ortp_logger log;
+} ortp_runtime_options;
+#define ORTP_RUNTIME_OPTIONS_INIT {.struct_size = sizeof(ortp_runtime_options)}
+
+/* Errors: INVAL (no api; a pool of another budget), VERSION, NOMEM, BUDGET, ORT. */
+ORTP_API ORTP_CHECK ortp_status ortp_runtime_create(const ortp_runtime_options *options,
+                                                    ortp_runtime **out, ortp_error *error);
+/* ORTP_E_BUSY, and the runtime stays usable, while sessions or tensor pools of it exist. */
+ORTP_API ortp_status ortp_runtime_destroy(ortp_runtime *runtime, ortp_error *error);
+
+/* What the runtime uses; owned by it or by the host as given. Thread-safe: yes. */
+ORTP_API const OrtApi *ortp_runtime_api(const ortp_runtime *runtime);
+ORTP_API OrtEnv *ortp_runtime_env(const ortp_runtime *runtime);
+ORTP_API ortp_budget *ortp_runtime_budget(const ortp_runtime *runtime);
+ORTP_API ortp_pool *ortp_runtime_pool(const ortp_runtime *runtime);
+
+/*
+ * Turns an OrtStatus of the host's own calls into a status and an error detail, and releases it. NULL
+ * (success) gives ORTP_OK. Thread-safe: yes.
+ */
+ORTP_API ortp_status ortp_runtime_take_status(const ortp_runtime *runtime, OrtStatus *status,
+                                              const char *what, ortp_error *error);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
