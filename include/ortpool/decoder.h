@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Decoding: the buffers a search works in, allocated once, and the search itself.
+ *
+ * Each buffer has a consumer named by a role of the manifest:
+ *   sequential path  one decoder run per beam and step: tokens [1,T]; where the model wants them,
+ *                    replicated memory [n,S,D] and source mask [n,S] (n = 1 here)
+ *   batched path     one decoder run per step: tokens [n,T] for the n live beams; replicated memory
+ *                    and source mask [n,S] where the model wants them
+ *   both             source length [1], logits [n,T,V], probabilities [V] for the log-softmax
+ *
+ * A decoder serves one search at a time; use one per thread, or a pool of them (the swipe predictor
+ * has one). After ortp_decoder_warm() a search makes no tensor allocation and no heap allocation of
+ * ortpool's own.
+ */
+#ifndef ORTPOOL_DECODER_H
+#define ORTPOOL_DECODER_H
+
+#include <ortpool/model.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef enum ortp_path {
+    ORTP_PATH_BATCHED = 0,
+    ORTP_PATH_SEQUENTIAL = 1,
+} ortp_path;
+
+#define ORTP_BEAM_MAX 32u
+
+/* ---- buffers (usable on their own) ---- */
+
+typedef struct ortp_decoder_buffers ortp_decoder_buffers;
+
+/* Buffers for `beams` rows of `source` positions (each at least 1). Errors: INVAL, BUDGET, NOMEM, ORT. */
+ORTP_API ORTP_CHECK ortp_status ortp_decoder_buffers_create(ortp_model *model,
+                                                            ortp_tensor_pool *tensors, size_t beams,
+                                                            size_t source,
+                                                            ortp_decoder_buffers **out,
+                                                            ortp_error *error);
+ORTP_API void ortp_decoder_buffers_destroy(ortp_decoder_buffers *buffers);
+/*
+ * Grows so that `beams` rows and `source` positions fit; never shrinks. On failure the old buffers are
+ * unchanged. Contents are lost when it grows. One owner at a time.
+ */
+ORTP_API ORTP_CHECK ortp_status ortp_decoder_buffers_ensure_capacity(ortp_decoder_buffers *buffers,
+                                                                     size_t beams, size_t source,
+                                                                     ortp_error *error);
+
+typedef struct ortp_decoder_buffers_info {
+    size_t beams, source;    /* capacity */
+    size_t tokens_bytes;     /* [beams,T] */
+    size_t memory_bytes;     /* [beams,S,D], 0 where the model broadcasts */
+    size_t mask_bytes;       /* [beams,S], 0 where the model takes a length */
+    size_t logits_bytes;     /* [beams,T,V] */
+    size_t probabilities_bytes; /* [V] */
+    uint64_t growths;        /* times ensure_capacity had to grow */
+} ortp_decoder_buffers_info;
+ORTP_API void ortp_decoder_buffers_get_info(const ortp_decoder_buffers *buffers,
+                                            ortp_decoder_buffers_info *out);
+
+/* ---- search ---- */
+
+/*
+ * Which tokens may follow. States are the caller's numbers. All functions are called from the searching
+ * thread, must not allocate in order to keep the search free of allocations, and must be thread-safe
+ * where several searches share them.
+ */
+typedef struct ortp_constraint {
+    void *ctx;
+    uint32_t root; /* the state after the start token */
+    /*
+     * Writes the tokens allowed after `state` and the states they lead to, at most `capacity` (the
+     * vocabulary); returns how many. *may_end: whether the sequence may end here. Neither eos nor
+     * sos nor pad is among the tokens.
+     */
+    size_t (*next)(void *ctx, uint32_t state, int32_t *tokens, uint32_t *states, size_t capacity,
+                   bool *may_end);
+    /* Added to the score of a sequence that ends in `state`; NULL: nothing. */
+    double (*final_score)(void *ctx, uint32_t state);
+} ortp_constraint;
+
+typedef enum ortp_strategy {
+    ORTP_STRATEGY_BEAM = 0,
+    ORTP_STRATEGY_GREEDY = 1, /* the best allowed token at each step; one sequence */
+} ortp_strategy;
+
+/*
+ * Scores: a live beam is ranked by the sum of its log-probabilities. A finished sequence of n tokens
+ * (without start and end) scores
+ *     (sum + final_score + length_reward * n) / ((5 + n) / 6)^length_alpha
+ * Source of the penalty: Wu et al., "Google's Neural Machine Translation System", 2016, section 7.
+ */
+typedef struct ortp_search_params {
+    size_t struct_size;
+    ortp_strategy strategy;
+    ortp_path path;
+    size_t beam_width;     /* 1 to ORTP_BEAM_MAX; 0: the manifest's */
+    size_t max_steps;      /* 0: T - 1 */
+    double length_reward;
+    double length_alpha;
+    double prune_gap;      /* > 0: drop beams this far below the best live beam's sum */
+    double prune_token;    /* > 0: ignore tokens less probable than this */
+    double stop_margin;    /* > 0: from stop_rank finished sequences on, a beam of n tokens lives while
+                              sum + length_reward * n + stop_margin > the stop_rank-th best score */
+    size_t stop_rank;      /* 0: 3 */
+    bool keep_duplicates;  /* default: of equal token sequences only the best stays */
+    bool (*stop)(void *ctx); /* polled before each decoder run; true ends with ORTP_E_CANCELLED */
+    void *stop_ctx;
+    uint64_t deadline_ms;  /* > 0: ORTP_E_TIMEOUT once the runtime's clock reaches it */
+} ortp_search_params;
+#define ORTP_SEARCH_PARAMS_INIT {.struct_size = sizeof(ortp_search_params)}
+
+/* The manifest's settings: beam width, length reward and penalty, stop margin. */
+ORTP_API void ortp_search_params_from(const ortp_manifest *manifest, ortp_search_params *out);
+
+#define ORTP_TOKENS_MAX 64u
+
+typedef struct ortp_hypothesis {
+    int32_t tokens[ORTP_TOKENS_MAX]; /* without start and end */
+    size_t length;
+    double score;
+    double log_prob;   /* the sum alone */
+    uint32_t state;    /* the constraint's last state */
+} ortp_hypothesis;
+
+typedef struct ortp_decoder ortp_decoder;
+
+/*
+ * A decode state for searches of up to `beam_width_max` beams (0: the manifest's width). Errors: INVAL
+ * (T above ORTP_TOKENS_MAX), BUDGET, NOMEM, ORT.
+ */
+ORTP_API ORTP_CHECK ortp_status ortp_decoder_create(ortp_model *model, ortp_tensor_pool *tensors,
+                                                    size_t beam_width_max, ortp_decoder **out,
+                                                    ortp_error *error);
+ORTP_API void ortp_decoder_destroy(ortp_decoder *decoder);
+
+/*
+ * Finds the best sequences for an encoder's output. memory: f32 [1,S,D], only read, may be shared among
+ * searches. length: valid positions, 1 to S. constraint NULL: every token but pad, unk and sos may
+ * follow. results: filled best first, *count of at most `capacity`; 0 is possible when nothing
+ * allowed could finish. Errors: INVAL, CANCELLED, TIMEOUT, BUDGET, NOMEM, ORT; the decoder stays usable. One
+ * search at a time per decoder.
+ */
+ORTP_API ORTP_CHECK ortp_status ortp_decoder_search(ortp_decoder *decoder,
+                                                    const ortp_tensor *memory, size_t length,
+                                                    const ortp_search_params *params,
+                                                    const ortp_constraint *constraint,
+                                                    ortp_hypothesis *results, size_t capacity,
+                                                    size_t *count, ortp_error *error);
+/* Decoder runs of the last search. */
+ORTP_API size_t ortp_decoder_last_runs(const ortp_decoder *decoder);
+/* One decoder run of `beams` rows on zeros for bucket `index`: a warm-up step. */
+ORTP_API ORTP_CHECK ortp_status ortp_decoder_warm(ortp_decoder *decoder, size_t bucket_index,
+                                                  size_t beams, ortp_error *error);
+/* After a search or warm-up step: the logits of the last run, f32 [n,T,V], valid until the next. For
+ * tests and tools. */
+ORTP_API const float *ortp_decoder_logits(const ortp_decoder *decoder, size_t *rows);
+
+/* ---- plan: bytes before any is taken ---- */
+
+typedef struct ortp_plan {
+    size_t declared_bytes; /* the graphs' files */
+    size_t tensor_bytes;   /* encoder inputs, one set per thread */
+    size_t cache_bytes;    /* encoder outputs and keys: cache entries, and one in work per thread */
+    size_t decode_bytes;   /* decoder buffers, one set per thread */
+    size_t total_bytes;
+} ortp_plan;
+
+/* For the largest bucket, `threads` predictions at once and `cache_entries`. Errors: INVAL, NOTFOUND. */
+ORTP_API ORTP_CHECK ortp_status ortp_plan_estimate(const ortp_manifest *manifest,
+                                                   size_t beam_width, ortp_path path,
+                                                   size_t threads, size_t cache_entries,
+                                                   ortp_plan *out, ortp_error *error);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

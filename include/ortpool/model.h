@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * An encoder-decoder model by roles: its manifest (model.json), its two sessions, its encoder run.
+ *
+ * The manifest names graphs, ports by role, shapes, vocabulary, buckets and search settings; nothing
+ * about one model is compiled in. Sections that belong to a workload (swipe: scaling, layout,
+ * lexicon) are left to that workload. Roles this library serves:
+ *
+ *   encoder  features f32 [1,S,F]; keys i32 or i64 [1,S] (optional); length i32 or i64 [1] or
+ *            source_mask bool [1,S] -> memory f32 [1,S,D]
+ *   decoder  memory f32 [1,S,D] ("broadcast") or [n,S,D] ("replicated"); tokens i32 or i64 [n,T];
+ *            length i32 or i64 [1] or source_mask bool [n,S] -> logits f32 [n,T,V]
+ *
+ * S is rounded up to a bucket of the manifest; the rest is padding that length or mask hides.
+ */
+#ifndef ORTPOOL_MODEL_H
+#define ORTPOOL_MODEL_H
+
+#include <ortpool/session.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef enum ortp_memory_layout {
+    ORTP_MEMORY_BROADCAST = 0,  /* one memory for all beams, broadcast inside the graph */
+    ORTP_MEMORY_REPLICATED = 1, /* a copy of the memory per row */
+} ortp_memory_layout;
+
+#define ORTP_BUCKETS_MAX 16u
+
+/* Read-only; strings are owned by the manifest. An optional role that is not there is NULL. */
+typedef struct ortp_manifest {
+    const char *name;
+    const char *directory;
+    const char *encoder_path; /* directory joined */
+    const char *decoder_path;
+    struct {
+        const char *features, *keys, *length, *source_mask, *memory;
+    } encoder;
+    struct {
+        const char *memory, *tokens, *length, *source_mask, *logits;
+        ortp_memory_layout layout;
+    } decoder;
+    bool mask_true_is_padding; /* "source_mask_true": "padding" (default) or "valid" */
+    size_t max_points;         /* S at most */
+    size_t features;           /* F */
+    size_t hidden;             /* D */
+    size_t max_tokens;         /* T, start and end included */
+    size_t vocabulary;         /* V */
+    int32_t pad, unk, sos, eos;
+    size_t buckets[ORTP_BUCKETS_MAX]; /* rising; the last is max_points */
+    size_t bucket_count;
+    size_t beam_width;
+    double length_reward;  /* per token, added to a finished score; default 0 */
+    double length_alpha;   /* GNMT length penalty exponent; default 0: off */
+    double stop_margin;    /* see ortp_search_params; default 0: off */
+    const char *min_ort;   /* "1.18" */
+} ortp_manifest;
+
+/*
+ * Reads directory/model.json. Errors name file, field and what was expected: NOTFOUND (no file), INVAL
+ * (not JSON, a field missing, of a wrong type or out of range), NOMEM, BUDGET. budget may be NULL.
+ */
+ORTP_API ORTP_CHECK ortp_status ortp_manifest_load(const char *directory, ortp_budget *budget,
+                                                   const ortp_alloc *alloc, ortp_manifest **out,
+                                                   ortp_error *error);
+ORTP_API void ortp_manifest_destroy(ortp_manifest *manifest);
+/* The smallest bucket that holds `length` points; 0 where none does. */
+ORTP_API size_t ortp_manifest_bucket(const ortp_manifest *manifest, size_t length);
+
+typedef struct ortp_model ortp_model;
+
+typedef struct ortp_model_options {
+    size_t struct_size;
+    ortp_runtime *runtime;      /* required; must outlive the model */
+    ortp_tensor_pool *tensors;  /* required; must outlive the model */
+    const char *directory;      /* required: holds model.json */
+    uint32_t intra_threads;     /* 0: 1 */
+} ortp_model_options;
+#define ORTP_MODEL_OPTIONS_INIT {.struct_size = sizeof(ortp_model_options)}
+
+/*
+ * Loads manifest and both graphs and checks that they agree (roles, types, ranks, fixed dimensions).
+ * Errors: as ortp_manifest_load and ortp_session_create; INVAL names graph, port, found and expected.
+ */
+ORTP_API ORTP_CHECK ortp_status ortp_model_open(const ortp_model_options *options, ortp_model **out,
+                                                ortp_error *error);
+/* ORTP_E_BUSY while decoders of it exist. */
+ORTP_API ortp_status ortp_model_close(ortp_model *model);
+
+/* Thread-safe: yes, all. Owned by the model. */
+ORTP_API const ortp_manifest *ortp_model_manifest(const ortp_model *model);
+ORTP_API ortp_session *ortp_model_encoder(const ortp_model *model);
+ORTP_API ortp_session *ortp_model_decoder(const ortp_model *model);
+/* The same for the same files' contents in one process, for cache keys. */
+ORTP_API uint64_t ortp_model_id(const ortp_model *model);
+
+/* What goes into the encoder: `length` rows; borrowed for the call. */
+typedef struct ortp_encoder_input {
+    const float *features; /* [length, F] */
+    const int32_t *keys;   /* [length]; may be NULL where the model has no keys */
+    size_t length;         /* 1 to max_points */
+} ortp_encoder_input;
+
+/*
+ * Pads to the bucket, runs the encoder, gives *memory: f32 [1, bucket, D] under the label cache; the
+ * caller releases it (or hands it to the encoder cache). Errors: INVAL, BUDGET, NOMEM, ORT.
+ * After warm-up it makes no tensor allocation. Thread-safe: yes.
+ */
+ORTP_API ORTP_CHECK ortp_status ortp_model_encode(ortp_model *model,
+                                                  const ortp_encoder_input *input,
+                                                  ortp_tensor **memory, ortp_error *error);
+/* One encoder run on zeros for bucket `index`: a warm-up step. Thread-safe: yes. */
+ORTP_API ORTP_CHECK ortp_status ortp_model_warm(ortp_model *model, size_t bucket_index,
+                                                ortp_error *error);
+
+/* Adds encoder and decoder runs. Thread-safe: yes. */
+ORTP_API void ortp_stats_add_model(ortp_stats *stats, const ortp_model *model);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
