@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The lexicon: a trie over the words a to z with their frequencies, in one block of the pool, and the
+ * search constraint made from it. Walking a prefix allocates nothing.
+ */
+#ifndef ORTPOOL_LEXICON_H
+#define ORTPOOL_LEXICON_H
+
+#include <ortpool/decoder.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct ortp_lexicon ortp_lexicon;
+
+#define ORTP_LEXICON_WORD_MAX 62u /* letters */
+
+typedef struct ortp_lexicon_options {
+    size_t struct_size;
+    ortp_pool *pool;  /* required: the trie is one block (label other); must outlive the lexicon */
+    const char *path; /* lines "word<TAB>count"; words a to z, counts 0 to 2^63-1; required */
+    ortp_alloc alloc;
+} ortp_lexicon_options;
+#define ORTP_LEXICON_OPTIONS_INIT {.struct_size = sizeof(ortp_lexicon_options)}
+
+/*
+ * Errors name file and line: NOTFOUND, INVAL (a byte that is not a to z, no tab, a bad count, an empty
+ * or too long word, no words at all), NOMEM, BUDGET, SYS. A word given twice keeps the larger count.
+ * Memory needed while loading is charged too and given back.
+ */
+ORTP_API ORTP_CHECK ortp_status ortp_lexicon_load(const ortp_lexicon_options *options,
+                                                  ortp_lexicon **out, ortp_error *error);
+ORTP_API void ortp_lexicon_destroy(ortp_lexicon *lexicon);
+
+/* All below: thread-safe, no allocation, no error. Node 0 is the root (the empty prefix). */
+ORTP_API size_t ortp_lexicon_words(const ortp_lexicon *lexicon);
+ORTP_API size_t ortp_lexicon_nodes(const ortp_lexicon *lexicon);
+ORTP_API size_t ortp_lexicon_bytes(const ortp_lexicon *lexicon);
+/* The node of `prefix` (letters a to z, `length` of them); false where no word begins so. */
+ORTP_API bool ortp_lexicon_walk(const ortp_lexicon *lexicon, uint32_t from, const char *prefix,
+                                size_t length, uint32_t *node);
+/* Letters ('a' to 'z', rising) that may follow and their nodes; both arrays hold 26. */
+ORTP_API size_t ortp_lexicon_children(const ortp_lexicon *lexicon, uint32_t node, char *letters,
+                                      uint32_t *nodes);
+/* Whether a word ends at `node`; *log_count (may be NULL): ln(count + 1), within 2e-4. */
+ORTP_API bool ortp_lexicon_is_word(const ortp_lexicon *lexicon, uint32_t node, double *log_count);
+ORTP_API bool ortp_lexicon_contains(const ortp_lexicon *lexicon, const char *word);
+
+/*
+ * The constraint: only words; first_letter is the token of 'a'; the final score is
+ * weight * ln(count + 1). `lexicon` and `storage` are borrowed as long as the constraint is used.
+ */
+typedef struct ortp_lexicon_constraint {
+    const ortp_lexicon *lexicon;
+    int32_t first_letter;
+    double weight;
+} ortp_lexicon_constraint;
+ORTP_API ortp_constraint ortp_lexicon_make_constraint(ortp_lexicon_constraint *storage);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The predictor: swipes in, words out, on pooled memory, from any number of threads.
+ *
+ * It owns a tensor pool, a model, a lexicon, an encoder cache and a pool of decoders, all under the
+ * budget of the runtime. Decoders are made on demand, one per prediction in progress, and kept.
+ * Every path gives everything back; close waits for predictions in progress.
+ */
+#ifndef ORTPOOL_PREDICTOR_H
+#define ORTPOOL_PREDICTOR_H
+
+#include <ortpool/lexicon.h>
+#include <ortpool/swipe_features.h>
+#include <ortpool/warmup.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct ortp_predictor ortp_predictor;
+
+typedef struct ortp_predictor_options {
+    size_t struct_size;
+    ortp_runtime *runtime;      /* required; must outlive the predictor */
+    const char *model_directory; /* required: model.json, graphs, lexicon */
+    size_t beam_width;          /* 0: the manifest's; at most ORTP_BEAM_MAX */
+    ortp_path path;
+    ortp_strategy strategy;
+    uint32_t threads;           /* predictions at once that warm-up prepares for; 0: 1 */
+    size_t cache_entries;       /* 0: 4 */
+    uint64_t cache_stale_ms;    /* 0: 5000 */
+    bool cache_off;
+} ortp_predictor_options;
+#define ORTP_PREDICTOR_OPTIONS_INIT {.struct_size = sizeof(ortp_predictor_options)}
+
+/* Errors: as ortp_model_open, ortp_swipe_config_load and ortp_lexicon_load. */
+ORTP_API ORTP_CHECK ortp_status ortp_predictor_create(const ortp_predictor_options *options,
+                                                      ortp_predictor **out, ortp_error *error);
+/*
+ * New predictions get ORTP_E_CLOSED from now on. Waits for those in progress up to `wait_ms`
+ * (UINT64_MAX: for ever); ORTP_E_TIMEOUT where some are left (call it again). Idempotent. Thread-safe:
+ * yes.
+ */
+ORTP_API ortp_status ortp_predictor_close(ortp_predictor *predictor, uint64_t wait_ms);
+/* Closes (waiting for ever) and frees. No other thread may still call. */
+ORTP_API void ortp_predictor_destroy(ortp_predictor *predictor);
+
+#define ORTP_CANDIDATES_MAX 16u
+
+typedef struct ortp_candidate {
+    char word[ORTP_LEXICON_WORD_MAX + 2];
+    double score;
+} ortp_candidate;
+
+typedef struct ortp_prediction {
+    ortp_candidate candidates[ORTP_CANDIDATES_MAX]; /* best first */
+    size_t candidate_count;                         /* 0: no word fits */
+    bool cache_hit;
+    size_t points;        /* rows fed to the encoder */
+    size_t decoder_runs;
+    uint64_t microseconds; /* from call to return */
+} ortp_prediction;
+
+typedef struct ortp_predict_options {
+    size_t struct_size;
+    size_t top; /* candidates wanted; 0: 3; at most ORTP_CANDIDATES_MAX */
+    uint64_t deadline_ms; /* > 0: ORTP_E_TIMEOUT once the runtime's clock reaches it */
+    bool (*stop)(void *ctx); /* polled between runs; true ends with ORTP_E_CANCELLED */
+    void *stop_ctx;
+} ortp_predict_options;
+#define ORTP_PREDICT_OPTIONS_INIT {.struct_size = sizeof(ortp_predict_options)}
+
+/*
+ * *out is the caller's; meaningful with ORTP_OK only. options may be NULL. Errors: INVAL (the swipe,
+ * see ortp_swipe_features), CLOSED, CANCELLED, TIMEOUT, BUDGET, NOMEM, ORT; after each the next
+ * prediction works. After warm-up, and with at most `threads` at once, it takes no memory from the
+ * system: no tensor, block or control structure. Thread-safe: yes.
+ */
+ORTP_API ORTP_CHECK ortp_status ortp_predictor_predict(ortp_predictor *predictor,
+                                                       const ortp_swipe *swipe,
+                                                       const ortp_predict_options *options,
+                                                       ortp_prediction *out, ortp_error *error);
+
+/*
+ * Warm-up: decoders for `threads`, blocks and tensors for every bucket and beam count, one encoder run
+ * per bucket, one decoder run per bucket and beam count, and rehearsed predictions; largest shapes
+ * first. warm runs it here; warm_start on a thread of its own while predictions go on (join with
+ * ortp_warmup_join before close). Idempotent. Thread-safe: yes.
+ */
+ORTP_API ORTP_CHECK ortp_status ortp_predictor_warm(ortp_predictor *predictor,
+                                                    const ortp_warmup_options *options,
+                                                    ortp_warmup_report *report, ortp_error *error);
+ORTP_API ORTP_CHECK ortp_status ortp_predictor_warm_start(ortp_predictor *predictor,
+                                                          const ortp_warmup_options *options,
+                                                          ortp_warmup **out, ortp_error *error);
+
+/*
+ * Gives idle memory back to the system: idle decoders, tensors and blocks down to `keep_bytes`, and with
+ * drop_cache the cache entries that nobody leases. Predictions go on. Thread-safe: yes.
+ */
+ORTP_API ortp_status ortp_predictor_trim(ortp_predictor *predictor, size_t keep_bytes,
+                                         bool drop_cache, size_t *freed_bytes);
+
+/* Parts, owned by the predictor. Thread-safe: yes. */
+ORTP_API const ortp_swipe_config *ortp_predictor_config(const ortp_predictor *predictor);
+ORTP_API ortp_model *ortp_predictor_model(const ortp_predictor *predictor);
+ORTP_API const ortp_lexicon *ortp_predictor_lexicon(const ortp_predictor *predictor);
+ORTP_API ortp_cache *ortp_predictor_cache(const ortp_predictor *predictor);
+
+/* Everything: budget, pool, cache, tensors, runs, predictions, process. Thread-safe: yes. */
+ORTP_API void ortp_predictor_stats(const ortp_predictor *predictor, ortp_stats *out);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
