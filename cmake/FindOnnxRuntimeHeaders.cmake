@@ -6,8 +6,9 @@
 # onnxruntime_c_api.h wins:
 #   1. ORTPOOL_ONNXRUNTIME, the CMake variable or else the environment: a release folder with
 #      include/ and lib/libonnxruntime.so
-#   2. an installed ONNX Runtime, in the compiler's and CMake's system places
+#   2. an installed ONNX Runtime with its library, in the compiler's and CMake's system places
 #   3. the one that scripts/setup.sh fetched into the user's cache
+#   4. installed headers without a library
 #
 # Nothing found is kept between configure runs, so that a changed environment is seen.
 #
@@ -43,16 +44,24 @@ if(ortpool_ort_named)
     set(ORTPOOL_ORT_FOLDER "${ortpool_ort_named}")
 endif()
 
-# 2. an installed one
+# 2. an installed one: with its library first; headers alone are the last resort
+set(ortpool_ort_headers_alone "")
 if(NOT ortpool_ort_include)
     find_path(ortpool_ort_include NAMES onnxruntime_c_api.h NO_CACHE
         PATH_SUFFIXES ${ortpool_ort_suffixes})
-    if(ortpool_ort_include)
-        find_library(ortpool_ort_installed NAMES onnxruntime NO_CACHE)
-        if(ortpool_ort_installed)
-            set(ORTPOOL_ORT_LIBRARY "${ortpool_ort_installed}" CACHE INTERNAL "")
+    find_library(ortpool_ort_installed NAMES onnxruntime NO_CACHE)
+    if(ortpool_ort_include AND ortpool_ort_installed)
+        set(ORTPOOL_ORT_LIBRARY "${ortpool_ort_installed}" CACHE INTERNAL "")
+        # Below a prefix of its own the loader may not find it, so the tests are told the prefix; a
+        # multiarch folder of the system needs no telling.
+        if(ortpool_ort_installed MATCHES "^(.+)/lib/[^/]+$")
+            set(ORTPOOL_ORT_FOLDER "${CMAKE_MATCH_1}")
         endif()
     else()
+        if(ortpool_ort_include)
+            set(ortpool_ort_headers_alone "${ortpool_ort_include}")
+        endif()
+        unset(ortpool_ort_include)
         string(APPEND ortpool_ort_looked
             "    an installed one (onnxruntime_c_api.h in the system's include folders)\n")
     endif()
@@ -82,6 +91,9 @@ if(NOT ortpool_ort_include)
     endif()
 endif()
 
+if(NOT ortpool_ort_include AND ortpool_ort_headers_alone)
+    set(ortpool_ort_include "${ortpool_ort_headers_alone}")
+endif()
 if(NOT ortpool_ort_include)
     message(FATAL_ERROR
         "onnxruntime_c_api.h, the C header of ONNX Runtime, was not found. Looked for:\n"
@@ -93,9 +105,11 @@ if(NOT ortpool_ort_include)
         "    -DORTPOOL_ORT=OFF for the memory library alone, which needs no ONNX Runtime")
 endif()
 
-if(ORTPOOL_ORT_FOLDER)
-    file(GLOB ortpool_ort_libraries "${ORTPOOL_ORT_FOLDER}/lib/libonnxruntime.so"
-        "${ORTPOOL_ORT_FOLDER}/lib/libonnxruntime.so.*" "${ORTPOOL_ORT_FOLDER}/lib/libonnxruntime.dylib")
+if(ORTPOOL_ORT_FOLDER AND NOT ORTPOOL_ORT_LIBRARY)
+    file(GLOB ortpool_ort_libraries
+        "${ORTPOOL_ORT_FOLDER}/lib/libonnxruntime.so"
+        "${ORTPOOL_ORT_FOLDER}/lib/libonnxruntime.so.*"
+        "${ORTPOOL_ORT_FOLDER}/lib/libonnxruntime.dylib")
     if(ortpool_ort_libraries)
         list(GET ortpool_ort_libraries 0 ortpool_ort_first)
         set(ORTPOOL_ORT_LIBRARY "${ortpool_ort_first}" CACHE INTERNAL "")

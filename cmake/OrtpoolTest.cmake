@@ -13,8 +13,8 @@
 #   ORTPOOL_ONNXRUNTIME in its environment, where the library was found in a folder of its own
 #   suppressions        tests/suppressions/{lsan,tsan}.txt under the sanitizer that reads them
 #
-# Labels with a meaning to scripts/test.sh: `release-only` keeps a test out of the sanitizer runs
-# (counted allocations and timings mean nothing there).
+# Labels with a meaning to the presets: `release-only` keeps a test out of every build but the
+# optimised ones (counted allocations and timings mean nothing under a sanitizer).
 
 find_path(ORTPOOL_CMOCKA_INCLUDE NAMES cmocka.h)
 find_library(ORTPOOL_CMOCKA_LIBRARY NAMES cmocka)
