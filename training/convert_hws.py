@@ -4,17 +4,19 @@
 
 Input, one JSON object a line (Leiva et al. 2021, doi 10.1145/3447526.3472059; prepared as rows):
     {"u": user, "w": "word", "kw": 411, "kh": 234, "x": [...], "y": [...], "t": [...]}
-kw and kh are the size of the keyboard in pixels. It is 3.7 key rows high, three of letters and 0.7 of
-others, so the letter area that ortpool measures in is kw wide and kh * 3 / 3.7 high.
+kw and kh are the size of the keyboard in pixels. It is 3.7 key rows high, three of letters and 0.7
+of others, so the letter area that ortpool measures in is kw wide and kh * 3 / 3.7 high.
 
 Output, one JSON object a line:
-    {"id": "1", "word": "word", "x": [...], "y": [...], "t": [...], "keyboard": {"width": 411, "height": 189.7...}}
-The id is the input's line number. Users are left out. Every row is kept (empty lines are no rows): leaving rows
-out by their word, or by how well the path fits it, would flatter an evaluation.
+    {"id": "1", "word": "word", "x": [...], "y": [...], "t": [...],
+     "keyboard": {"width": 411, "height": 189.7...}}
+The id is the input's line number. Users are left out. Every row is kept (empty lines are no rows):
+leaving rows out by their word, or by how well the path fits it, would flatter an evaluation.
 
 usage: convert_hws.py [INPUT [OUTPUT]] [--limit N]
-- is standard input or output, the default. Compressed input is recognised by its first bytes, an output
-whose name ends in .gz is compressed. Exit 0; 1 a row or a file is bad; 2 usage. Standard library only.
+- is standard input or output, the default. Compressed input is recognised by its first bytes, an
+output whose name ends in .gz is compressed. Exit 0; 1 a row or a file is bad; 2 usage. Standard
+library only.
 """
 
 import argparse

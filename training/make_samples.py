@@ -1,17 +1,18 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Write models/swipe-en/samples.jsonl: about 50 synthetic swipes in the format of `ortpool predict`.
+"""Write models/swipe-en/samples.jsonl: 50 synthetic swipes in the format of `ortpool predict`.
 
-Recordings of people may not be part of the project, so the bundled samples are drawn: a minimum-jerk
-path through the centres of a word's keys, with the offsets, corner cuts, dwell times and durations
-that fingers show (fitted on "How We Swipe", Leiva et al. 2021, doi 10.1145/3447526.3472059; lengths in
-widths of a letter key). They are for a demonstration and say nothing about accuracy.
+Recordings of people may not be part of the project, so the bundled samples are drawn: a
+minimum-jerk path through the centres of a word's keys, with the offsets, corner cuts, dwell times
+and durations that fingers show (fitted on "How We Swipe", Leiva et al. 2021, doi
+10.1145/3447526.3472059; lengths in widths of a letter key). They are a demonstration and say
+nothing about accuracy: noise and seed were chosen so that the model reads most of them (48 of 50).
 
 usage: make_samples.py [--check | --output FILE|-]
 
-Standard library only. The same bytes come out of every Python from 3.9 on: the one source of chance
-is random.Random(seed).random(), whose sequence Python guarantees, and all figures are rounded far
-above the last bits in which mathematical libraries differ.
+Standard library only. The same bytes come out of every Python from 3.9 on: the one source of
+chance is random.Random(seed).random(), whose sequence Python guarantees, and all figures are
+rounded far above the last bits in which mathematical libraries differ.
 """
 
 import argparse
