@@ -40,15 +40,20 @@ step_stop() {
         kill -- "-$step_child" 2>/dev/null || true
         wait "$step_child" 2>/dev/null || true
         step_child=
+        rm -f "$step_log"
     fi
 }
 
-# One progress line: text, seconds, and the size of the folder that fills, if one is named.
+# One progress line: text, seconds, and how far: the size of the folder that fills, if one is named,
+# or the [done/all] that the build tool writes.
 step_progress() {
     local text=$1 seconds=$2 folder=$3 size=
     if [ -n "$folder" ]; then
         size=$(du -sm "$folder" 2>/dev/null | cut -f1 || true)
         size=${size:+, $size MB on disk}
+    else
+        size=$(tail -n 1 "$step_log" | grep -o '^\[[0-9]*/[0-9]*\]' || true)
+        size=${size:+ $size}
     fi
     if [ "$on_terminal" = 1 ]; then
         printf '\r\033[K  %s ... %d s%s' "$text" "$seconds" "$size"
@@ -82,7 +87,7 @@ step() {
     [ "$on_terminal" = 0 ] || printf '\r\033[K'
     if [ "$status" != 0 ]; then
         say "  $text: failed (status $status). The end of its output:"
-        tail -n 20 "$step_log" | sed 's/^/    | /'
+        tail -n 30 "$step_log" | sed 's/^/    | /'
         say "  All of it: $step_log"
         return "$status"
     fi

@@ -43,8 +43,8 @@ npm             command:npm
 by_hand() {
     say "To set up by hand:"
     say "  apt-get install${1:+ $1}"
-    say "  ORTPOOL_ONNXRUNTIME=FOLDER, where FOLDER is an unpacked release of ONNX Runtime 1.18 or"
-    say "  later with include/onnxruntime_c_api.h and lib/libonnxruntime.so; nothing is fetched then"
+    say "  ORTPOOL_ONNXRUNTIME=FOLDER, where FOLDER is an unpacked release of ONNX Runtime with"
+    say "  include/onnxruntime_c_api.h and lib/libonnxruntime.so; nothing is fetched then"
 }
 
 # names PACKAGES: the first column.

@@ -29,9 +29,10 @@ fi
 
 # counts PRESET: what ctest wrote about its run, in words.
 counts() {
-    local head
-    head=$(tr '\n' ' ' <"build/$1/ctest.xml" 2>/dev/null | head -c 1000 || true)
-    local all failed skipped
+    local head='' all failed skipped
+    if [ -f "build/$1/ctest.xml" ]; then
+        head=$(head -c 1000 "build/$1/ctest.xml" | tr '\n' ' ')
+    fi
     all=$(sed -n 's/.*[[:space:]]tests="\([0-9]*\)".*/\1/p' <<<"$head")
     failed=$(sed -n 's/.*[[:space:]]failures="\([0-9]*\)".*/\1/p' <<<"$head")
     skipped=$(sed -n 's/.*[[:space:]]skipped="\([0-9]*\)".*/\1/p' <<<"$head")
