@@ -51,6 +51,17 @@ void ortp__cond_wait(ortp__cond *cond, ortp__mutex *mutex);
 bool ortp__cond_wait_until(ortp__cond *cond, ortp__mutex *mutex, uint64_t deadline_ms);
 void ortp__cond_broadcast(ortp__cond *cond);
 
+/* A thread; the struct must stay where it is until the join. */
+typedef struct ortp__thread {
+    pthread_t t;
+    void (*fn)(void *ctx);
+    void *ctx;
+} ortp__thread;
+
+/* false: the system refused. */
+bool ortp__thread_start(ortp__thread *thread, void (*fn)(void *ctx), void *ctx);
+void ortp__thread_join(ortp__thread *thread);
+
 uint64_t ortp__now_ms(void);
 uint64_t ortp__now_us(void);
 size_t ortp__page_size(void);

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the files of this room share: the runtime's struct, and ORT's statuses turned into ours.
+ */
+#ifndef ORTP_RUNTIME_INTERNAL_H
+#define ORTP_RUNTIME_INTERNAL_H
+
+#include "internal.h"
+
+#include <ortpool/runtime.h>
+#include <ortpool/tensor.h>
+
+#include <onnxruntime_c_api.h>
+
+/*
+ * Lock: `mutex` (ORTP_RANK_RUNTIME) guards `creating` and the counts. Everything else is set before
+ * the runtime is handed out and changes in destroy only. `mutex` is never held during a call of ORT,
+ * of the budget or of the pool: session creations exclude each other by `creating` instead.
+ */
+struct ortp_runtime {
+    const OrtApi *api;
+    OrtEnv *env;
+    OrtMemoryInfo *cpu; /* where our buffers lie, for every OrtValue that we make */
+    ortp_budget *budget;
+    ortp_pool *pool; /* NULL once destroy has freed it */
+    bool owns_env;
+    bool owns_budget;
+    bool owns_pool;
+    bool charged; /* this struct is on the budget */
+    ortp_alloc alloc;
+    ortp_clock clock;
+    ortp_logger log;
+
+    ortp__mutex mutex;
+    ortp__cond idle; /* creations wait here for `creating` to end */
+    bool creating;
+    size_t sessions;
+    size_t tensor_pools;
+    size_t warmups;
+};
+
+/* Add or take one of the users that keep a runtime from being destroyed. */
+typedef enum ortp__user { ORTP__USER_SESSION, ORTP__USER_TENSOR_POOL, ORTP__USER_WARMUP } ortp__user;
+void ortp__runtime_retain(ortp_runtime *runtime, ortp__user user);
+void ortp__runtime_release(ortp_runtime *runtime, ortp__user user);
+
+/* Between the two no other session of this runtime is created. Not a lock: charges are legal. */
+void ortp__runtime_begin_creation(ortp_runtime *runtime);
+void ortp__runtime_end_creation(ortp_runtime *runtime);
+
+#endif
