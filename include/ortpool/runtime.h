@@ -32,21 +32,25 @@ typedef struct ortp_runtime ortp_runtime;
 typedef struct ortp_runtime_options {
     size_t struct_size;
     const OrtApi *api; /* required; from GetApi(v), v >= 18; valid as long as the runtime */
-    OrtEnv *env;       /* borrowed; NULL: the runtime creates one and releases it */
-    ortp_budget *budget; /* borrowed; NULL: the runtime creates one with limit_bytes */
+    OrtEnv *env;       /* borrowed; NULL: the runtime creates a silent one and releases it */
+    ortp_budget *budget; /* borrowed; NULL: the pool's, or one of its own with limit_bytes */
     ortp_pool *pool;     /* borrowed, must charge `budget`; NULL: the runtime creates one of pool_kind */
-    size_t limit_bytes;  /* used with budget NULL; 0: ORTP_UNLIMITED */
+    size_t limit_bytes;  /* of a budget of its own; 0: ORTP_UNLIMITED */
     ortp_pool_kind pool_kind; /* used with pool NULL */
     ortp_alloc alloc;
     ortp_clock clock;
-    ortp_logger log;
+    ortp_logger log; /* gets what ORT logs of sessions made here, too, unless fn is NULL */
 } ortp_runtime_options;
 #define ORTP_RUNTIME_OPTIONS_INIT {.struct_size = sizeof(ortp_runtime_options)}
 
 /* Errors: INVAL (no api; a pool of another budget), VERSION, NOMEM, BUDGET, ORT. */
 ORTP_API ORTP_CHECK ortp_status ortp_runtime_create(const ortp_runtime_options *options,
                                                     ortp_runtime **out, ortp_error *error);
-/* ORTP_E_BUSY, and the runtime stays usable, while sessions or tensor pools of it exist. */
+/*
+ * ORTP_E_BUSY, and the runtime stays usable, while sessions, tensor pools or warm-ups of it exist, or
+ * the host holds blocks of the runtime's own pool. Where the host has charged the runtime's own budget,
+ * BUSY comes when that pool is gone: then the runtime only waits for another destroy.
+ */
 ORTP_API ortp_status ortp_runtime_destroy(ortp_runtime *runtime, ortp_error *error);
 
 /* What the runtime uses; owned by it or by the host as given. Thread-safe: yes. */

@@ -25,16 +25,18 @@ typedef struct ortp_session_options {
     size_t model_bytes;
     const char *name;        /* for messages; NULL: the path */
     uint32_t intra_threads;  /* 0: 1 */
-    size_t declared_bytes;   /* the host's word for its weights; 0: estimated */
+    size_t declared_bytes;   /* the host's word for its weights; 0: estimated, see below */
 } ortp_session_options;
 #define ORTP_SESSION_OPTIONS_INIT {.struct_size = sizeof(ortp_session_options)}
 
 /*
- * Declares the weights to the budget first (the graph's bytes and its external data files), so that a
- * model that cannot fit is refused before ORT is asked; afterwards corrects that to what the process
- * grew by, where that is more and the host gave no word. Errors: NOTFOUND (no such file), INVAL (not a
- * graph, says why), BUDGET (error says how much would do), NOMEM, ORT. Thread-safe: yes (one at a time
- * per runtime).
+ * Declares the weights to the budget first, so that a model that cannot fit is refused before ORT is
+ * asked: the graph's bytes and what its initializers say they keep in external data files (those of
+ * graphs inside nodes are not followed). Afterwards corrects that to the anonymous memory that the
+ * process grew by, where that is more and the host gave no word. Other threads' growth counts too, so
+ * the correction ends at four times the first figure plus 8 MiB; a session that then does not fit is
+ * destroyed again. Errors: NOTFOUND (no such file), INVAL (not a graph, says why), BUDGET (error says
+ * what limit would do), NOMEM, ORT. Thread-safe: yes (one at a time per runtime).
  */
 ORTP_API ORTP_CHECK ortp_status ortp_session_create(const ortp_session_options *options,
                                                     ortp_session **out, ortp_error *error);

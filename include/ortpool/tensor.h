@@ -51,7 +51,7 @@ typedef struct ortp_tensor_pool_options {
     size_t struct_size;
     ortp_runtime *runtime; /* required; must outlive the tensor pool */
     size_t idle_bytes_max; /* idle tensors above this are dropped, least recently used first; 0: 16 MiB */
-    uint64_t idle_ms_max;  /* idle tensors older than this are dropped by trim; 0: 60,000 */
+    uint64_t idle_ms_max;  /* idle tensors as old as this are dropped by trim; 0: 60,000 */
 } ortp_tensor_pool_options;
 #define ORTP_TENSOR_POOL_OPTIONS_INIT {.struct_size = sizeof(ortp_tensor_pool_options)}
 
@@ -100,14 +100,18 @@ ORTP_API ORTP_CHECK ortp_status ortp_tensor_view(ortp_tensor *tensor, ortp_type 
                                                  const int64_t *shape, size_t rank, OrtValue **out,
                                                  ortp_error *error);
 
-/* Drops idle tensors: down to `keep_bytes`, and all idle for `idle_ms` or longer. Thread-safe: yes. */
+/*
+ * Drops idle tensors, least recently used first: down to `keep_bytes`, and all idle for `idle_ms` or
+ * the pool's idle_ms_max, whichever is less, or longer. Thread-safe: yes.
+ */
 ORTP_API ortp_status ortp_tensor_pool_trim(ortp_tensor_pool *pool, size_t keep_bytes,
                                            uint64_t idle_ms, size_t *dropped_bytes);
 
 typedef struct ortp_tensor_pool_info {
     size_t out;        /* tensors acquired now */
     size_t idle;       /* tensors kept for reuse */
-    size_t idle_bytes; /* their blocks: in use in the ledger (label of last use), given back on reclaim */
+    size_t idle_bytes; /* usable bytes of their blocks: in use in the ledger (label of last use), given
+                          back on reclaim */
     uint64_t acquires;
     uint64_t reuses;
     uint64_t creates; /* OrtValues created, views included */

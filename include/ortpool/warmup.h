@@ -22,7 +22,10 @@ typedef struct ortp_warmup_step {
     size_t argument;
 } ortp_warmup_step;
 
-/* Called between steps on the warming thread, under no lock. Return false to cancel. */
+/*
+ * Called after each step with the number and name of those done, on the warming thread, under no lock.
+ * Return false to cancel; after the last step there is nothing to cancel.
+ */
 typedef bool (*ortp_warmup_progress)(void *ctx, size_t done, size_t total, const char *step);
 
 typedef struct ortp_warmup_options {
