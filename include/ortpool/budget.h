@@ -11,7 +11,8 @@
  * charged (ortp_budget_set_limit): then no charge succeeds until refunds bring it back under.
  *
  * A charge that does not fit asks the reclaimers to give idle memory back, outside all locks, and
- * tries again; it is denied only when a whole round of reclaiming gave nothing back.
+ * tries again; it is denied only when a whole round of reclaiming gave nothing back (or at once when
+ * it alone is larger than the limit).
  */
 #ifndef ORTPOOL_BUDGET_H
 #define ORTPOOL_BUDGET_H
