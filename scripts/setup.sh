@@ -256,8 +256,6 @@ Set XDG_CACHE_HOME to a folder that can be written, or ORTPOOL_ONNXRUNTIME to an
     # Complete or not there at all: one rename.
     rm -rf "$folder"
     mv "$work/result" "$folder"
-    # One name that stays, for programs that do not read the lock file.
-    ln -sfn "${folder##*/}" "$ORTPOOL_CACHE/onnxruntime"
     rm -rf "$work"
     work=
     find_onnxruntime
