@@ -33,6 +33,7 @@ typedef enum ortp_memory_layout {
 typedef struct ortp_manifest {
     const char *name;
     const char *directory;
+    const char *path;         /* directory/model.json */
     const char *encoder_path; /* directory joined */
     const char *decoder_path;
     struct {
@@ -93,7 +94,10 @@ ORTP_API ortp_status ortp_model_close(ortp_model *model);
 ORTP_API const ortp_manifest *ortp_model_manifest(const ortp_model *model);
 ORTP_API ortp_session *ortp_model_encoder(const ortp_model *model);
 ORTP_API ortp_session *ortp_model_decoder(const ortp_model *model);
-/* The same for the same files' contents in one process, for cache keys. */
+/*
+ * A hash of model.json and both graphs: the same for the same contents in one process, for cache keys.
+ * Files that hold a graph's weights apart from it are not read.
+ */
 ORTP_API uint64_t ortp_model_id(const ortp_model *model);
 
 /* What goes into the encoder: `length` rows; borrowed for the call. */

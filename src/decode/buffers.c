@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The buffers a search works in. Each is one tensor for the largest number of rows; smaller numbers
+ * are views of its first rows, so that a beam that ends costs nothing.
+ */
+#include "decode_internal.h"
+
+#include <string.h>
+
+void ortp__buffer_shapes(const ortp_manifest *manifest, ortp_type token_type, ortp_type length_type,
+                         size_t beams, size_t source, ortp__buffer_shape out[ORTP__BUFFER_COUNT])
+{
+    const int64_t n = (int64_t)beams;
+    const int64_t s = (int64_t)source;
+    const int64_t t = (int64_t)manifest->max_tokens;
+    const int64_t v = (int64_t)manifest->vocabulary;
+    const int64_t d = (int64_t)manifest->hidden;
+    const ortp__buffer_shape none = {.rank = 0};
+    out[ORTP__BUFFER_TOKENS] = (ortp__buffer_shape){token_type, 2, {n, t}};
+    out[ORTP__BUFFER_MEMORY] = (ortp__buffer_shape){ORTP_TYPE_FLOAT, 3, {n, s, d}};
+    out[ORTP__BUFFER_MASK] = (ortp__buffer_shape){ORTP_TYPE_BOOL, 2, {n, s}};
+    out[ORTP__BUFFER_LOGITS] = (ortp__buffer_shape){ORTP_TYPE_FLOAT, 3, {n, t, v}};
+    out[ORTP__BUFFER_PROBABILITIES] = (ortp__buffer_shape){ORTP_TYPE_DOUBLE, 1, {v}};
+    out[ORTP__BUFFER_LENGTH] = (ortp__buffer_shape){length_type, 1, {1}};
+    if (manifest->decoder.layout != ORTP_MEMORY_REPLICATED) {
+        out[ORTP__BUFFER_MEMORY] = none;
+    }
+    if (manifest->decoder.source_mask == NULL) {
+        out[ORTP__BUFFER_MASK] = none;
+    }
+    if (manifest->decoder.length == NULL) {
+        out[ORTP__BUFFER_LENGTH] = none;
+    }
+}
+
+size_t ortp__buffer_bytes(const ortp__buffer_shape *shape)
+{
+    size_t bytes = shape->rank > 0 ? ortp_type_bytes(shape->type) : 0;
+    for (size_t i = 0; i < shape->rank; i++) {
+        bytes *= (size_t)shape->dims[i];
+    }
+    return bytes;
+}
+
+static void shapes_of(const ortp_model *model, size_t beams, size_t source,
+                      ortp__buffer_shape out[ORTP__BUFFER_COUNT])
+{
+    ortp__buffer_shapes(model->manifest, model->decoder_ports.token_type,
+                        model->decoder_ports.length_type, beams, source, out);
+}
+
+/* Takes anew what is too small for the size; all of it or nothing. */
+static ortp_status grow(ortp_decoder_buffers *buffers, size_t beams, size_t source,
+                        ortp_error *error)
+{
+    ortp__buffer_shape shapes[ORTP__BUFFER_COUNT];
+    shapes_of(buffers->model, beams, source, shapes);
+    ortp_tensor *fresh[ORTP__BUFFER_COUNT] = {0};
+    ortp_status status = ORTP_OK;
+    for (size_t i = 0; i < ORTP__BUFFER_COUNT && status == ORTP_OK; i++) {
+        const size_t bytes = ortp__buffer_bytes(&shapes[i]);
+        if (bytes > (buffers->tensor[i] != NULL ? ortp_tensor_bytes(buffers->tensor[i]) : 0)) {
+            status = ortp_tensor_acquire_labelled(buffers->tensors, shapes[i].type, shapes[i].dims,
+                                                  shapes[i].rank, ORTP_LABEL_DECODE, &fresh[i],
+                                                  error);
+        }
+    }
+    for (size_t i = 0; i < ORTP__BUFFER_COUNT; i++) {
+        if (status != ORTP_OK) {
+            (void)ortp_tensor_release(fresh[i]);
+        } else if (fresh[i] != NULL) {
+            (void)ortp_tensor_release(buffers->tensor[i]);
+            buffers->tensor[i] = fresh[i];
+        }
+    }
+    if (status == ORTP_OK) {
+        buffers->beams = beams;
+        buffers->source = source;
+    }
+    return status;
+}
+
+static ortp_status check_size(size_t beams, size_t source, ortp_error *error)
+{
+    if (beams == 0 || beams > ORTP_BEAM_MAX || source == 0) {
+        return ortp__fail(error, ORTP_E_INVAL,
+                          "decoder buffers: found %zu beams of %zu positions, expected 1 to %u beams "
+                          "of at least 1",
+                          beams, source, ORTP_BEAM_MAX);
+    }
+    return ORTP_OK;
+}
+
+ortp_status ortp_decoder_buffers_create(ortp_model *model, ortp_tensor_pool *tensors, size_t beams,
+                                        size_t source, ortp_decoder_buffers **out,
+                                        ortp_error *error)
+{
+    if (out == NULL || model == NULL || tensors == NULL) {
+        return ortp__fail(error, ORTP_E_INVAL,
+                          "ortp_decoder_buffers_create: model, tensors and out are required");
+    }
+    *out = NULL;
+    ortp_status status = check_size(beams, source, error);
+    if (status != ORTP_OK) {
+        return status;
+    }
+    ortp_runtime *runtime = model->runtime;
+    void *memory = NULL;
+    status = ortp__meta_alloc(runtime->budget, &runtime->alloc, sizeof(ortp_decoder_buffers),
+                              ORTP_RECLAIM_CACHE, &memory);
+    if (status != ORTP_OK) {
+        return ortp__fail(error, status, "decoder buffers: %s", ortp_status_text(status));
+    }
+    ortp_decoder_buffers *buffers = memory;
+    buffers->model = model;
+    buffers->tensors = tensors;
+    status = grow(buffers, beams, source, error);
+    if (status != ORTP_OK) {
+        ortp__meta_free(runtime->budget, &runtime->alloc, buffers, sizeof *buffers);
+        return status;
+    }
+    atomic_fetch_add_explicit(&model->users, 1, memory_order_relaxed);
+    *out = buffers;
+    return ORTP_OK;
+}
+
+void ortp_decoder_buffers_destroy(ortp_decoder_buffers *buffers)
+{
+    if (buffers == NULL) {
+        return;
+    }
+    for (size_t i = 0; i < ORTP__BUFFER_COUNT; i++) {
+        (void)ortp_tensor_release(buffers->tensor[i]);
+    }
+    ortp_model *model = buffers->model;
+    ortp_runtime *runtime = model->runtime;
+    ortp__meta_free(runtime->budget, &runtime->alloc, buffers, sizeof *buffers);
+    /* Pairs with the load in ortp_model_close(): all that was done here is done before that. */
+    atomic_fetch_sub_explicit(&model->users, 1, memory_order_release);
+}
+
+ortp_status ortp_decoder_buffers_ensure_capacity(ortp_decoder_buffers *buffers, size_t beams,
+                                                 size_t source, ortp_error *error)
+{
+    if (buffers == NULL) {
+        return ortp__fail(error, ORTP_E_INVAL, "decoder buffers: NULL cannot grow");
+    }
+    ortp_status status = check_size(beams, source, error);
+    if (status != ORTP_OK || (beams <= buffers->beams && source <= buffers->source)) {
+        return status;
+    }
+    status = grow(buffers, beams > buffers->beams ? beams : buffers->beams,
+                  source > buffers->source ? source : buffers->source, error);
+    if (status == ORTP_OK) {
+        buffers->growths++;
+    }
+    return status;
+}
+
+static size_t bytes_of(const ortp_decoder_buffers *buffers, ortp__buffer which)
+{
+    return buffers->tensor[which] != NULL ? ortp_tensor_bytes(buffers->tensor[which]) : 0;
+}
+
+void ortp_decoder_buffers_get_info(const ortp_decoder_buffers *buffers,
+                                   ortp_decoder_buffers_info *out)
+{
+    *out = (ortp_decoder_buffers_info){
+        .beams = buffers->beams,
+        .source = buffers->source,
+        .tokens_bytes = bytes_of(buffers, ORTP__BUFFER_TOKENS),
+        .memory_bytes = bytes_of(buffers, ORTP__BUFFER_MEMORY),
+        .mask_bytes = bytes_of(buffers, ORTP__BUFFER_MASK),
+        .logits_bytes = bytes_of(buffers, ORTP__BUFFER_LOGITS),
+        .probabilities_bytes = bytes_of(buffers, ORTP__BUFFER_PROBABILITIES),
+        .growths = buffers->growths,
+    };
+}
+
+ortp_status ortp__buffers_rows(ortp_decoder_buffers *buffers, ortp__buffer which, size_t rows,
+                               size_t source, OrtValue **out, ortp_error *error)
+{
+    ortp__buffer_shape shapes[ORTP__BUFFER_COUNT];
+    shapes_of(buffers->model, rows, source, shapes);
+    const ortp__buffer_shape *shape = &shapes[which];
+    ortp_tensor *tensor = buffers->tensor[which];
+    size_t rank = 0;
+    const int64_t *whole = ortp_tensor_shape(tensor, &rank);
+    if (memcmp(whole, shape->dims, rank * sizeof *whole) == 0) {
+        *out = ortp_tensor_value(tensor);
+        return ORTP_OK;
+    }
+    return ortp_tensor_view(tensor, shape->type, shape->dims, shape->rank, out, error);
+}

@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the files of this room share: the model behind its handle, the shapes of a decoder's buffers,
+ * the log-softmax. The search's bookkeeping has a header of its own, beams.h.
+ */
+#ifndef ORTP_DECODE_INTERNAL_H
+#define ORTP_DECODE_INTERNAL_H
+
+#include "beams.h"
+#include "runtime_internal.h"
+
+#include <ortpool/decoder.h>
+
+#include <stdatomic.h>
+
+#define ORTP__PORT_NONE SIZE_MAX
+#define ORTP__INPUTS_MAX 4u /* features, keys, length, mask; or memory, tokens, length, mask */
+
+/* Where the roles are among a session's inputs; ORTP__PORT_NONE for one the model lacks. */
+typedef struct ortp__encoder_ports {
+    size_t features, keys, length, mask;
+    ortp_type key_type, length_type;
+} ortp__encoder_ports;
+
+typedef struct ortp__decoder_ports {
+    size_t memory, tokens, length, mask;
+    ortp_type token_type, length_type;
+} ortp__decoder_ports;
+
+struct ortp_model {
+    ortp_runtime *runtime;
+    ortp_tensor_pool *tensors;
+    ortp_manifest *manifest;
+    ortp_session *encoder;
+    ortp_session *decoder;
+    ortp__encoder_ports encoder_ports;
+    ortp__decoder_ports decoder_ports;
+    uint64_t id;
+    atomic_size_t users; /* decoders and buffers that exist */
+};
+
+/* Fills the ports; INVAL with file, port, found and expected where graph and manifest disagree. */
+ortp_status ortp__encoder_ports_resolve(const ortp_manifest *manifest, const ortp_session *session,
+                                        ortp__encoder_ports *out, ortp_error *error);
+ortp_status ortp__decoder_ports_resolve(const ortp_manifest *manifest, const ortp_session *session,
+                                        ortp__decoder_ports *out, ortp_error *error);
+
+/* A count or a token as the graph wants it: int32 or int64. */
+static inline void ortp__int_set(void *data, ortp_type type, size_t index, int64_t value)
+{
+    if (type == ORTP_TYPE_INT64) {
+        ((int64_t *)data)[index] = value;
+    } else {
+        ((int32_t *)data)[index] = (int32_t)value;
+    }
+}
+
+/* The first `length` of `source` positions count; the rest is padding. */
+void ortp__mask_fill(bool *mask, size_t length, size_t source, bool true_is_padding);
+
+/* One of the buffers a search works in; rank 0: the model does not want it. */
+typedef struct ortp__buffer_shape {
+    ortp_type type;
+    size_t rank;
+    int64_t dims[3];
+} ortp__buffer_shape;
+
+typedef enum ortp__buffer {
+    ORTP__BUFFER_TOKENS,
+    ORTP__BUFFER_MEMORY,
+    ORTP__BUFFER_MASK,
+    ORTP__BUFFER_LOGITS,
+    ORTP__BUFFER_PROBABILITIES,
+    ORTP__BUFFER_LENGTH,
+    ORTP__BUFFER_COUNT
+} ortp__buffer;
+
+/* The one place that knows which buffers there are; plan.c counts what buffers.c takes. */
+void ortp__buffer_shapes(const ortp_manifest *manifest, ortp_type token_type, ortp_type length_type,
+                         size_t beams, size_t source, ortp__buffer_shape out[ORTP__BUFFER_COUNT]);
+size_t ortp__buffer_bytes(const ortp__buffer_shape *shape);
+
+struct ortp_decoder_buffers {
+    ortp_model *model;
+    ortp_tensor_pool *tensors;
+    size_t beams, source;
+    uint64_t growths;
+    ortp_tensor *tensor[ORTP__BUFFER_COUNT]; /* NULL where the model does not want it */
+};
+
+/*
+ * The OrtValue of the first `rows` rows of a buffer, for `source` positions where it has them. The
+ * first call for a pair makes an ORT call, later ones do not.
+ */
+ortp_status ortp__buffers_rows(ortp_decoder_buffers *buffers, ortp__buffer which, size_t rows,
+                               size_t source, OrtValue **out, ortp_error *error);
+
+/*
+ * The decode state. `buffers` are taken at the first search or warm-up step, when it is known whether
+ * one row or `width_max` rows are wanted, for the largest bucket, so that they grow once at most.
+ */
+struct ortp_decoder {
+    ortp_model *model;
+    ortp_tensor_pool *tensors;
+    ortp_decoder_buffers *buffers;
+    size_t width_max;
+    size_t bytes; /* of this struct and the arrays behind it */
+    ortp__beams beams;
+    uint32_t *next_states; /* [V], what a constraint answers */
+    int32_t *next_tokens;  /* [V] */
+    size_t runs;           /* of the last search */
+    size_t logits_rows;    /* of the last run */
+    /* one search */
+    const ortp_tensor *memory;
+    size_t source; /* its positions */
+    size_t length; /* those that count */
+    size_t filled; /* rows of replicated memory and mask that are filled */
+};
+
+/* Takes the buffers for `rows` at once and points the decoder at one encoder output. */
+ortp_status ortp__decoder_prepare(ortp_decoder *decoder, const ortp_tensor *memory, size_t length,
+                                  size_t rows, ortp_error *error);
+/* Writes a row of the token buffer: start, tokens, padding. */
+void ortp__decoder_set_row(ortp_decoder *decoder, size_t row, const int32_t *tokens, size_t count);
+/* One decoder run of the first `rows` rows. */
+ortp_status ortp__decoder_run(ortp_decoder *decoder, size_t rows, ortp_error *error);
+
+/* out[i] = log(exp(logits[i]) / sum of exp(logits)), without overflow; NaN in gives NaN out. */
+void ortp__log_softmax(const float *logits, size_t count, double *out);
+
+#endif

@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Finds the manifest's roles among the ports of a graph and checks that both say the same.
+ */
+#include "decode_internal.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#define DIM_SOURCE (-2) /* free, or the one bucket that the manifest has */
+#define DIM_ROWS (-3)   /* free: as many rows as there are beams */
+
+typedef struct role {
+    const char *name; /* the port's name; NULL: the model lacks the role */
+    const char *what; /* "features" */
+    bool integers;    /* int32 or int64, else `type` */
+    ortp_type type;
+    size_t rank;
+    int64_t dims[3]; /* a size, or one of the two above */
+} role;
+
+typedef struct checker {
+    const ortp_manifest *manifest;
+    const ortp_session *session;
+    const char *path;
+    ortp_error *error;
+    size_t inputs_with_role;
+} checker;
+
+static bool dim_fits(const ortp_manifest *manifest, int64_t found, int64_t wanted)
+{
+    if (wanted == DIM_ROWS) {
+        return found < 0;
+    }
+    if (wanted == DIM_SOURCE) {
+        return found < 0 || (manifest->bucket_count == 1 &&
+                             found == (int64_t)manifest->max_points);
+    }
+    return found < 0 || found == wanted;
+}
+
+static const char *dim_text(int64_t dim, char text[24])
+{
+    if (dim == DIM_ROWS) {
+        return "rows";
+    }
+    if (dim == DIM_SOURCE) {
+        return "S";
+    }
+    if (dim < 0) {
+        return "?";
+    }
+    (void)snprintf(text, 24, "%" PRId64, dim);
+    return text;
+}
+
+static void shape_text(const int64_t *dims, size_t rank, char *text, size_t capacity)
+{
+    size_t at = 0;
+    text[0] = '\0';
+    for (size_t i = 0; i < rank && at < capacity; i++) {
+        char dim[24];
+        const int wrote = snprintf(text + at, capacity - at, "%s%s", i > 0 ? "," : "",
+                                   dim_text(dims[i], dim));
+        at += wrote > 0 ? (size_t)wrote : 0;
+    }
+}
+
+static ortp_status check_port(const checker *c, const role *wanted, const ortp_port *port)
+{
+    const bool integer = port->type == ORTP_TYPE_INT32 || port->type == ORTP_TYPE_INT64;
+    bool fits = wanted->integers ? integer : port->type == wanted->type;
+    fits = fits && port->rank == wanted->rank;
+    for (size_t i = 0; fits && i < wanted->rank; i++) {
+        fits = dim_fits(c->manifest, port->shape[i], wanted->dims[i]);
+    }
+    if (fits) {
+        return ORTP_OK;
+    }
+    char found[96];
+    char needed[96];
+    shape_text(port->shape, port->rank <= ORTP_RANK_MAX ? port->rank : 0, found, sizeof found);
+    shape_text(wanted->dims, wanted->rank, needed, sizeof needed);
+    return ortp__fail(c->error, ORTP_E_INVAL, "%s: %s '%s': found %s [%s], expected %s [%s]",
+                      c->path, wanted->what, wanted->name, ortp_type_name(port->type), found,
+                      wanted->integers ? "int32 or int64" : ortp_type_name(wanted->type), needed);
+}
+
+static ortp_status find_input(checker *c, const role *wanted, size_t *index, ortp_type *type)
+{
+    *index = ORTP__PORT_NONE;
+    if (wanted->name == NULL) {
+        return ORTP_OK;
+    }
+    const size_t found = ortp_session_find_input(c->session, wanted->name);
+    if (found == SIZE_MAX) {
+        return ortp__fail(c->error, ORTP_E_INVAL, "%s: no input '%s', which the manifest names as %s",
+                          c->path, wanted->name, wanted->what);
+    }
+    const ortp_port *port = ortp_session_input(c->session, found);
+    const ortp_status status = check_port(c, wanted, port);
+    if (status == ORTP_OK) {
+        *index = found;
+        c->inputs_with_role++;
+        if (type != NULL) {
+            *type = port->type;
+        }
+    }
+    return status;
+}
+
+/* The one output, and no input left over: each needs a value in every run. */
+static ortp_status check_rest(const checker *c, const role *output)
+{
+    const size_t found = ortp_session_find_output(c->session, output->name);
+    if (found == SIZE_MAX) {
+        return ortp__fail(c->error, ORTP_E_INVAL,
+                          "%s: no output '%s', which the manifest names as %s", c->path,
+                          output->name, output->what);
+    }
+    const ortp_status status = check_port(c, output, ortp_session_output(c->session, found));
+    if (status != ORTP_OK) {
+        return status;
+    }
+    if (ortp_session_output_count(c->session) != 1) {
+        return ortp__fail(c->error, ORTP_E_INVAL, "%s: found %zu outputs, expected '%s' alone",
+                          c->path, ortp_session_output_count(c->session), output->name);
+    }
+    if (ortp_session_input_count(c->session) != c->inputs_with_role) {
+        return ortp__fail(c->error, ORTP_E_INVAL,
+                          "%s: found %zu inputs, expected the %zu that the manifest names", c->path,
+                          ortp_session_input_count(c->session), c->inputs_with_role);
+    }
+    return ORTP_OK;
+}
+
+ortp_status ortp__encoder_ports_resolve(const ortp_manifest *manifest, const ortp_session *session,
+                                        ortp__encoder_ports *out, ortp_error *error)
+{
+    checker c = {manifest, session, manifest->encoder_path, error, 0};
+    const int64_t features = (int64_t)manifest->features;
+    const int64_t hidden = (int64_t)manifest->hidden;
+    const role roles[] = {
+        {manifest->encoder.features, "features", false, ORTP_TYPE_FLOAT, 3,
+         {1, DIM_SOURCE, features}},
+        {manifest->encoder.keys, "keys", true, ORTP_TYPE_INT32, 2, {1, DIM_SOURCE}},
+        {manifest->encoder.length, "length", true, ORTP_TYPE_INT32, 1, {1}},
+        {manifest->encoder.source_mask, "source_mask", false, ORTP_TYPE_BOOL, 2, {1, DIM_SOURCE}},
+    };
+    size_t *indices[] = {&out->features, &out->keys, &out->length, &out->mask};
+    ortp_type *types[] = {NULL, &out->key_type, &out->length_type, NULL};
+    for (size_t i = 0; i < ORTP__COUNT(roles); i++) {
+        const ortp_status status = find_input(&c, &roles[i], indices[i], types[i]);
+        if (status != ORTP_OK) {
+            return status;
+        }
+    }
+    const role memory = {manifest->encoder.memory, "memory", false, ORTP_TYPE_FLOAT, 3,
+                         {1, DIM_SOURCE, hidden}};
+    return check_rest(&c, &memory);
+}
+
+ortp_status ortp__decoder_ports_resolve(const ortp_manifest *manifest, const ortp_session *session,
+                                        ortp__decoder_ports *out, ortp_error *error)
+{
+    checker c = {manifest, session, manifest->decoder_path, error, 0};
+    const bool replicated = manifest->decoder.layout == ORTP_MEMORY_REPLICATED;
+    const int64_t hidden = (int64_t)manifest->hidden;
+    const int64_t tokens = (int64_t)manifest->max_tokens;
+    const role roles[] = {
+        {manifest->decoder.memory, "memory", false, ORTP_TYPE_FLOAT, 3,
+         {replicated ? DIM_ROWS : 1, DIM_SOURCE, hidden}},
+        {manifest->decoder.tokens, "tokens", true, ORTP_TYPE_INT32, 2, {DIM_ROWS, tokens}},
+        {manifest->decoder.length, "length", true, ORTP_TYPE_INT32, 1, {1}},
+        {manifest->decoder.source_mask, "source_mask", false, ORTP_TYPE_BOOL, 2,
+         {DIM_ROWS, DIM_SOURCE}},
+    };
+    size_t *indices[] = {&out->memory, &out->tokens, &out->length, &out->mask};
+    ortp_type *types[] = {NULL, &out->token_type, &out->length_type, NULL};
+    for (size_t i = 0; i < ORTP__COUNT(roles); i++) {
+        const ortp_status status = find_input(&c, &roles[i], indices[i], types[i]);
+        if (status != ORTP_OK) {
+            return status;
+        }
+    }
+    const role logits = {manifest->decoder.logits, "logits", false, ORTP_TYPE_FLOAT, 3,
+                         {DIM_ROWS, tokens, (int64_t)manifest->vocabulary}};
+    return check_rest(&c, &logits);
+}

@@ -1,0 +1,315 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Beam and greedy search. Both paths share all of it: a step runs the decoder for all live beams at
+ * once (batched) or one after another (sequential) and expands them in rank order.
+ */
+#include "decode_internal.h"
+
+#include <math.h>
+#include <string.h>
+
+#define STOP_RANK 3u
+
+typedef struct search {
+    ortp_decoder *decoder;
+    const ortp_search_params *params;
+    const ortp_constraint *constraint; /* NULL: every token may follow */
+    double token_least;                /* log-probability below which a token is ignored */
+    bool last_step;
+    ortp_error *error;
+} search;
+
+void ortp_search_params_from(const ortp_manifest *manifest, ortp_search_params *out)
+{
+    *out = (ortp_search_params){
+        .struct_size = sizeof *out,
+        .beam_width = manifest->beam_width,
+        .length_reward = manifest->length_reward,
+        .length_alpha = manifest->length_alpha,
+        .stop_margin = manifest->stop_margin,
+    };
+}
+
+/* ---- what is asked for ---- */
+
+/* False for NaN too. */
+static bool within(double value, double below)
+{
+    return value >= 0.0 && value < below;
+}
+
+/* Copies the params, zeros replaced by what they stand for. */
+static ortp_status resolve(const ortp_decoder *decoder, const ortp_search_params *given,
+                           ortp_search_params *out, ortp_error *error)
+{
+    const ortp_manifest *m = decoder->model->manifest;
+    if (given == NULL) {
+        ortp_search_params_from(m, out);
+    } else {
+        const ortp_status status = ortp__options_copy(out, sizeof *out, given);
+        if (status != ORTP_OK) {
+            return ortp__fail(error, status, "search: params of a later version");
+        }
+    }
+    out->beam_width = out->beam_width > 0 ? out->beam_width : m->beam_width;
+    out->max_steps = out->max_steps > 0 ? out->max_steps : m->max_tokens - 1;
+    out->stop_rank = out->stop_rank > 0 ? out->stop_rank : STOP_RANK;
+    const char *wrong = NULL;
+    if (out->strategy != ORTP_STRATEGY_BEAM && out->strategy != ORTP_STRATEGY_GREEDY) {
+        wrong = "strategy: unknown";
+    } else if (out->path != ORTP_PATH_BATCHED && out->path != ORTP_PATH_SEQUENTIAL) {
+        wrong = "path: unknown";
+    } else if (out->strategy == ORTP_STRATEGY_BEAM && out->beam_width > decoder->width_max) {
+        wrong = "beam_width: above what the decoder was created for";
+    } else if (out->max_steps > m->max_tokens - 1) {
+        wrong = "max_steps: above the model's max_tokens - 1";
+    } else if (!isfinite(out->length_reward) || !isfinite(out->length_alpha)) {
+        wrong = "length_reward, length_alpha: expected finite numbers";
+    } else if (!within(out->prune_gap, INFINITY) || !within(out->stop_margin, INFINITY)) {
+        wrong = "prune_gap, stop_margin: expected numbers of at least 0";
+    } else if (!within(out->prune_token, 1.0)) {
+        wrong = "prune_token: expected a probability below 1";
+    }
+    return wrong == NULL ? ORTP_OK : ortp__fail(error, ORTP_E_INVAL, "search: %s", wrong);
+}
+
+static ortp_status check_constraint(const ortp_constraint *constraint, ortp_error *error)
+{
+    if (constraint != NULL && constraint->next == NULL) {
+        return ortp__fail(error, ORTP_E_INVAL, "search: the constraint has no next function");
+    }
+    return ORTP_OK;
+}
+
+/* Cancelled, or past the deadline? Asked before each decoder run. */
+static ortp_status poll(const search *s)
+{
+    const ortp_search_params *p = s->params;
+    if (p->stop != NULL && p->stop(p->stop_ctx)) {
+        return ortp__fail(s->error, ORTP_E_CANCELLED, "search: cancelled after %zu decoder runs",
+                          s->decoder->runs);
+    }
+    if (p->deadline_ms > 0 &&
+        ortp__clock_ms(&s->decoder->model->runtime->clock) >= p->deadline_ms) {
+        return ortp__fail(s->error, ORTP_E_TIMEOUT,
+                          "search: the deadline passed after %zu decoder runs", s->decoder->runs);
+    }
+    return ORTP_OK;
+}
+
+/* ---- one beam ---- */
+
+/* Without a constraint: all but the special tokens; any sequence but the empty one may end. */
+static size_t all_tokens(const search *s, bool *may_end)
+{
+    const ortp_manifest *m = s->decoder->model->manifest;
+    size_t count = 0;
+    for (int32_t token = 0; token < (int32_t)m->vocabulary; token++) {
+        if (token != m->pad && token != m->unk && token != m->sos && token != m->eos) {
+            s->decoder->next_tokens[count] = token;
+            s->decoder->next_states[count] = 0;
+            count++;
+        }
+    }
+    *may_end = s->decoder->beams.length > 0;
+    return count;
+}
+
+/* What may follow `state`, in the decoder's next_tokens and next_states. */
+static ortp_status allowed(const search *s, uint32_t state, size_t *count, bool *may_end)
+{
+    ortp_decoder *decoder = s->decoder;
+    const ortp_manifest *m = decoder->model->manifest;
+    *may_end = false;
+    if (s->constraint == NULL) {
+        *count = all_tokens(s, may_end);
+        return ORTP_OK;
+    }
+    *count = s->constraint->next(s->constraint->ctx, state, decoder->next_tokens,
+                                 decoder->next_states, m->vocabulary, may_end);
+    if (*count > m->vocabulary) {
+        return ortp__fail(s->error, ORTP_E_INVAL,
+                          "search: the constraint gave %zu tokens, expected %zu at most", *count,
+                          m->vocabulary);
+    }
+    for (size_t i = 0; i < *count; i++) {
+        const int32_t token = decoder->next_tokens[i];
+        if (token < 0 || token >= (int32_t)m->vocabulary || token == m->pad || token == m->sos ||
+            token == m->eos) {
+            return ortp__fail(s->error, ORTP_E_INVAL,
+                              "search: the constraint gave token %d, which cannot follow",
+                              (int)token);
+        }
+    }
+    return ORTP_OK;
+}
+
+static double final_score(const search *s, uint32_t state, double sum, size_t tokens)
+{
+    const ortp_search_params *p = s->params;
+    double score = sum + p->length_reward * (double)tokens;
+    if (s->constraint != NULL && s->constraint->final_score != NULL) {
+        score += s->constraint->final_score(s->constraint->ctx, state);
+    }
+    if (p->length_alpha != 0.0) {
+        score /= pow((5.0 + (double)tokens) / 6.0, p->length_alpha);
+    }
+    return score;
+}
+
+/* Offers what may follow live beam `index`, and its end. */
+static ortp_status expand(const search *s, size_t index, const double *log_probs)
+{
+    ortp_decoder *decoder = s->decoder;
+    ortp__beams *beams = &decoder->beams;
+    const ortp__beam beam = beams->live[index];
+    size_t count = 0;
+    bool may_end = false;
+    const ortp_status status = allowed(s, beam.state, &count, &may_end);
+    if (status != ORTP_OK) {
+        return status;
+    }
+    double best = -INFINITY;
+    /* After the last step nothing could be run for a longer sequence: it can only end. */
+    for (size_t i = 0; i < count && !s->last_step; i++) {
+        const double log_prob = log_probs[decoder->next_tokens[i]];
+        if (log_prob >= s->token_least) {
+            ortp__beams_offer(beams, index, decoder->next_tokens[i], decoder->next_states[i],
+                              log_prob);
+            best = log_prob > best ? log_prob : best;
+        }
+    }
+    const double end = log_probs[decoder->model->manifest->eos];
+    if (!may_end || !(end >= s->token_least)) {
+        return ORTP_OK;
+    }
+    const bool greedy = s->params->strategy == ORTP_STRATEGY_GREEDY;
+    if (greedy && best >= end) {
+        return ORTP_OK;
+    }
+    ortp__beams_finish(beams, index, beam.sum + end,
+                       final_score(s, beam.state, beam.sum + end, beams->length));
+    if (greedy) {
+        beams->candidate_count = 0;
+    }
+    return ORTP_OK;
+}
+
+/* ---- one step ---- */
+
+/* Runs live beams first .. first + rows - 1 and expands them. */
+static ortp_status run_rows(const search *s, size_t first, size_t rows)
+{
+    ortp_decoder *decoder = s->decoder;
+    ortp__beams *beams = &decoder->beams;
+    const ortp_manifest *m = decoder->model->manifest;
+    int32_t tokens[ORTP_TOKENS_MAX];
+    for (size_t row = 0; row < rows; row++) {
+        ortp__beams_tokens(beams, beams->live[first + row].node, beams->length, tokens);
+        ortp__decoder_set_row(decoder, row, tokens, beams->length);
+    }
+    ortp_status status = poll(s);
+    if (status == ORTP_OK) {
+        status = ortp__decoder_run(decoder, rows, s->error);
+    }
+    const float *logits = ortp_tensor_data(decoder->buffers->tensor[ORTP__BUFFER_LOGITS]);
+    double *log_probs = ortp_tensor_data(decoder->buffers->tensor[ORTP__BUFFER_PROBABILITIES]);
+    for (size_t row = 0; row < rows && status == ORTP_OK; row++) {
+        const size_t at = (row * m->max_tokens + beams->length) * m->vocabulary;
+        ortp__log_softmax(logits + at, m->vocabulary, log_probs);
+        status = expand(s, first + row, log_probs);
+    }
+    return status;
+}
+
+/* Live beams that cannot matter any more. */
+static void prune(const search *s)
+{
+    ortp__beams *beams = &s->decoder->beams;
+    const ortp_search_params *p = s->params;
+    if (p->prune_gap > 0.0 && beams->live_count > 0) {
+        ortp__beams_prune(beams, beams->live[0].sum - p->prune_gap);
+    }
+    if (p->stop_margin > 0.0 && beams->finished_count >= p->stop_rank) {
+        const double rival = beams->finished[p->stop_rank - 1].score;
+        ortp__beams_prune(beams,
+                          rival - p->stop_margin - p->length_reward * (double)beams->length);
+    }
+}
+
+static ortp_status run_steps(search *s)
+{
+    ortp__beams *beams = &s->decoder->beams;
+    const ortp_search_params *p = s->params;
+    for (size_t step = 0; step < p->max_steps && beams->live_count > 0; step++) {
+        const size_t rows = p->path == ORTP_PATH_BATCHED ? beams->live_count : 1;
+        s->last_step = step + 1 == p->max_steps;
+        for (size_t first = 0; first < beams->live_count; first += rows) {
+            const ortp_status status = run_rows(s, first, rows);
+            if (status != ORTP_OK) {
+                return status;
+            }
+        }
+        ortp__beams_advance(beams);
+        prune(s);
+    }
+    return ORTP_OK;
+}
+
+static size_t collect(const ortp__beams *beams, ortp_hypothesis *results, size_t capacity)
+{
+    const size_t count = beams->finished_count < capacity ? beams->finished_count : capacity;
+    for (size_t i = 0; i < count; i++) {
+        const ortp__finished *finished = &beams->finished[i];
+        ortp_hypothesis *result = &results[i];
+        memset(result, 0, sizeof *result);
+        ortp__beams_tokens(beams, finished->node, finished->length, result->tokens);
+        result->length = finished->length;
+        result->score = finished->score;
+        result->log_prob = finished->log_prob;
+        result->state = finished->state;
+    }
+    return count;
+}
+
+ortp_status ortp_decoder_search(ortp_decoder *decoder, const ortp_tensor *memory, size_t length,
+                                const ortp_search_params *params,
+                                const ortp_constraint *constraint, ortp_hypothesis *results,
+                                size_t capacity, size_t *count, ortp_error *error)
+{
+    if (decoder == NULL || memory == NULL || count == NULL || (results == NULL && capacity > 0)) {
+        return ortp__fail(error, ORTP_E_INVAL,
+                          "ortp_decoder_search: decoder, memory, results and count are required");
+    }
+    *count = 0;
+    decoder->runs = 0;
+    ortp_search_params resolved;
+    ortp_status status = resolve(decoder, params, &resolved, error);
+    if (status == ORTP_OK) {
+        status = check_constraint(constraint, error);
+    }
+    if (status != ORTP_OK) {
+        return status;
+    }
+    const size_t width = resolved.strategy == ORTP_STRATEGY_GREEDY ? 1 : resolved.beam_width;
+    status = ortp__decoder_prepare(decoder, memory, length,
+                                   resolved.path == ORTP_PATH_BATCHED ? width : 1, error);
+    if (status != ORTP_OK) {
+        return status;
+    }
+    search s = {
+        .decoder = decoder,
+        .params = &resolved,
+        .constraint = constraint,
+        .token_least = resolved.prune_token > 0.0 ? log(resolved.prune_token) : -INFINITY,
+        .error = error,
+    };
+    ortp__beams_begin(&decoder->beams, width, constraint != NULL ? constraint->root : 0,
+                      resolved.keep_duplicates);
+    status = run_steps(&s);
+    decoder->memory = NULL;
+    if (status == ORTP_OK) {
+        *count = collect(&decoder->beams, results, capacity);
+    }
+    return status;
+}
