@@ -19,7 +19,8 @@ typedef struct ortp_lexicon ortp_lexicon;
 typedef struct ortp_lexicon_options {
     size_t struct_size;
     ortp_pool *pool;  /* required: the trie is one block (label other); must outlive the lexicon */
-    const char *path; /* lines "word<TAB>count"; words a to z, counts 0 to 2^63-1; required */
+    const char *path; /* lines "word<TAB>count", ended by LF or CR LF (the last one may go
+                         without); words a to z, counts 0 to 2^63-1; required */
     ortp_alloc alloc;
 } ortp_lexicon_options;
 #define ORTP_LEXICON_OPTIONS_INIT {.struct_size = sizeof(ortp_lexicon_options)}

@@ -42,7 +42,7 @@ ORTP_API ORTP_CHECK ortp_status ortp_predictor_create(const ortp_predictor_optio
  * yes.
  */
 ORTP_API ortp_status ortp_predictor_close(ortp_predictor *predictor, uint64_t wait_ms);
-/* Closes (waiting for ever) and frees. No other thread may still call. */
+/* Closes (waiting for ever) and frees. No other thread may still call; warm-ups are joined before. */
 ORTP_API void ortp_predictor_destroy(ortp_predictor *predictor);
 
 #define ORTP_CANDIDATES_MAX 16u
@@ -85,7 +85,8 @@ ORTP_API ORTP_CHECK ortp_status ortp_predictor_predict(ortp_predictor *predictor
  * Warm-up: decoders for `threads`, blocks and tensors for every bucket and beam count, one encoder run
  * per bucket, one decoder run per bucket and beam count, and rehearsed predictions; largest shapes
  * first. warm runs it here; warm_start on a thread of its own while predictions go on (join with
- * ortp_warmup_join before close). Idempotent. Thread-safe: yes.
+ * ortp_warmup_join before destroy; a close ends it with ORTP_E_CLOSED). Idempotent; leaves no cache
+ * entry and counts no prediction, but encoder and decoder runs. Thread-safe: yes.
  */
 ORTP_API ORTP_CHECK ortp_status ortp_predictor_warm(ortp_predictor *predictor,
                                                     const ortp_warmup_options *options,

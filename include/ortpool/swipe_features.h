@@ -23,7 +23,7 @@ extern "C" {
 typedef struct ortp_layout {
     size_t rows;
     size_t columns; /* key widths across the letter area */
-    size_t key_count;
+    size_t key_count; /* 1 to 26, in the order of the alphabet: of two equally near, the first wins */
     struct {
         char letter;  /* 'a' to 'z', each at most once */
         double x, y;  /* centre, normalised */
@@ -47,7 +47,8 @@ typedef struct ortp_swipe_config {
 ORTP_API ORTP_CHECK ortp_status ortp_swipe_config_load(const char *directory, ortp_swipe_config *out,
                                                        ortp_error *error);
 
-/* Borrowed for a call. x, y in pixels of the letter area (points outside are legal), t in ms. */
+/* Borrowed for a call. x, y in pixels of the letter area (points outside are legal, up to a million
+ * times its size), t in ms. */
 typedef struct ortp_swipe {
     const double *x, *y, *t;
     size_t count;
@@ -58,6 +59,7 @@ typedef struct ortp_swipe {
 
 /*
  * Writes features [*length, 6] and keys [*length]; both must have room for config->max_points rows.
+ * More points than that are resampled linearly by index, both ends kept.
  * Errors: INVAL with field and index (no points, more than ORTP_SWIPE_POINTS_MAX, NaN or infinity, a time
  * before the one before it, width or height not positive). Makes no allocation. Thread-safe: yes.
  */

@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One prediction:  features -> encoder cache, else encoder -> search over the lexicon -> words.
+ */
+#include "predictor_internal.h"
+
+#include <string.h>
+
+/*
+ * The encoder's output while it is searched: held by a lease of the cache (a hit, or put by us), or
+ * by us alone where the cache declined.
+ */
+typedef struct source {
+    ortp_lease *lease;
+    ortp_tensor *owned;
+    const ortp_tensor *memory; /* of one of the two */
+    size_t length;
+    bool hit;
+} source;
+
+static void source_release(source *s)
+{
+    ortp_lease_release(s->lease);
+    (void)ortp_tensor_release(s->owned);
+}
+
+static void free_attachment(void *attachment)
+{
+    (void)ortp_tensor_release(attachment);
+}
+
+static void source_from_lease(source *s, ortp_lease *lease)
+{
+    const ortp_cache_value *value = ortp_lease_value(lease);
+    s->lease = lease;
+    s->memory = value->attachment;
+    s->length = (size_t)value->actual_length;
+}
+
+/* Asked by the search before each decoder run; here, before the encoder's. */
+static ortp_status poll(const ortp_predictor *p, const ortp_predict_options *options,
+                        ortp_error *error)
+{
+    if (options->stop != NULL && options->stop(options->stop_ctx)) {
+        return ortp__fail(error, ORTP_E_CANCELLED, "predict: stopped before the encoder's run");
+    }
+    if (options->deadline_ms > 0 && ortp__clock_ms(&p->runtime->clock) >= options->deadline_ms) {
+        return ortp__fail(error, ORTP_E_TIMEOUT,
+                          "predict: the deadline passed before the encoder's run");
+    }
+    return ORTP_OK;
+}
+
+size_t ortp__cache_key_bytes(size_t bucket)
+{
+    return bucket * (ORTP_SWIPE_FEATURES * sizeof(float) + sizeof(int32_t)) + sizeof(int32_t);
+}
+
+/*
+ * Pads to the bucket, as the encoder's input is, and so gives the key one size per bucket: the blocks
+ * that keys live in can then be warmed.
+ */
+static ortp_cache_key make_key(const ortp_predictor *p, ortp__state *state, const int32_t *length)
+{
+    const size_t rows = (size_t)*length;
+    const size_t bucket = ortp_manifest_bucket(ortp_model_manifest(p->model), rows);
+    float *features = state->features + rows * ORTP_SWIPE_FEATURES;
+    memset(features, 0, (bucket - rows) * ORTP_SWIPE_FEATURES * sizeof *features);
+    memset(state->keys + rows, 0, (bucket - rows) * sizeof *state->keys);
+    return (ortp_cache_key){
+        .model_id = ortp_model_id(p->model),
+        .parts = {state->features, state->keys, length},
+        .part_bytes = {bucket * ORTP_SWIPE_FEATURES * sizeof *features,
+                       bucket * sizeof *state->keys, sizeof *length},
+        .part_count = 3,
+    };
+}
+
+/* Gives the encoder's output to the cache; keeps it where the cache declines, which is benign. */
+static void offer(ortp_predictor *p, const ortp_cache_key *key, int32_t length, source *s)
+{
+    const ortp_cache_value value = {
+        .actual_length = length,
+        .attachment = s->owned,
+        .attachment_free = free_attachment,
+        .attachment_bytes = ortp_tensor_bytes(s->owned),
+    };
+    ortp_lease *lease = NULL;
+    if (ortp_cache_put(p->cache, key, &value, &lease) == ORTP_OK) {
+        s->owned = NULL;
+        source_from_lease(s, lease);
+    }
+}
+
+static ortp_status encode(ortp_predictor *p, ortp__state *state, size_t rows,
+                          const ortp_predict_options *options, bool rehearsal, source *s,
+                          ortp_error *error)
+{
+    const int32_t length = (int32_t)rows;
+    const ortp_cache_key key = make_key(p, state, &length);
+    const bool cached = !rehearsal && p->cache_entries > 0;
+    ortp_status status = ORTP_OK;
+    if (cached) {
+        ortp_lease *lease = NULL;
+        status = ortp_cache_get(p->cache, &key, &lease);
+        if (status != ORTP_OK) {
+            return ortp__fail(error, status, "predict: encoder cache: %s",
+                              ortp_status_text(status));
+        }
+        if (lease != NULL) {
+            source_from_lease(s, lease);
+            s->hit = true;
+            return ORTP_OK;
+        }
+    }
+    status = poll(p, options, error);
+    if (status != ORTP_OK) {
+        return status;
+    }
+    const ortp_encoder_input input = {
+        .features = state->features, .keys = state->keys, .length = rows};
+    status = ortp_model_encode(p->model, &input, &s->owned, error);
+    if (status != ORTP_OK) {
+        return status;
+    }
+    s->memory = s->owned;
+    s->length = rows;
+    if (cached) {
+        offer(p, &key, length, s);
+    }
+    return ORTP_OK;
+}
+
+static void write_word(const ortp_predictor *p, const ortp_hypothesis *found, ortp_candidate *out)
+{
+    const size_t length = found->length < ORTP_LEXICON_WORD_MAX ? found->length
+                                                                : ORTP_LEXICON_WORD_MAX;
+    for (size_t i = 0; i < length; i++) {
+        out->word[i] = (char)('a' + (found->tokens[i] - p->config.first_letter));
+    }
+    out->word[length] = '\0';
+    out->score = found->score;
+}
+
+static ortp_status search(ortp_predictor *p, ortp__state *state, const source *s,
+                          const ortp_predict_options *options, ortp_prediction *out,
+                          ortp_error *error)
+{
+    ortp_search_params params = p->params;
+    params.stop = options->stop;
+    params.stop_ctx = options->stop_ctx;
+    params.deadline_ms = options->deadline_ms;
+    size_t count = 0;
+    const ortp_status status =
+        ortp_decoder_search(state->decoder, s->memory, s->length, &params, &p->constraint,
+                            state->results, options->top, &count, error);
+    if (status != ORTP_OK) {
+        return status;
+    }
+    for (size_t i = 0; i < count; i++) {
+        write_word(p, &state->results[i], &out->candidates[i]);
+    }
+    out->candidate_count = count;
+    out->cache_hit = s->hit;
+    out->points = s->length;
+    out->decoder_runs = ortp_decoder_last_runs(state->decoder);
+    return ORTP_OK;
+}
+
+ortp_status ortp__predict(ortp_predictor *p, const ortp_swipe *swipe,
+                          const ortp_predict_options *options, bool rehearsal, ortp_prediction *out,
+                          ortp_error *error)
+{
+    ortp__state *state = NULL;
+    source s = {0};
+    size_t rows = 0;
+    ortp_status status = ortp__state_acquire(p, &state, error);
+    if (status != ORTP_OK) {
+        return status;
+    }
+    status = ortp_swipe_features(&p->config, swipe, state->features, state->keys, &rows, error);
+    if (status == ORTP_OK) {
+        status = encode(p, state, rows, options, rehearsal, &s, error);
+    }
+    if (status == ORTP_OK) {
+        status = search(p, state, &s, options, out, error);
+    }
+    source_release(&s);
+    ortp__state_release(p, state);
+    return status;
+}
+
+static ortp_status check_options(const ortp_predict_options *given, ortp_predict_options *options,
+                                 ortp_error *error)
+{
+    const ortp_status status = ortp__options_copy(options, sizeof *options, given);
+    if (status != ORTP_OK) {
+        return ortp__fail(error, status, "predict: options of another version");
+    }
+    if (options->top > ORTP_CANDIDATES_MAX) {
+        return ortp__fail(error, ORTP_E_INVAL, "predict: top: %zu, expected at most %u",
+                          options->top, ORTP_CANDIDATES_MAX);
+    }
+    if (options->top == 0) {
+        options->top = 3;
+    }
+    return ORTP_OK;
+}
+
+ortp_status ortp_predictor_predict(ortp_predictor *p, const ortp_swipe *swipe,
+                                   const ortp_predict_options *given, ortp_prediction *out,
+                                   ortp_error *error)
+{
+    if (p == NULL || swipe == NULL || out == NULL) {
+        return ortp__fail(error, ORTP_E_INVAL, "predict: predictor, swipe and out are required");
+    }
+    const uint64_t start_us = ortp__now_us();
+    ortp_predict_options options;
+    ortp_status status = check_options(given, &options, error);
+    if (status != ORTP_OK) {
+        return status;
+    }
+    status = ortp__predictor_enter(p, error);
+    if (status != ORTP_OK) {
+        return status;
+    }
+    memset(out, 0, sizeof *out);
+    status = ortp__predict(p, swipe, &options, false, out, error);
+    ortp__predictor_leave(p, status == ORTP_OK ? ORTP__SUCCEEDED : ORTP__FAILED);
+    out->microseconds = ortp__now_us() - start_us;
+    return status;
+}

@@ -1,0 +1,338 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The predictor's life: its parts in order, predictions counted in and out, closing.
+ */
+#include "predictor_internal.h"
+
+#include <assert.h>
+
+#define CACHE_ENTRIES 4u
+#define THREADS_MAX 1024u
+#define IDLE_TENSORS_LEAST ((size_t)16 << 20)
+
+/*
+ * So many bytes of idle tensors that a warmed predictor never drops one: for each bucket the inputs and
+ * outputs of `threads` encoder runs and the outputs in the cache.
+ */
+static size_t idle_tensor_bytes(const ortp_manifest *m, size_t threads, size_t cache_entries)
+{
+    const size_t input = m->features * sizeof(float) + 2 * sizeof(int64_t);
+    const size_t row = threads * input + (threads + cache_entries) * m->hidden * sizeof(float);
+    size_t rows = 0;
+    for (size_t i = 0; i < m->bucket_count; i++) {
+        rows += m->buckets[i];
+    }
+    const size_t bytes = 2 * rows * row; /* twice: blocks are larger than what is asked for */
+    return bytes > IDLE_TENSORS_LEAST ? bytes : IDLE_TENSORS_LEAST;
+}
+
+static ortp_status make_tensors(ortp_predictor *p, const char *directory, ortp_error *error)
+{
+    ortp_manifest *manifest = NULL;
+    ortp_status status = ortp_manifest_load(directory, p->runtime->budget, &p->runtime->alloc,
+                                            &manifest, error);
+    if (status != ORTP_OK) {
+        return status;
+    }
+    ortp_tensor_pool_options options = ORTP_TENSOR_POOL_OPTIONS_INIT;
+    options.runtime = p->runtime;
+    options.idle_bytes_max = idle_tensor_bytes(manifest, p->threads, p->cache_entries);
+    ortp_manifest_destroy(manifest);
+    return ortp_tensor_pool_create(&options, &p->tensors, error);
+}
+
+static ortp_status make_model(ortp_predictor *p, const char *directory, ortp_error *error)
+{
+    ortp_model_options options = ORTP_MODEL_OPTIONS_INIT;
+    options.runtime = p->runtime;
+    options.tensors = p->tensors;
+    options.directory = directory;
+    return ortp_model_open(&options, &p->model, error);
+}
+
+static ortp_status make_lexicon(ortp_predictor *p, ortp_error *error)
+{
+    ortp_lexicon_options options = ORTP_LEXICON_OPTIONS_INIT;
+    options.pool = p->runtime->pool;
+    options.path = p->config.lexicon_path;
+    options.alloc = p->runtime->alloc;
+    const ortp_status status = ortp_lexicon_load(&options, &p->lexicon, error);
+    p->words = (ortp_lexicon_constraint){.lexicon = p->lexicon,
+                                         .first_letter = p->config.first_letter,
+                                         .weight = p->config.frequency_weight};
+    p->constraint = ortp_lexicon_make_constraint(&p->words);
+    return status;
+}
+
+static ortp_status make_cache(ortp_predictor *p, uint64_t stale_ms, ortp_error *error)
+{
+    ortp_cache_options options = ORTP_CACHE_OPTIONS_INIT;
+    options.pool = p->runtime->pool;
+    options.entries_max = p->cache_entries;
+    options.stale_ms = stale_ms;
+    options.disabled = p->cache_entries == 0;
+    options.alloc = p->runtime->alloc;
+    options.clock = p->runtime->clock;
+    options.log = p->runtime->log;
+    const ortp_status status = ortp_cache_create(&options, &p->cache);
+    if (status != ORTP_OK) {
+        return ortp__fail(error, status, "predictor: encoder cache: %s", ortp_status_text(status));
+    }
+    return ORTP_OK;
+}
+
+static void make_params(ortp_predictor *p, const ortp_predictor_options *options)
+{
+    ortp_search_params_from(ortp_model_manifest(p->model), &p->params);
+    p->params.path = options->path;
+    p->params.strategy = options->strategy;
+    if (options->beam_width > 0) {
+        p->params.beam_width = options->beam_width;
+    }
+    if (options->strategy == ORTP_STRATEGY_GREEDY) {
+        p->params.beam_width = 1;
+    }
+}
+
+static ortp_status make_locks(ortp_predictor *p, ortp_error *error)
+{
+    if (!ortp__mutex_init(&p->mutex, ORTP_RANK_PREDICTOR)) {
+        return ortp__fail(error, ORTP_E_SYS, "predictor: the system refuses a mutex");
+    }
+    if (!ortp__cond_init(&p->quiet)) {
+        ortp__mutex_destroy(&p->mutex);
+        return ortp__fail(error, ORTP_E_SYS, "predictor: the system refuses a condition variable");
+    }
+    p->locks_made = true;
+    return ORTP_OK;
+}
+
+/* Cheap checks first: a bad manifest is refused before a graph is loaded. */
+static ortp_status make_parts(ortp_predictor *p, const ortp_predictor_options *options,
+                              ortp_error *error)
+{
+    const char *directory = options->model_directory;
+    ortp_status status = make_locks(p, error);
+    if (status == ORTP_OK) {
+        status = ortp_swipe_config_load(directory, &p->config, error);
+    }
+    if (status == ORTP_OK) {
+        status = make_tensors(p, directory, error);
+    }
+    if (status == ORTP_OK) {
+        status = make_lexicon(p, error);
+    }
+    if (status == ORTP_OK) {
+        status = make_model(p, directory, error);
+    }
+    if (status == ORTP_OK) {
+        make_params(p, options);
+        status = make_cache(p, options->cache_stale_ms, error);
+    }
+    if (status == ORTP_OK) {
+        status = ortp__warm_plan(p, error);
+    }
+    if (status == ORTP_OK) {
+        status = ortp_budget_add_reclaimer(p->runtime->budget, ORTP_RECLAIM_TENSORS,
+                                           ortp__state_reclaim, p, &p->reclaimer);
+        if (status != ORTP_OK) {
+            (void)ortp__fail(error, status, "predictor: reclaimer: %s", ortp_status_text(status));
+        }
+    }
+    return status;
+}
+
+static ortp_status check_options(const ortp_predictor_options *given,
+                                 ortp_predictor_options *options, ortp_error *error)
+{
+    const ortp_status status = ortp__options_copy(options, sizeof *options, given);
+    if (status != ORTP_OK) {
+        return ortp__fail(error, status, "ortp_predictor_create: options of another version");
+    }
+    if (options->runtime == NULL || options->model_directory == NULL) {
+        return ortp__fail(error, ORTP_E_INVAL,
+                          "ortp_predictor_create: runtime and model_directory are required");
+    }
+    if (options->beam_width > ORTP_BEAM_MAX) {
+        return ortp__fail(error, ORTP_E_INVAL, "ortp_predictor_create: beam_width: %zu, expected "
+                          "at most %u", options->beam_width, ORTP_BEAM_MAX);
+    }
+    if (options->path != ORTP_PATH_BATCHED && options->path != ORTP_PATH_SEQUENTIAL) {
+        return ortp__fail(error, ORTP_E_INVAL, "ortp_predictor_create: path: unknown value");
+    }
+    if (options->strategy != ORTP_STRATEGY_BEAM && options->strategy != ORTP_STRATEGY_GREEDY) {
+        return ortp__fail(error, ORTP_E_INVAL, "ortp_predictor_create: strategy: unknown value");
+    }
+    if (options->threads > THREADS_MAX) {
+        return ortp__fail(error, ORTP_E_INVAL, "ortp_predictor_create: threads: %u, expected at "
+                          "most %u", options->threads, THREADS_MAX);
+    }
+    return ORTP_OK;
+}
+
+static void predictor_free(ortp_predictor *p)
+{
+    ortp_runtime *runtime = p->runtime;
+    ortp_budget_remove_reclaimer(runtime->budget, p->reclaimer);
+    if (p->locks_made) {
+        ortp__state_drop_idle(p);
+        assert(p->state_count == 0);
+        ortp__cond_destroy(&p->quiet);
+        ortp__mutex_destroy(&p->mutex);
+    }
+    ortp__warm_plan_free(p);
+    ortp_status status = ortp_cache_destroy(p->cache); /* its entries are tensors */
+    assert(status == ORTP_OK);
+    ortp_lexicon_destroy(p->lexicon);
+    status = ortp_model_close(p->model);
+    assert(status == ORTP_OK);
+    status = ortp_tensor_pool_destroy(p->tensors, NULL);
+    assert(status == ORTP_OK);
+    (void)status;
+    ortp__meta_free(runtime->budget, &runtime->alloc, p, sizeof *p);
+}
+
+ortp_status ortp_predictor_create(const ortp_predictor_options *given, ortp_predictor **out,
+                                  ortp_error *error)
+{
+    if (out == NULL) {
+        return ortp__fail(error, ORTP_E_INVAL, "ortp_predictor_create: out is required");
+    }
+    *out = NULL;
+    ortp_predictor_options options;
+    ortp_status status = check_options(given, &options, error);
+    if (status != ORTP_OK) {
+        return status;
+    }
+    ortp_runtime *runtime = options.runtime;
+    void *memory = NULL;
+    status = ortp__meta_alloc(runtime->budget, &runtime->alloc, sizeof(ortp_predictor),
+                              ORTP_RECLAIM_CACHE, &memory);
+    if (status != ORTP_OK) {
+        return ortp__fail(error, status, "predictor: %zu bytes for its struct: %s",
+                          sizeof(ortp_predictor), ortp_status_text(status));
+    }
+    ortp_predictor *p = memory;
+    p->runtime = runtime;
+    p->threads = options.threads > 0 ? options.threads : 1;
+    p->cache_entries = options.cache_off             ? 0
+                       : options.cache_entries > 0 ? options.cache_entries
+                                                   : CACHE_ENTRIES;
+    status = make_parts(p, &options, error);
+    if (status != ORTP_OK) {
+        predictor_free(p);
+        return status;
+    }
+    *out = p;
+    return ORTP_OK;
+}
+
+ortp_status ortp__predictor_enter(ortp_predictor *p, ortp_error *error)
+{
+    ortp__lock(&p->mutex);
+    const bool closed = p->closed;
+    if (!closed) {
+        p->active++;
+    }
+    ortp__unlock(&p->mutex);
+    if (closed) {
+        return ortp__fail(error, ORTP_E_CLOSED, "the predictor is closed");
+    }
+    return ORTP_OK;
+}
+
+void ortp__predictor_leave(ortp_predictor *p, ortp__outcome outcome)
+{
+    ortp__lock(&p->mutex);
+    assert(p->active > 0);
+    p->active--;
+    p->predictions += outcome == ORTP__SUCCEEDED ? 1 : 0;
+    p->failures += outcome == ORTP__FAILED ? 1 : 0;
+    if (p->active == 0) {
+        ortp__cond_broadcast(&p->quiet); /* under the lock: who waits may free it at once */
+    }
+    ortp__unlock(&p->mutex);
+}
+
+ortp_status ortp_predictor_close(ortp_predictor *p, uint64_t wait_ms)
+{
+    if (p == NULL) {
+        return ORTP_OK;
+    }
+    const uint64_t now = ortp__now_ms();
+    const uint64_t deadline = wait_ms > UINT64_MAX - now ? UINT64_MAX : now + wait_ms;
+    ortp__lock(&p->mutex);
+    p->closed = true;
+    bool in_time = true;
+    while (p->active > 0 && in_time) {
+        if (deadline == UINT64_MAX) {
+            ortp__cond_wait(&p->quiet, &p->mutex);
+        } else {
+            in_time = ortp__cond_wait_until(&p->quiet, &p->mutex, deadline);
+        }
+    }
+    const bool quiet = p->active == 0;
+    ortp__unlock(&p->mutex);
+    return quiet ? ORTP_OK : ORTP_E_TIMEOUT;
+}
+
+void ortp_predictor_destroy(ortp_predictor *p)
+{
+    if (p != NULL) {
+        (void)ortp_predictor_close(p, UINT64_MAX);
+        predictor_free(p);
+    }
+}
+
+ortp_status ortp_predictor_trim(ortp_predictor *p, size_t keep_bytes, bool drop_cache,
+                                size_t *freed_bytes)
+{
+    if (p == NULL) {
+        return ORTP_E_INVAL;
+    }
+    if (drop_cache) {
+        (void)ortp_cache_clear(p->cache);
+    }
+    ortp__state_drop_idle(p);
+    const ortp_status status = ortp_tensor_pool_trim(p->tensors, keep_bytes, 0, NULL);
+    if (status != ORTP_OK) {
+        return status;
+    }
+    return ortp_pool_trim(p->runtime->pool, keep_bytes, 0, freed_bytes);
+}
+
+const ortp_swipe_config *ortp_predictor_config(const ortp_predictor *predictor)
+{
+    return &predictor->config;
+}
+
+ortp_model *ortp_predictor_model(const ortp_predictor *predictor)
+{
+    return predictor->model;
+}
+
+const ortp_lexicon *ortp_predictor_lexicon(const ortp_predictor *predictor)
+{
+    return predictor->lexicon;
+}
+
+ortp_cache *ortp_predictor_cache(const ortp_predictor *predictor)
+{
+    return predictor->cache;
+}
+
+void ortp_predictor_stats(const ortp_predictor *predictor, ortp_stats *out)
+{
+    *out = (ortp_stats)ORTP_STATS_INIT;
+    ortp_stats_add_budget(out, predictor->runtime->budget);
+    ortp_stats_add_pool(out, predictor->runtime->pool);
+    ortp_stats_add_cache(out, predictor->cache);
+    ortp_stats_add_tensors(out, predictor->tensors);
+    ortp_stats_add_model(out, predictor->model);
+    (void)ortp_stats_add_process(out); /* its fields stay 0 where the system does not say */
+    ortp_predictor *p = (ortp_predictor *)predictor; /* for its lock */
+    ortp__lock(&p->mutex);
+    out->predictions += p->predictions;
+    out->failures += p->failures;
+    ortp__unlock(&p->mutex);
+}

@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The steps of the warm-up plan. To have n of a thing ready, n are held at the same time and then
+ * given back; a step done twice finds them and makes nothing new.
+ */
+#include "predictor_internal.h"
+
+ortp_status ortp__warm_states(ortp_predictor *p, size_t bucket, size_t beams, ortp_error *error)
+{
+    (void)bucket;
+    (void)beams;
+    ortp__state *list = NULL;
+    const ortp_status status = ortp__state_hold(p, &list, error);
+    ortp__state_release(p, list);
+    return status;
+}
+
+/* ---- tensors of the encoder ---- */
+
+typedef struct held {
+    ortp_tensor **tensors;
+    size_t count;
+} held;
+
+static ortp_status hold(ortp_predictor *p, held *h, ortp_type type, const int64_t *shape,
+                        size_t rank, ortp_label label, ortp_error *error)
+{
+    const ortp_status status = ortp_tensor_acquire_labelled(p->tensors, type, shape, rank, label,
+                                                            &h->tensors[h->count], error);
+    h->count += status == ORTP_OK ? 1 : 0;
+    return status;
+}
+
+/* One tensor for the encoder's input of this name; NULL: a role that the model lacks. */
+static ortp_status hold_input(ortp_predictor *p, held *h, const char *name, const int64_t *shape,
+                              size_t rank, ortp_error *error)
+{
+    if (name == NULL) {
+        return ORTP_OK;
+    }
+    const ortp_session *encoder = ortp_model_encoder(p->model);
+    const size_t index = ortp_session_find_input(encoder, name);
+    const ortp_port *port = ortp_session_input(encoder, index);
+    return hold(p, h, port->type, shape, rank, ORTP_LABEL_TENSORS, error);
+}
+
+static ortp_status hold_inputs(ortp_predictor *p, held *h, size_t source, ortp_error *error)
+{
+    const ortp_manifest *m = ortp_model_manifest(p->model);
+    const int64_t features[] = {1, (int64_t)source, (int64_t)m->features};
+    const int64_t one[] = {1};
+    ortp_status status = hold_input(p, h, m->encoder.features, features, 3, error);
+    if (status == ORTP_OK) {
+        status = hold_input(p, h, m->encoder.keys, features, 2, error);
+    }
+    if (status == ORTP_OK) {
+        status = hold_input(p, h, m->encoder.length, one, 1, error);
+    }
+    if (status == ORTP_OK) {
+        status = hold_input(p, h, m->encoder.source_mask, features, 2, error);
+    }
+    return status;
+}
+
+ortp_status ortp__warm_tensors(ortp_predictor *p, size_t bucket, size_t beams, ortp_error *error)
+{
+    (void)beams;
+    enum { INPUTS_MAX = 4 };
+    const ortp_manifest *m = ortp_model_manifest(p->model);
+    const size_t source = m->buckets[bucket];
+    const int64_t memory[] = {1, (int64_t)source, (int64_t)m->hidden};
+    const size_t memories = p->threads + p->cache_entries;
+    const size_t bytes = (p->threads * INPUTS_MAX + memories) * sizeof(ortp_tensor *);
+    void *room = NULL;
+    ortp_status status = ortp__meta_alloc(p->runtime->budget, &p->runtime->alloc, bytes,
+                                          ORTP_RECLAIM_CACHE, &room);
+    if (status != ORTP_OK) {
+        return ortp__fail(error, status, "%s", ortp_status_text(status));
+    }
+    held h = {.tensors = room};
+    for (size_t i = 0; i < p->threads && status == ORTP_OK; i++) {
+        status = hold_inputs(p, &h, source, error);
+    }
+    for (size_t i = 0; i < memories && status == ORTP_OK; i++) {
+        status = hold(p, &h, ORTP_TYPE_FLOAT, memory, 3, ORTP_LABEL_CACHE, error);
+    }
+    while (h.count > 0) {
+        (void)ortp_tensor_release(h.tensors[--h.count]);
+    }
+    ortp__meta_free(p->runtime->budget, &p->runtime->alloc, room, bytes);
+    return status;
+}
+
+/* ---- runs ---- */
+
+ortp_status ortp__warm_encoder(ortp_predictor *p, size_t bucket, size_t beams, ortp_error *error)
+{
+    (void)beams;
+    return ortp_model_warm(p->model, bucket, error);
+}
+
+/*
+ * A decoder keeps one view of its buffers per number of rows, and where memory or mask are among its
+ * buffers also per bucket: only there every state has to run for every bucket. ORT itself needs one
+ * run per shape.
+ */
+ortp_status ortp__warm_decoder(ortp_predictor *p, size_t bucket, size_t beams, ortp_error *error)
+{
+    const ortp_manifest *m = ortp_model_manifest(p->model);
+    const bool every_bucket = m->decoder.layout == ORTP_MEMORY_REPLICATED ||
+                              m->decoder.source_mask != NULL;
+    ortp__state *list = NULL;
+    ortp_status status = ortp__state_hold(p, &list, error);
+    for (ortp__state *at = list; at != NULL && status == ORTP_OK; at = at->next) {
+        status = ortp_decoder_warm(at->decoder, bucket, beams, error);
+        if (!every_bucket && bucket + 1 < m->bucket_count) {
+            break;
+        }
+    }
+    ortp__state_release(p, list);
+    return status;
+}
+
+ortp_status ortp__warm_keys(ortp_predictor *p, size_t bucket, size_t beams, ortp_error *error)
+{
+    (void)bucket;
+    (void)beams;
+    const ortp_manifest *m = ortp_model_manifest(p->model);
+    for (size_t i = 0; i < m->bucket_count; i++) {
+        /* One more per thread: an evicted entry lives as long as its lease. */
+        const ortp_pool_need need = {.bytes = ortp__cache_key_bytes(m->buckets[i]),
+                                     .count = p->cache_entries + p->threads};
+        const ortp_status status = ortp_pool_warm(p->runtime->pool, &need, 1);
+        if (status != ORTP_OK) {
+            return ortp__fail(error, status, "%zu blocks of %zu bytes: %s", need.count, need.bytes,
+                              ortp_status_text(status));
+        }
+    }
+    return ORTP_OK;
+}
+
+/* ---- rehearsal ---- */
+
+/* Straight lines through the centres of five keys of the layout, at one size of the letter area. */
+static void draw(const ortp_layout *layout, size_t points, size_t shape, double *x, double *y,
+                 double *t)
+{
+    enum { KEYS = 5, STRIDE = 7, INTERVAL_MS = 16 };
+    const double last = points > 1 ? (double)(points - 1) : 1.0;
+    for (size_t i = 0; i < points; i++) {
+        const double position = (double)i / last * (KEYS - 1);
+        const size_t leg = position < KEYS - 1 ? (size_t)position : KEYS - 2;
+        const double share = position - (double)leg;
+        const size_t a = (shape + leg * STRIDE) % layout->key_count;
+        const size_t b = (shape + (leg + 1) * STRIDE) % layout->key_count;
+        x[i] = layout->keys[a].x + share * (layout->keys[b].x - layout->keys[a].x);
+        y[i] = layout->keys[a].y + share * (layout->keys[b].y - layout->keys[a].y);
+        t[i] = (double)i * INTERVAL_MS;
+    }
+}
+
+ortp_status ortp__warm_rehearsal(ortp_predictor *p, size_t bucket, size_t beams, ortp_error *error)
+{
+    (void)beams;
+    const size_t points = ortp_model_manifest(p->model)->buckets[bucket];
+    const size_t bytes = points * 3 * sizeof(double);
+    void *room = NULL;
+    ortp_status status = ortp__meta_alloc(p->runtime->budget, &p->runtime->alloc, bytes,
+                                          ORTP_RECLAIM_CACHE, &room);
+    if (status != ORTP_OK) {
+        return ortp__fail(error, status, "%s", ortp_status_text(status));
+    }
+    double *x = room;
+    double *y = x + points;
+    double *t = y + points;
+    draw(&p->config.layout, points, bucket, x, y, t);
+    const ortp_swipe swipe = {.x = x, .y = y, .t = t, .count = points, .width = 1.0, .height = 1.0};
+    const ortp_predict_options options = {.struct_size = sizeof options, .top = 3};
+    ortp_prediction ignored;
+    status = ortp__predict(p, &swipe, &options, true, &ignored, error);
+    ortp__meta_free(p->runtime->budget, &p->runtime->alloc, room, bytes);
+    return status;
+}
