@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: MIT */
+/* The model's folder: what is named, or else the first of three places. */
+#include "find_model.h"
+
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static bool has_manifest(const char *folder) {
+    char path[PATH_MAX];
+    int length = snprintf(path, sizeof(path), "%s/model.json", folder);
+    return length > 0 && (size_t)length < sizeof(path) && access(path, R_OK) == 0;
+}
+
+/* The folder that the executable lies in, without links; false where the system does not say. */
+static bool executable_folder(char *folder, size_t capacity) {
+    ssize_t length = readlink("/proc/self/exe", folder, capacity - 1);
+    if (length <= 0) {
+        return false;
+    }
+    folder[length] = '\0';
+    char *slash = strrchr(folder, '/');
+    if (slash == NULL) {
+        return false;
+    }
+    *slash = '\0';
+    return true;
+}
+
+static bool take(const char *base, const char *below, char *folder, size_t capacity) {
+    int length = snprintf(folder, capacity, "%s%s", base, below);
+    return length > 0 && (size_t)length < capacity && has_manifest(folder);
+}
+
+bool find_model(const char *named, char *folder, size_t capacity, char *message,
+                size_t message_capacity) {
+    const char *who = "--model";
+    if (named == NULL) {
+        named = getenv("ORTPOOL_MODEL");
+        who = "ORTPOOL_MODEL";
+    }
+    if (named != NULL && *named != '\0') {
+        if (take(named, "", folder, capacity)) {
+            return true;
+        }
+        snprintf(message, message_capacity, "%s: no model in '%s': model.json cannot be read there",
+                 who, named);
+        return false;
+    }
+    char base[PATH_MAX];
+    bool known = executable_folder(base, sizeof(base));
+    if (take("models/swipe-en", "", folder, capacity) ||
+        (known && (take(base, "/../../models/swipe-en", folder, capacity) ||
+                   take(base, "/../share/ortpool/models/swipe-en", folder, capacity)))) {
+        return true;
+    }
+    snprintf(message, message_capacity,
+             "no model found. Looked for model.json in\n"
+             "    ORTPOOL_MODEL (not set)\n"
+             "    models/swipe-en\n"
+             "    %s/../../models/swipe-en\n"
+             "    %s/../share/ortpool/models/swipe-en\n"
+             "Name its folder with --model.",
+             known ? base : "(executable)", known ? base : "(executable)");
+    return false;
+}

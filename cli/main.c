@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: MIT */
+/* The ortpool command: picks the subcommand. */
+#include <stdio.h>
+#include <string.h>
+
+#include "commands.h"
+#include "engine.h"
+#include "interrupt.h"
+#include "options.h"
+
+static const struct {
+    const char *name;
+    int (*run)(int argc, char **argv);
+} commands[] = {
+    {"predict", command_predict},
+    {"eval", command_eval},
+};
+
+static const char help[] =
+    "usage: ortpool COMMAND [OPTION]... [FILE]\n"
+    "\n"
+    "Swipe typing on ONNX Runtime with bounded, pooled, pre-warmed memory.\n"
+    "\n"
+    "  predict    swipes in, words out\n"
+    "  eval       how often the right word is found, and how fast\n"
+    "\n"
+    "  --help     this, or a command's own: ortpool predict --help\n"
+    "  --version  versions of ortpool and of the ONNX Runtime found\n"
+    "\n"
+    "To begin with: ortpool predict models/swipe-en/samples.jsonl --stats\n";
+
+static int refuse(const char *what, const char *which) {
+    fprintf(stderr, "ortpool: %s%s%s\nTry 'ortpool --help'.\n", what, *which != '\0' ? " " : "",
+            which);
+    return EXIT_SETUP;
+}
+
+/* What was printed must have been taken: `ortpool --help >/dev/full` is a failure. */
+static int finish(int code) {
+    if (fflush(stdout) != 0 && code == EXIT_ANSWERED) {
+        return EXIT_SETUP;
+    }
+    return code;
+}
+
+int main(int argc, char **argv) {
+    if (argc < 2) {
+        return refuse("which command? predict or eval", "");
+    }
+    const char *first = argv[1];
+    if (strcmp(first, "--help") == 0 || strcmp(first, "-h") == 0 || strcmp(first, "help") == 0) {
+        fputs(help, stdout);
+        return finish(EXIT_ANSWERED);
+    }
+    if (strcmp(first, "--version") == 0) {
+        engine_print_version();
+        return finish(EXIT_ANSWERED);
+    }
+    if (!interrupt_install()) {
+        return refuse("the system has no file descriptors left", "");
+    }
+    for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
+        if (strcmp(first, commands[i].name) == 0) {
+            return finish(commands[i].run(argc - 1, argv + 1));
+        }
+    }
+    return refuse(first[0] == '-' ? "no option" : "no command", first);
+}

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: MIT */
+/* ortpool predict: swipes in, words out. */
+#include <stdio.h>
+#include <unistd.h>
+
+#include "commands.h"
+#include "engine.h"
+#include "options.h"
+#include "output.h"
+#include "run.h"
+
+static const subcommand predict_command = {
+    .name = "predict",
+    .has_top = true,
+    .help =
+        "usage: ortpool predict [OPTION]... [FILE|-]\n"
+        "\n"
+        "Reads swipes, one JSON object a line, and prints the words they stand for.\n"
+        "- or no FILE is standard input. One line of input:\n"
+        "  {\"id\":\"7\",\"x\":[..],\"y\":[..],\"t\":[..],\"keyboard\":{\"width\":W,\"height\":H}}\n"
+        "x and y are pixels in the area of the three letter rows, W by H; t is milliseconds.\n"
+        "id is any string or whole number and may be left out; other fields are ignored.\n"
+        "\n"
+        "  --json             one JSON object a line instead of a table:\n"
+        "                     {\"id\":..,\"candidates\":[{\"word\":..,\"score\":..}],\"cache\":..,\"us\":..}\n"
+        "                     and for a line that fails {\"id\":..,\"error\":..}\n"
+        "  --top K            candidates per swipe, 1 to 16 (3)\n"
+        "  --beam N           beam width of the search, 1 to 32 (the model's)\n"
+        "  --path PATH        batched: one decoder run per step for all beams (default);\n"
+        "                     sequential: one per beam and step\n"
+        "  --pool KIND        thread: free blocks cached per thread (default); striped: shared,\n"
+        "                     lock-striped\n"
+        "  --budget SIZE      limit of all memory ortpool maps or declares: 512K, 64M, 1G, or bytes\n"
+        "                     (none)\n"
+        "  --threads N        predictions in parallel, 1 to 64 (1); output stays in input order\n"
+        "  --no-warmup        predict at once; the first predictions then pay for the set-up\n"
+        "  --stats[=json]     print the memory ledger after the words; with --json or =json as a\n"
+        "                     last line {\"stats\":{..}}\n"
+        "  --model DIR        folder with model.json (ORTPOOL_MODEL, or else models/swipe-en here\n"
+        "                     or beside the program)\n"
+        "  --help, --version\n"
+        "\n"
+        "Exit status: 0 all lines answered; 1 a line failed; 2 usage or set-up; 130 interrupted.\n"
+        "ORTPOOL_ONNXRUNTIME names an ONNX Runtime release folder (lib/libonnxruntime.so).\n"
+        "NO_COLOR switches colours off.\n",
+};
+
+static bool print_answer(void *ctx, const answer *a) {
+    return output_answer(ctx, a);
+}
+
+static int predict_lines(engine *e, const run_options *options, line_reader *reader) {
+    output out;
+    output_start(&out, options->json, options->top);
+    run r = {.engine = e, .options = options, .result = print_answer, .ctx = &out};
+    int code = run_lines(&r, reader);
+    if (r.summary.lines > 0 && !output_stats(&out, options, e, &r.summary) && code == 0) {
+        code = EXIT_SETUP;
+    }
+    return output_finish(&out, code);
+}
+
+int command_predict(int argc, char **argv) {
+    run_options options;
+    switch (options_parse(&predict_command, argc, argv, &options)) {
+    case OPTIONS_HELP:
+        fputs(predict_command.help, stdout);
+        return EXIT_ANSWERED;
+    case OPTIONS_VERSION:
+        engine_print_version();
+        return EXIT_ANSWERED;
+    case OPTIONS_ERROR:
+        return EXIT_SETUP;
+    case OPTIONS_RUN:
+        break;
+    }
+    line_reader reader;
+    if (!run_open_input(&reader, options.input)) {
+        return EXIT_SETUP;
+    }
+    if (isatty(reader.fd)) {
+        fputs("ortpool: reading swipes from the terminal, one JSON object a line; Ctrl-D ends\n",
+              stderr);
+    }
+    engine e;
+    int code = engine_open(&e, &options, false);
+    if (code == EXIT_ANSWERED) {
+        code = predict_lines(&e, &options, &reader);
+    }
+    line_reader_close(&reader);
+    return engine_close(&e) ? code : EXIT_SETUP;
+}

@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Lines through the jobs: fetching copies a line, a worker parses and predicts it, the result is handed
+ * out and counted. Everything a line needs lives in its slot and is used again.
+ */
+#include "run.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "interrupt.h"
+#include "jobs.h"
+#include "progress.h"
+
+/* Enough that a slow line does not starve the other threads. */
+#define WINDOW_PER_THREAD 4u
+
+typedef struct slot {
+    line line;
+    swipe_row row;
+    ortp_prediction prediction;
+    bool failed;
+    char error[640];
+} slot;
+
+typedef struct lines_ctx {
+    run *run;
+    line_reader *reader;
+} lines_ctx;
+
+static bool fetch(void *ctx, void *item) {
+    lines_ctx *c = ctx;
+    slot *s = item;
+    return line_reader_next(c->reader, &s->line);
+}
+
+/* The message is given with its line: "line 3: what". */
+static void set_error(slot *s, const char *message) {
+    s->failed = true;
+    snprintf(s->error, sizeof(s->error), "line %zu: %s", s->line.number, message);
+}
+
+static bool parse(slot *s, bool want_word) {
+    char message[512];
+    if (s->line.too_long) {
+        (void)swipe_row_parse(&s->row, "", 0, false, message, sizeof(message));
+        snprintf(message, sizeof(message), "longer than %zu MB, the limit of a line",
+                 LINE_BYTES_MAX >> 20);
+    } else if (swipe_row_parse(&s->row, s->line.text, s->line.length, want_word, message,
+                               sizeof(message))) {
+        return true;
+    }
+    set_error(s, message);
+    return false;
+}
+
+static void work(void *ctx, void *item) {
+    const lines_ctx *c = ctx;
+    slot *s = item;
+    s->failed = false;
+    if (!parse(s, c->run->want_word)) {
+        return;
+    }
+    ortp_swipe swipe = {.x = s->row.x,
+                        .y = s->row.y,
+                        .t = s->row.t,
+                        .count = s->row.count,
+                        .width = s->row.width,
+                        .height = s->row.height};
+    ortp_predict_options options = ORTP_PREDICT_OPTIONS_INIT;
+    options.top = c->run->options->top;
+    ortp_error error = ORTP_ERROR_INIT;
+    ortp_status status = ortp_predictor_predict(c->run->engine->predictor, &swipe, &options,
+                                                &s->prediction, &error);
+    if (status != ORTP_OK) {
+        set_error(s, error.message[0] != '\0' ? error.message : ortp_status_text(status));
+    }
+}
+
+static bool emit(void *ctx, void *item) {
+    lines_ctx *c = ctx;
+    slot *s = item;
+    answer a = {.row = &s->row,
+                .prediction = &s->prediction,
+                .error = s->failed ? s->error : NULL,
+                .line = s->line.number,
+                .position = s->line.position};
+    c->run->summary.lines++;
+    c->run->summary.failed += s->failed ? 1 : 0;
+    bool more = c->run->result(c->run->ctx, &a);
+    if (!more) {
+        interrupt_end_input();
+    }
+    return more;
+}
+
+bool run_open_input(line_reader *reader, const char *name) {
+    if (line_reader_open(reader, name)) {
+        return true;
+    }
+    fprintf(stderr, "ortpool: cannot read '%s': %s\n", name, strerror(reader->error));
+    return false;
+}
+
+static int exit_code(const run *r, const line_reader *reader) {
+    if (reader->error != 0) {
+        fprintf(stderr, "ortpool: reading '%s' failed after line %zu: %s\n", r->options->input,
+                reader->number, strerror(reader->error));
+        return EXIT_SETUP;
+    }
+    if (interrupt_signal() != 0) {
+        return 128 + interrupt_signal();
+    }
+    if (r->summary.lines == 0) {
+        fprintf(stderr, "ortpool: no swipes in the input\n");
+    }
+    return r->summary.failed > 0 ? EXIT_INPUT : EXIT_ANSWERED;
+}
+
+int run_lines(run *r, line_reader *reader) {
+    lines_ctx ctx = {.run = r, .reader = reader};
+    size_t window = r->options->threads * WINDOW_PER_THREAD;
+    slot *slots = calloc(window, sizeof(*slots));
+    if (slots == NULL) {
+        fprintf(stderr, "ortpool: no memory for %zu lines\n", window);
+        return EXIT_SETUP;
+    }
+    jobs j = {.threads = r->options->threads,
+              .window = window,
+              .slots = slots,
+              .slot_bytes = sizeof(*slots),
+              .ctx = &ctx,
+              .fetch = fetch,
+              .work = work,
+              .emit = emit};
+    double start = seconds_now();
+    bool ran = jobs_run(&j);
+    r->summary.seconds = seconds_now() - start;
+    for (size_t i = 0; i < window; i++) {
+        line_free(&slots[i].line);
+        swipe_row_free(&slots[i].row);
+    }
+    free(slots);
+    if (!ran) {
+        fprintf(stderr, "ortpool: no thread could be started\n");
+        return EXIT_SETUP;
+    }
+    return exit_code(r, reader);
+}
