@@ -9,7 +9,9 @@
  *
  * Two ways to share a pool among threads, chosen at creation:
  *   ORTP_POOL_THREAD_CACHED (option A): each thread keeps magazines of free small blocks, and a few
- *     large ones within its byte cap, over a striped depot.
+ *     large ones within its byte cap, over a striped depot. Trim, reclaim and a short budget empty the
+ *     magazines of all threads, so that a denial has no slack: no idle byte is out of reach. A thread
+ *     that ends gives its magazines back.
  *   ORTP_POOL_STRIPED (option B): lock-striped depot only, no thread-local state.
  *
  * Accounting, at any quiet point (no acquire, release or trim in progress):
@@ -88,7 +90,8 @@ ORTP_API ortp_budget *ortp_pool_budget(const ortp_pool *pool);
 /*
  * A block of at least `bytes` (0 gives the smallest block). reclaim: how far a denied charge may go.
  * Errors: BUDGET, NOMEM (the system refused a mapping), INVAL (too large to map, unknown label).
- * After ortp_pool_warm() for its size an acquire makes no system call and no heap allocation.
+ * After ortp_pool_warm() for its size an acquire makes no system call and no heap allocation (but a
+ * thread's first use of a pool of option A, which makes its cache; ortp_pool_warm() is such a use).
  * Ownership: the caller releases it, on any thread. Thread-safe: yes.
  */
 ORTP_API ORTP_CHECK ortp_status ortp_pool_acquire(ortp_pool *pool, size_t bytes, ortp_label label,
@@ -96,7 +99,11 @@ ORTP_API ORTP_CHECK ortp_status ortp_pool_acquire(ortp_pool *pool, size_t bytes,
 ORTP_API ORTP_CHECK ortp_status ortp_pool_acquire_within(ortp_pool *pool, size_t bytes,
                                                          ortp_label label, ortp_reclaim reclaim,
                                                          ortp_block **out);
-/* NULL is a no-op. ORTP_E_INVAL for a block that is not out (released twice). Thread-safe: yes. */
+/*
+ * NULL is a no-op. ORTP_E_INVAL for a block that is not out (released twice). That is best effort: once
+ * a second release comes after the block was handed out again or its memory unmapped, it cannot be
+ * told from a right one. Thread-safe: yes.
+ */
 ORTP_API ortp_status ortp_block_release(ortp_block *block);
 
 /* First byte, aligned; usable bytes; label. The owner's thread only. */

@@ -48,8 +48,7 @@ static bool account_known(ortp_account account)
 
 static bool level_known(ortp_reclaim level)
 {
-    return level == ORTP_RECLAIM_NONE || level == ORTP_RECLAIM_BLOCKS ||
-           level == ORTP_RECLAIM_TENSORS || level == ORTP_RECLAIM_CACHE;
+    return (unsigned)level <= ORTP_RECLAIM_CACHE;
 }
 
 static const char *account_name(ortp_account account)
@@ -350,6 +349,13 @@ void ortp_budget_get_info(const ortp_budget *budget, ortp_budget_info *out)
     *out = b->info;
     ortp__unlock(&b->lock);
     out->mapped_bytes = mapped_bytes(out);
+}
+
+bool ortp__budget_has_room(const ortp_budget *budget, size_t bytes)
+{
+    ortp_budget_info info;
+    ortp_budget_get_info(budget, &info);
+    return info.charged_bytes <= info.limit_bytes && info.limit_bytes - info.charged_bytes >= bytes;
 }
 
 ortp_status ortp_budget_add_reclaimer(ortp_budget *budget, ortp_reclaim level, ortp_reclaim_fn fn,

@@ -31,6 +31,9 @@ ortp_status ortp__meta_alloc(ortp_budget *budget, const ortp_alloc *alloc, size_
                              ortp_reclaim reclaim, void **out);
 void ortp__meta_free(ortp_budget *budget, const ortp_alloc *alloc, void *ptr, size_t bytes);
 
+/* Whether a charge of `bytes` would fit at this moment without reclaiming: a hint, no promise. */
+bool ortp__budget_has_room(const ortp_budget *budget, size_t bytes);
+
 uint64_t ortp__clock_ms(const ortp_clock *clock);
 
 /*

@@ -183,6 +183,12 @@ size_t ortp__processor_count(void)
     return count > 0 ? (size_t)count : 1u;
 }
 
+size_t ortp__thread_hash(void)
+{
+    uint64_t self = (uint64_t)(uintptr_t)pthread_self(); /* an address where threads have one */
+    return (size_t)((self * UINT64_C(0x9E3779B97F4A7C15)) >> 33);
+}
+
 /* ---- pages ---- */
 
 void *ortp__pages_map(size_t bytes)

@@ -14,7 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Lowest is taken first. Locks of equal rank are never held together, except ORTP_RANK_STRIPE pairs: never. */
+/* Lowest is taken first. Locks of equal rank are never held together. */
 typedef enum ortp__rank {
     ORTP_RANK_PREDICTOR = 10,
     ORTP_RANK_WARMUP = 15,
@@ -66,6 +66,8 @@ uint64_t ortp__now_ms(void);
 uint64_t ortp__now_us(void);
 size_t ortp__page_size(void);
 size_t ortp__processor_count(void);
+/* A number of the calling thread, well mixed, the same as long as it lives. */
+size_t ortp__thread_hash(void);
 
 /* Fresh zero pages; NULL when the system refuses. bytes is a multiple of the page size. */
 void *ortp__pages_map(size_t bytes);
