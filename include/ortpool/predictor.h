@@ -26,14 +26,17 @@ typedef struct ortp_predictor_options {
     size_t beam_width;          /* 0: the manifest's; at most ORTP_BEAM_MAX */
     ortp_path path;
     ortp_strategy strategy;
-    uint32_t threads;           /* predictions at once that warm-up prepares for; 0: 1 */
-    size_t cache_entries;       /* 0: 4 */
+    uint32_t threads;           /* predictions at once that warm-up prepares for; 0: 1; at most 1024 */
+    size_t cache_entries;       /* 0: 4; at most 65536 */
     uint64_t cache_stale_ms;    /* 0: 5000 */
     bool cache_off;
 } ortp_predictor_options;
 #define ORTP_PREDICTOR_OPTIONS_INIT {.struct_size = sizeof(ortp_predictor_options)}
 
-/* Errors: as ortp_model_open, ortp_swipe_config_load and ortp_lexicon_load. */
+/*
+ * Errors: as ortp_model_open, ortp_swipe_config_load and ortp_lexicon_load; INVAL for an option out of
+ * range. On failure nothing is left charged.
+ */
 ORTP_API ORTP_CHECK ortp_status ortp_predictor_create(const ortp_predictor_options *options,
                                                       ortp_predictor **out, ortp_error *error);
 /*
@@ -74,7 +77,8 @@ typedef struct ortp_predict_options {
  * *out is the caller's; meaningful with ORTP_OK only. options may be NULL. Errors: INVAL (the swipe,
  * see ortp_swipe_features), CLOSED, CANCELLED, TIMEOUT, BUDGET, NOMEM, ORT; after each the next
  * prediction works. After warm-up, and with at most `threads` at once, it takes no memory from the
- * system: no tensor, block or control structure. Thread-safe: yes.
+ * system: no tensor, block or control structure (save that a new thread's first use of a pool of kind
+ * THREAD_CACHED makes its cache). Thread-safe: yes.
  */
 ORTP_API ORTP_CHECK ortp_status ortp_predictor_predict(ortp_predictor *predictor,
                                                        const ortp_swipe *swipe,

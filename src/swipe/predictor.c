@@ -7,6 +7,7 @@
 #include <assert.h>
 
 #define CACHE_ENTRIES 4u
+#define CACHE_ENTRIES_MAX 65536u
 #define THREADS_MAX 1024u
 #define IDLE_TENSORS_LEAST ((size_t)16 << 20)
 
@@ -107,6 +108,15 @@ static ortp_status make_locks(ortp_predictor *p, ortp_error *error)
     return ORTP_OK;
 }
 
+/* What cannot be decoded at all is refused when the predictor is made. */
+static ortp_status make_first_state(ortp_predictor *p, ortp_error *error)
+{
+    ortp__state *state = NULL;
+    const ortp_status status = ortp__state_acquire(p, &state, error);
+    ortp__state_release(p, state);
+    return status;
+}
+
 /* Cheap checks first: a bad manifest is refused before a graph is loaded. */
 static ortp_status make_parts(ortp_predictor *p, const ortp_predictor_options *options,
                               ortp_error *error)
@@ -131,6 +141,9 @@ static ortp_status make_parts(ortp_predictor *p, const ortp_predictor_options *o
     }
     if (status == ORTP_OK) {
         status = ortp__warm_plan(p, error);
+    }
+    if (status == ORTP_OK) {
+        status = make_first_state(p, error);
     }
     if (status == ORTP_OK) {
         status = ortp_budget_add_reclaimer(p->runtime->budget, ORTP_RECLAIM_TENSORS,
@@ -162,6 +175,10 @@ static ortp_status check_options(const ortp_predictor_options *given,
     }
     if (options->strategy != ORTP_STRATEGY_BEAM && options->strategy != ORTP_STRATEGY_GREEDY) {
         return ortp__fail(error, ORTP_E_INVAL, "ortp_predictor_create: strategy: unknown value");
+    }
+    if (options->cache_entries > CACHE_ENTRIES_MAX) {
+        return ortp__fail(error, ORTP_E_INVAL, "ortp_predictor_create: cache_entries: %zu, "
+                          "expected at most %u", options->cache_entries, CACHE_ENTRIES_MAX);
     }
     if (options->threads > THREADS_MAX) {
         return ortp__fail(error, ORTP_E_INVAL, "ortp_predictor_create: threads: %u, expected at "

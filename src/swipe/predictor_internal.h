@@ -99,6 +99,8 @@ size_t ortp__cache_key_bytes(size_t bucket);
 /* Makes the plan: steps, entries, step_count. */
 ortp_status ortp__warm_plan(ortp_predictor *predictor, ortp_error *error);
 void ortp__warm_plan_free(ortp_predictor *predictor);
+/* The most rows that one decoder run has: the beam width, or one where beams run one by one. */
+size_t ortp__rows_most(const ortp_predictor *predictor);
 
 /* The steps. */
 ortp_status ortp__warm_states(ortp_predictor *predictor, size_t bucket, size_t beams,

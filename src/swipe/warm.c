@@ -52,8 +52,7 @@ static void add_bucket(ortp_predictor *p, size_t bucket, size_t beams_most)
     }
 }
 
-/* Beam counts that a search may run: all up to the width, or one at a time. */
-static size_t beam_counts(const ortp_predictor *p)
+size_t ortp__rows_most(const ortp_predictor *p)
 {
     return p->params.path == ORTP_PATH_BATCHED ? p->params.beam_width : 1;
 }
@@ -61,7 +60,7 @@ static size_t beam_counts(const ortp_predictor *p)
 static size_t plan_steps(const ortp_predictor *p)
 {
     const size_t buckets = ortp_model_manifest(p->model)->bucket_count;
-    return 1 + buckets * (2 + beam_counts(p)) + (p->cache_entries > 0 ? 1 : 0) + buckets;
+    return 1 + buckets * (2 + ortp__rows_most(p)) + (p->cache_entries > 0 ? 1 : 0) + buckets;
 }
 
 static size_t plan_bytes(const ortp_predictor *p)
@@ -83,7 +82,7 @@ ortp_status ortp__warm_plan(ortp_predictor *p, ortp_error *error)
     p->steps = (ortp_warmup_step *)(void *)(p->entries + plan_steps(p));
     NAME(add(p, ortp__warm_states, 0, 0), "decode states %zu", p->threads);
     for (size_t i = m->bucket_count; i > 0; i--) {
-        add_bucket(p, i - 1, beam_counts(p));
+        add_bucket(p, i - 1, ortp__rows_most(p));
     }
     if (p->cache_entries > 0) {
         NAME(add(p, ortp__warm_keys, 0, 0), "cache keys");

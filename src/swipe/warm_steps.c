@@ -100,22 +100,21 @@ ortp_status ortp__warm_encoder(ortp_predictor *p, size_t bucket, size_t beams, o
 }
 
 /*
- * A decoder keeps one view of its buffers per number of rows, and where memory or mask are among its
- * buffers also per bucket: only there every state has to run for every bucket. ORT itself needs one
- * run per shape.
+ * ORT needs one run per shape, on whichever decoder. A decoder needs its buffers and a view of them per
+ * number of rows, all made by its run of the most rows; where memory or mask are among its buffers,
+ * there are views per bucket too.
  */
 ortp_status ortp__warm_decoder(ortp_predictor *p, size_t bucket, size_t beams, ortp_error *error)
 {
     const ortp_manifest *m = ortp_model_manifest(p->model);
-    const bool every_bucket = m->decoder.layout == ORTP_MEMORY_REPLICATED ||
-                              m->decoder.source_mask != NULL;
+    const bool views_by_bucket = m->decoder.layout == ORTP_MEMORY_REPLICATED ||
+                                 m->decoder.source_mask != NULL;
+    const bool all = beams == ortp__rows_most(p) &&
+                     (views_by_bucket || bucket + 1 == m->bucket_count);
     ortp__state *list = NULL;
     ortp_status status = ortp__state_hold(p, &list, error);
-    for (ortp__state *at = list; at != NULL && status == ORTP_OK; at = at->next) {
+    for (ortp__state *at = list; at != NULL && status == ORTP_OK; at = all ? at->next : NULL) {
         status = ortp_decoder_warm(at->decoder, bucket, beams, error);
-        if (!every_bucket && bucket + 1 < m->bucket_count) {
-            break;
-        }
     }
     ortp__state_release(p, list);
     return status;

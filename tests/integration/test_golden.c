@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: MIT */
+/* The bundled model, end to end: the golden cases, the cache, both paths on the bundled samples. */
+#include "rig.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define SAMPLE_COUNT 50
+
+static void compare_candidates(const swipe_row *row, const ortp_prediction *got)
+{
+    const json_t *candidates = json_object_get(row->json, "candidates");
+    assert_int_equal(got->candidate_count, json_array_size(candidates));
+    for (size_t i = 0; i < got->candidate_count; i++) {
+        const json_t *expected = json_array_get(candidates, i);
+        assert_string_equal(got->candidates[i].word,
+                            json_string_value(json_object_get(expected, "word")));
+        const double score = json_number_value(json_object_get(expected, "score"));
+        if (!(fabs(got->candidates[i].score - score) <= 1e-3)) {
+            fail_msg("%s: %.6f, expected %.6f", got->candidates[i].word, got->candidates[i].score,
+                     score);
+        }
+    }
+    assert_int_equal(got->points, json_integer_value(json_object_get(row->json, "length")));
+}
+
+static void golden_on(ortp_path path)
+{
+    rig r;
+    const rig_options options = {.model = SWIPE_EN, .predictor = {.path = path}};
+    rig_open(&r, &options);
+    swipe_rows rows = swipe_rows_read(test_file("tests/data/golden.jsonl"), SIZE_MAX);
+    for (size_t i = 0; i < rows.count; i++) {
+        const ortp_prediction got = rig_predict(&r, &rows.rows[i], 0);
+        assert_false(got.cache_hit);
+        compare_candidates(&rows.rows[i], &got);
+    }
+    swipe_rows_free(&rows);
+    rig_close(&r);
+}
+
+static void golden_batched(void **state)
+{
+    (void)state;
+    golden_on(ORTP_PATH_BATCHED);
+}
+
+static void golden_sequential(void **state)
+{
+    (void)state;
+    golden_on(ORTP_PATH_SEQUENTIAL);
+}
+
+static void cache_hit_runs_no_encoder(void **state)
+{
+    (void)state;
+    rig r;
+    const rig_options options = {.model = SWIPE_EN};
+    rig_open(&r, &options);
+    swipe_rows rows = swipe_rows_read(test_file(SAMPLES), 4);
+    ortp_session *encoder = ortp_model_encoder(ortp_predictor_model(r.predictor));
+    ortp_prediction first[4];
+    for (size_t i = 0; i < 4; i++) {
+        first[i] = rig_predict(&r, &rows.rows[i], 8);
+        assert_false(first[i].cache_hit);
+        assert_int_equal(ortp_session_runs(encoder), i + 1);
+    }
+    for (size_t i = 0; i < 4; i++) {
+        const ortp_prediction again = rig_predict(&r, &rows.rows[i], 8);
+        assert_true(again.cache_hit);
+        assert_int_equal(again.points, first[i].points);
+        assert_int_equal(again.decoder_runs, first[i].decoder_runs);
+        assert_same_words(&again, &first[i], 0.0); /* the same bits in, the same bits out */
+    }
+    assert_int_equal(ortp_session_runs(encoder), 4);
+    const ortp_stats stats = rig_stats(&r);
+    assert_int_equal(stats.cache_hits, 4);
+    assert_int_equal(stats.cache_misses, 4);
+    assert_int_equal(stats.predictions, 8);
+    assert_int_equal(stats.encoder_runs, 4);
+    swipe_rows_free(&rows);
+    rig_close(&r);
+}
+
+typedef struct tally {
+    size_t top1, top3;
+    uint64_t microseconds, decoder_runs;
+} tally;
+
+static void count(tally *t, const swipe_row *row, const ortp_prediction *got)
+{
+    for (size_t i = 0; i < got->candidate_count && i < 3; i++) {
+        if (strcmp(got->candidates[i].word, row->word) == 0) {
+            t->top1 += i == 0 ? 1 : 0;
+            t->top3++;
+        }
+    }
+    t->microseconds += got->microseconds;
+    t->decoder_runs += got->decoder_runs;
+}
+
+static void print_tally(const char *name, const tally *t, size_t rows)
+{
+    print_message("%-10s top-1 %zu, top-3 %zu of %zu; %.1f ms and %.1f decoder runs a prediction\n",
+                  name, t->top1, t->top3, rows, (double)t->microseconds / 1000.0 / (double)rows,
+                  (double)t->decoder_runs / (double)rows);
+}
+
+static void paths_agree_on_samples(void **state)
+{
+    (void)state;
+    rig batched;
+    rig sequential;
+    const rig_options b = {.model = SWIPE_EN, .predictor = {.path = ORTP_PATH_BATCHED}};
+    const rig_options s = {.model = SWIPE_EN, .predictor = {.path = ORTP_PATH_SEQUENTIAL}};
+    rig_open(&batched, &b);
+    rig_open(&sequential, &s);
+    ortp_error error = ORTP_ERROR_INIT;
+    assert_ok(ortp_predictor_warm(batched.predictor, NULL, NULL, &error), error);
+    assert_ok(ortp_predictor_warm(sequential.predictor, NULL, NULL, &error), error);
+    swipe_rows rows = swipe_rows_read(test_file(SAMPLES), SIZE_MAX);
+    assert_int_equal(rows.count, SAMPLE_COUNT);
+    tally tallies[2] = {{0}, {0}};
+    for (size_t i = 0; i < rows.count; i++) {
+        const ortp_prediction one = rig_predict(&batched, &rows.rows[i], 3);
+        const ortp_prediction two = rig_predict(&sequential, &rows.rows[i], 3);
+        if (!same_but_ties(&one, &two, 1e-3)) {
+            fail_msg("%s: the paths disagree", rows.rows[i].word);
+        }
+        assert_true(one.decoder_runs < two.decoder_runs);
+        count(&tallies[0], &rows.rows[i], &one);
+        count(&tallies[1], &rows.rows[i], &two);
+    }
+    print_tally("batched", &tallies[0], rows.count);
+    print_tally("sequential", &tallies[1], rows.count);
+    assert_true(tallies[0].top1 >= 45); /* they are made to be readable */
+    swipe_rows_free(&rows);
+    rig_close(&batched);
+    rig_close(&sequential);
+}
+
+/* After warm-up every byte has its place; the table is what the command shows. */
+static void ledger_after_warm_up(void **state)
+{
+    (void)state;
+    rig r;
+    const rig_options options = {.model = SWIPE_EN};
+    rig_open(&r, &options);
+    ortp_error error = ORTP_ERROR_INIT;
+    ortp_warmup_report report;
+    assert_ok(ortp_predictor_warm(r.predictor, NULL, &report, &error), error);
+    assert_int_equal(report.steps_done, report.steps_total);
+    assert_true(report.mapped_bytes > 0);
+    rig_assert_ledger(&r);
+    const ortp_stats stats = rig_stats(&r);
+    assert_int_equal(stats.predictions, 0);
+    assert_int_equal(stats.failures, 0);
+    assert_int_equal(stats.cache_hits + stats.cache_misses, 0);
+    assert_true(stats.in_use_other >= ortp_lexicon_bytes(ortp_predictor_lexicon(r.predictor)));
+    assert_true(stats.in_use_decode > 0);
+    char text[8192];
+    assert_int_equal(ortp_stats_write(&stats, ORTP_STATS_TABLE, text, sizeof text, NULL), ORTP_OK);
+    print_message("warm-up: %zu steps, %.0f ms\n", report.steps_done,
+                  (double)report.microseconds / 1000.0);
+    (void)puts(text); /* longer than print_message() takes */
+    rig_close(&r);
+}
+
+int main(void)
+{
+    if (!test_ort_found()) {
+        return TEST_SKIPPED;
+    }
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(golden_batched),         cmocka_unit_test(golden_sequential),
+        cmocka_unit_test(cache_hit_runs_no_encoder), cmocka_unit_test(paths_agree_on_samples),
+        cmocka_unit_test(ledger_after_warm_up),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
