@@ -177,6 +177,7 @@ bool ort_library_open(ort_library *library, char *message, size_t message_bytes)
     if (message_bytes > 0) {
         message[0] = 0;
     }
+    (void)setenv("ORT_DISABLE_TELEMETRY", "1", 0); /* 0: who set it has decided */
     text out = {message, message_bytes};
     say(&out, "no ONNX Runtime could be opened:\n");
     char path[PATH_BYTES];

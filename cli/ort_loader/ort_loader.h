@@ -5,6 +5,10 @@
  *      is set and holds none, that is an error and no other place is tried
  *   2. an installed one, as the system's linker finds it
  *   3. the newest one that scripts/setup.sh fetched: ${XDG_CACHE_HOME:-~/.cache}/ortpool/onnxruntime-*
+ *
+ * Opening also sets ORT_DISABLE_TELEMETRY=1 in this process's environment, unless it is set already:
+ * official Linux builds from about 1.29 on otherwise start a client with a thread, a device id below the
+ * home folder and uploads. Call it before other threads read the environment.
  */
 #ifndef ORT_LOADER_H
 #define ORT_LOADER_H

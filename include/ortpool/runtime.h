@@ -6,6 +6,11 @@
  * from 1.18 on works, since only members of API version 18 are used. Several runtimes may live in one
  * process; they share ORT's process-wide env as ORT has it.
  *
+ * Telemetry: recent official builds of ORT for Linux (seen in 1.29) start a client with the process's
+ * first env: a thread, a device id below the home folder, uploads. A runtime that makes the env tells it
+ * to send no events. To keep it from starting at all, set ORT_DISABLE_TELEMETRY=1 in the environment
+ * before the first env is made.
+ *
  * Order of life: tensors -> tensor pools -> sessions -> runtime -> (pool, budget of the host).
  */
 #ifndef ORTPOOL_RUNTIME_H

@@ -7,6 +7,10 @@
  * with, and that logger would be gone. So our env is created silent (FATAL only; all errors come back
  * as statuses), and the runtime's log callback is given to each session of its own (session.c), whose
  * logger ends with the session.
+ *
+ * Telemetry: official Linux builds from about 1.29 on have a client that keeps a device id below the
+ * home folder and starts a thread. An env of ours is told at once to send no events; that it starts at
+ * all only the environment variable ORT_DISABLE_TELEMETRY prevents, which is the host's to set.
  */
 #include "runtime_internal.h"
 
@@ -77,6 +81,11 @@ static ortp_status open_ort(ortp_runtime *runtime, const ortp_runtime_options *o
             return status;
         }
         runtime->owns_env = true;
+        status = ortp_runtime_take_status(runtime, api->DisableTelemetryEvents(runtime->env),
+                                          "runtime: telemetry cannot be turned off", error);
+        if (status != ORTP_OK) {
+            return status;
+        }
     }
     ortp_status status = ortp_runtime_take_status(
         runtime, api->CreateCpuMemoryInfo(OrtDeviceAllocator, OrtMemTypeDefault, &runtime->cpu),

@@ -18,6 +18,7 @@
 /* X(name, parameters, arguments): members that return an OrtStatus. */
 #define COUNTING_API_MAP(X)                                                                        \
     X(CreateEnv, (OrtLoggingLevel level, const char *id, OrtEnv **out), (level, id, out))          \
+    X(DisableTelemetryEvents, (const OrtEnv *env), (env))                                          \
     X(CreateCpuMemoryInfo, (enum OrtAllocatorType type, enum OrtMemType mem, OrtMemoryInfo **out), \
       (type, mem, out))                                                                            \
     X(CreateSessionOptions, (OrtSessionOptions * *out), (out))                                     \

@@ -26,6 +26,7 @@ static void the_found_one_is_described(void **state)
     assert_true(strncmp(library->version, "1.", 2) == 0);
     assert_true(strtoul(library->version + 2, NULL, 10) >= library->api_version);
     assert_non_null(strstr(library->path, "onnxruntime"));
+    assert_non_null(getenv("ORT_DISABLE_TELEMETRY"));
 }
 
 static void a_named_folder_without_a_library_is_an_error(void **state)
