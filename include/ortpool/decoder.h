@@ -96,7 +96,7 @@ typedef struct ortp_search_params {
     size_t struct_size;
     ortp_strategy strategy;
     ortp_path path;
-    size_t beam_width;     /* 1 to ORTP_BEAM_MAX; 0: the manifest's */
+    size_t beam_width;     /* 1 to what the decoder serves; 0: the manifest's, or that if less */
     size_t max_steps;      /* 0: T - 1 */
     double length_reward;
     double length_alpha;
@@ -140,11 +140,11 @@ ORTP_API void ortp_decoder_destroy(ortp_decoder *decoder);
 
 /*
  * Finds the best sequences for an encoder's output. memory: f32 [1,S,D], only read, may be shared among
- * searches. length: valid positions, 1 to S. params NULL: ortp_search_params_from(). constraint NULL:
+ * searches. length: valid positions, 1 to S. params NULL: the manifest's settings. constraint NULL:
  * every token but pad, unk and sos may follow, any sequence but the empty one may end. In the last
- * step a sequence can only end. A beam width above the decoder's is INVAL. results: filled best first, *count of at most `capacity`; 0 is possible when nothing
- * allowed could finish. Errors: INVAL, CANCELLED, TIMEOUT, BUDGET, NOMEM, ORT; the decoder stays usable. One
- * search at a time per decoder.
+ * step a sequence can only end. results: filled best first, *count of at most `capacity`; 0 is
+ * possible when nothing allowed could finish. Errors: INVAL, CANCELLED, TIMEOUT, BUDGET, NOMEM, ORT;
+ * the decoder stays usable. One search at a time per decoder.
  */
 ORTP_API ORTP_CHECK ortp_status ortp_decoder_search(ortp_decoder *decoder,
                                                     const ortp_tensor *memory, size_t length,

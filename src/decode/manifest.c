@@ -287,9 +287,14 @@ static ortp_status keep(const char *directory, const ortp_manifest *read, ortp_b
         bytes += string_bytes(directory, *strings[i], i < JOINED);
     }
     void *memory = NULL;
-    const ortp_status status = ortp__meta_alloc(budget, alloc, bytes, ORTP_RECLAIM_CACHE, &memory);
-    if (status != ORTP_OK) {
-        return status;
+    if (budget != NULL) {
+        const ortp_status status =
+            ortp__meta_alloc(budget, alloc, bytes, ORTP_RECLAIM_CACHE, &memory);
+        if (status != ORTP_OK) {
+            return status;
+        }
+    } else if ((memory = ortp__raw_alloc(alloc, bytes)) == NULL) {
+        return ORTP_E_NOMEM;
     }
     holder *kept = memory;
     char *at = (char *)(kept + 1);
@@ -341,8 +346,9 @@ ortp_status ortp_manifest_load(const char *directory, ortp_budget *budget, const
         return ortp__fail(error, ORTP_E_INVAL, "ortp_manifest_load: directory and out are required");
     }
     *out = NULL;
+    const ortp_alloc standard = {0};
     ortp_alloc resolved;
-    ortp_status status = ortp__alloc_resolve(alloc, &resolved);
+    ortp_status status = ortp__alloc_resolve(alloc != NULL ? alloc : &standard, &resolved);
     if (status != ORTP_OK) {
         return ortp__fail(error, status, "ortp_manifest_load: alloc has one of its two functions");
     }
@@ -367,10 +373,15 @@ ortp_status ortp_manifest_load(const char *directory, ortp_budget *budget, const
 
 void ortp_manifest_destroy(ortp_manifest *manifest)
 {
-    if (manifest != NULL) {
-        holder *kept = (holder *)manifest;
-        const ortp_alloc alloc = kept->alloc;
+    if (manifest == NULL) {
+        return;
+    }
+    holder *kept = (holder *)manifest;
+    const ortp_alloc alloc = kept->alloc;
+    if (kept->budget != NULL) {
         ortp__meta_free(kept->budget, &alloc, kept, kept->bytes);
+    } else {
+        ortp__raw_free(&alloc, kept, kept->bytes);
     }
 }
 

@@ -45,13 +45,16 @@ static ortp_status resolve(const ortp_decoder *decoder, const ortp_search_params
     const ortp_manifest *m = decoder->model->manifest;
     if (given == NULL) {
         ortp_search_params_from(m, out);
+        out->beam_width = 0;
     } else {
         const ortp_status status = ortp__options_copy(out, sizeof *out, given);
         if (status != ORTP_OK) {
             return ortp__fail(error, status, "search: params of a later version");
         }
     }
-    out->beam_width = out->beam_width > 0 ? out->beam_width : m->beam_width;
+    if (out->beam_width == 0) {
+        out->beam_width = m->beam_width < decoder->width_max ? m->beam_width : decoder->width_max;
+    }
     out->max_steps = out->max_steps > 0 ? out->max_steps : m->max_tokens - 1;
     out->stop_rank = out->stop_rank > 0 ? out->stop_rank : STOP_RANK;
     const char *wrong = NULL;
