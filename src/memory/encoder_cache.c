@@ -87,6 +87,7 @@ static bool key_valid(const ortp_cache_key *key, size_t *bytes)
 static XXH128_hash_t key_hash(const ortp_cache_key *key)
 {
     XXH3_state_t state;
+    XXH3_INITSTATE(&state); /* reset reads the seed that was there */
     (void)XXH3_128bits_reset_withSeed(&state, key->model_id);
     for (size_t i = 0; i < key->part_count; i++) {
         if (key->part_bytes[i] > 0) {
