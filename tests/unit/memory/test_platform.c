@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: MIT */
+/* Locks and their ranks, waiting, pages, time, process figures. */
+#define _DEFAULT_SOURCE 1
+
+#include "fixture.h"
+
+#include "platform.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+typedef struct locks {
+    ortp__mutex low, high;
+} locks;
+
+static void locks_init(locks *l)
+{
+    assert_true(ortp__mutex_init(&l->low, ORTP_RANK_POOL));
+    assert_true(ortp__mutex_init(&l->high, ORTP_RANK_STRIPE));
+}
+
+static void locks_destroy(locks *l)
+{
+    ortp__mutex_destroy(&l->high);
+    ortp__mutex_destroy(&l->low);
+}
+
+static void right_order_passes(void **state)
+{
+    (void)state;
+    locks l;
+    locks_init(&l);
+    ortp__lock(&l.low);
+    ortp__lock(&l.high);
+    ortp__assert_held(&l.low);
+    ortp__assert_held(&l.high);
+    ortp__unlock(&l.low); /* giving back in any order is fine */
+    ortp__assert_held(&l.high);
+    ortp__unlock(&l.high);
+    ortp__lock(&l.high);
+    ortp__unlock(&l.high);
+    ortp__lock(&l.low);
+    ortp__unlock(&l.low);
+    locks_destroy(&l);
+}
+
+#ifndef NDEBUG
+static void invert(locks *l)
+{
+    ortp__lock(&l->high);
+    ortp__lock(&l->low);
+}
+
+static void take_twice(locks *l)
+{
+    ortp__lock(&l->low);
+    ortp__lock(&l->low);
+}
+
+static void assert_without(locks *l)
+{
+    ortp__assert_held(&l->low);
+}
+
+static void unlock_without(locks *l)
+{
+    ortp__unlock(&l->low);
+}
+
+static void obey(locks *l)
+{
+    ortp__lock(&l->low);
+    ortp__lock(&l->high);
+    ortp__unlock(&l->high);
+    ortp__unlock(&l->low);
+}
+
+/* Whether a child process that does this is stopped by abort(). */
+static bool aborts(void (*misuse)(locks *))
+{
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        locks l;
+        if (freopen("/dev/null", "w", stderr) == NULL || !ortp__mutex_init(&l.low, ORTP_RANK_POOL) ||
+            !ortp__mutex_init(&l.high, ORTP_RANK_STRIPE)) {
+            _exit(2);
+        }
+        (void)signal(SIGABRT, SIG_DFL);
+        misuse(&l);
+        _exit(0);
+    }
+    int status = 0;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    if (WIFEXITED(status)) {
+        assert_int_equal(WEXITSTATUS(status), 0);
+        return false;
+    }
+    return WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT;
+}
+#endif
+
+static void wrong_order_aborts_in_debug_builds(void **state)
+{
+    (void)state;
+#ifdef NDEBUG
+    skip();
+#else
+    assert_false(aborts(obey));
+    assert_true(aborts(invert));
+    assert_true(aborts(take_twice));
+    assert_true(aborts(assert_without));
+    assert_true(aborts(unlock_without));
+#endif
+}
+
+static void wait_until_ends_at_the_deadline(void **state)
+{
+    (void)state;
+    ortp__mutex mutex;
+    ortp__cond cond;
+    assert_true(ortp__mutex_init(&mutex, ORTP_RANK_RUNTIME));
+    assert_true(ortp__cond_init(&cond));
+    ortp__lock(&mutex);
+    uint64_t deadline = ortp__now_ms() + 30;
+    while (ortp__cond_wait_until(&cond, &mutex, deadline)) {
+    }
+    ortp__unlock(&mutex);
+    assert_true(ortp__now_ms() >= deadline);
+    ortp__cond_destroy(&cond);
+    ortp__mutex_destroy(&mutex);
+}
+
+typedef struct signalled {
+    ortp__mutex mutex;
+    ortp__cond cond;
+    bool done;
+    bool waited;
+} signalled;
+
+static void *wait_for_it(void *ctx)
+{
+    signalled *s = ctx;
+    ortp__lock(&s->mutex);
+    bool in_time = true;
+    while (!s->done && in_time) {
+        in_time = ortp__cond_wait_until(&s->cond, &s->mutex, UINT64_MAX); /* for ever */
+    }
+    s->waited = in_time;
+    ortp__unlock(&s->mutex);
+    return NULL;
+}
+
+static void broadcast_wakes(void **state)
+{
+    (void)state;
+    signalled s = {.done = false};
+    assert_true(ortp__mutex_init(&s.mutex, ORTP_RANK_RUNTIME));
+    assert_true(ortp__cond_init(&s.cond));
+    pthread_t thread;
+    assert_int_equal(pthread_create(&thread, NULL, wait_for_it, &s), 0);
+    sleep_ms(5);
+    ortp__lock(&s.mutex);
+    s.done = true;
+    ortp__cond_broadcast(&s.cond);
+    ortp__unlock(&s.mutex);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    assert_true(s.waited);
+    ortp__cond_destroy(&s.cond);
+    ortp__mutex_destroy(&s.mutex);
+}
+
+static void pages_are_zero_and_keep_their_contents(void **state)
+{
+    (void)state;
+    size_t page = ortp__page_size();
+    assert_true(page >= 4096 && (page & (page - 1)) == 0);
+    size_t bytes = 600 * page; /* above 2 MiB with 4 KiB pages */
+    unsigned char *pages = ortp__pages_map(bytes);
+    assert_non_null(pages);
+    assert_int_equal((uintptr_t)pages % page, 0);
+    ortp__pages_advise_huge(pages, bytes);
+    for (size_t i = 0; i < bytes; i += 509) {
+        assert_int_equal(pages[i], 0);
+        pages[i] = (unsigned char)(i % 251);
+    }
+    ortp__pages_populate(pages, bytes);
+    ortp__pages_populate(pages, 0);
+    for (size_t i = 0; i < bytes; i += 509) {
+        assert_int_equal(pages[i], i % 251);
+    }
+    ortp__pages_unmap(pages, bytes);
+    assert_null(ortp__pages_map(SIZE_MAX / 2 / page * page)); /* more than an address space holds */
+}
+
+static void process_memory_follows_pages(void **state)
+{
+    (void)state;
+    ortp__process_memory before, after;
+    if (!ortp__process_memory_get(&before)) {
+        skip();
+    }
+    assert_true(before.resident >= before.anonymous);
+    assert_true(before.anonymous > 0);
+    size_t bytes = 64 * MIB;
+    void *pages = ortp__pages_map(bytes);
+    assert_non_null(pages);
+    ortp__pages_populate(pages, bytes);
+    assert_true(ortp__process_memory_get(&after));
+    assert_true(after.anonymous >= before.anonymous + bytes / 2);
+    assert_true(after.resident >= before.resident + bytes / 2);
+    ortp__pages_unmap(pages, bytes);
+}
+
+static void machine_and_time(void **state)
+{
+    (void)state;
+    assert_true(ortp__processor_count() >= 1);
+    assert_int_equal(ortp__thread_hash(), ortp__thread_hash());
+    uint64_t ms = ortp__now_ms();
+    uint64_t us = ortp__now_us();
+    sleep_ms(2);
+    assert_true(ortp__now_us() >= us + 2000);
+    assert_true(ortp__now_ms() > ms);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(right_order_passes),
+        cmocka_unit_test(wrong_order_aborts_in_debug_builds),
+        cmocka_unit_test(wait_until_ends_at_the_deadline),
+        cmocka_unit_test(broadcast_wakes),
+        cmocka_unit_test(pages_are_zero_and_keep_their_contents),
+        cmocka_unit_test(process_memory_follows_pages),
+        cmocka_unit_test(machine_and_time),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
