@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The bundled model, end to end: the golden cases, the cache, both paths on the bundled samples. */
-#include "rig.h"
+#include "tally.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -87,30 +87,6 @@ static void cache_hit_runs_no_encoder(void **state)
     rig_close(&r);
 }
 
-typedef struct tally {
-    size_t top1, top3;
-    uint64_t microseconds, decoder_runs;
-} tally;
-
-static void count(tally *t, const swipe_row *row, const ortp_prediction *got)
-{
-    for (size_t i = 0; i < got->candidate_count && i < 3; i++) {
-        if (strcmp(got->candidates[i].word, row->word) == 0) {
-            t->top1 += i == 0 ? 1 : 0;
-            t->top3++;
-        }
-    }
-    t->microseconds += got->microseconds;
-    t->decoder_runs += got->decoder_runs;
-}
-
-static void print_tally(const char *name, const tally *t, size_t rows)
-{
-    print_message("%-10s top-1 %zu, top-3 %zu of %zu; %.1f ms and %.1f decoder runs a prediction\n",
-                  name, t->top1, t->top3, rows, (double)t->microseconds / 1000.0 / (double)rows,
-                  (double)t->decoder_runs / (double)rows);
-}
-
 static void paths_agree_on_samples(void **state)
 {
     (void)state;
@@ -133,11 +109,11 @@ static void paths_agree_on_samples(void **state)
             fail_msg("%s: the paths disagree", rows.rows[i].word);
         }
         assert_true(one.decoder_runs < two.decoder_runs);
-        count(&tallies[0], &rows.rows[i], &one);
-        count(&tallies[1], &rows.rows[i], &two);
+        tally_add(&tallies[0], &rows.rows[i], &one);
+        tally_add(&tallies[1], &rows.rows[i], &two);
     }
-    print_tally("batched", &tallies[0], rows.count);
-    print_tally("sequential", &tallies[1], rows.count);
+    tally_print(&tallies[0], "batched");
+    tally_print(&tallies[1], "sequential");
     assert_true(tallies[0].top1 >= 45); /* they are made to be readable */
     swipe_rows_free(&rows);
     rig_close(&batched);

@@ -126,13 +126,21 @@ static void outside_and_ties(void **state)
     for (size_t i = 0; i < 3 * ORTP_SWIPE_FEATURES; i++) {
         assert_true(isfinite(features[i]));
     }
-    /* Midway between two keys of the same distance the first of the alphabet wins: q 5, w 15. */
-    assert_int_equal(compute((double[]){10}, (double[]){5}, (double[]){0}, 1, &length, &error),
-                     ORTP_OK);
-    assert_int_equal(keys[0], 4 + 'q' - 'a');
-    assert_int_equal(compute((double[]){20}, (double[]){5}, (double[]){0}, 1, &length, &error),
-                     ORTP_OK);
-    assert_int_equal(keys[0], 4 + 'e' - 'a');
+    /* Exactly midway between two keys the first of the alphabet wins: here the second of the row. */
+    ortp_swipe_config four = config;
+    four.layout = (ortp_layout){.rows = 1, .columns = 4, .key_count = 4};
+    for (size_t i = 0; i < 4; i++) {
+        four.layout.keys[i].letter = (char)('w' + i);
+        four.layout.keys[i].x = 0.875 - 0.25 * (double)i;
+        four.layout.keys[i].y = 0.5;
+    }
+    const double mid_x[] = {25, 50, 75};
+    const double mid_y[] = {15, 15, 15};
+    const ortp_swipe mid = {.x = mid_x, .y = mid_y, .t = mid_y, .count = 3, .width = 100, .height = 30};
+    assert_int_equal(ortp_swipe_features(&four, &mid, features, keys, &length, &error), ORTP_OK);
+    assert_int_equal(keys[0], 4 + 'y' - 'a');
+    assert_int_equal(keys[1], 4 + 'x' - 'a');
+    assert_int_equal(keys[2], 4 + 'w' - 'a');
 }
 
 /* A straight line at even speed stays one, whatever the number of points; both ends are kept. */

@@ -1,0 +1,602 @@
+/* SPDX-License-Identifier: MIT */
+/* The predictor's contract on the tiny model: options, failures, budget, warm-up, trim. */
+#include "rig.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static swipe_rows rows;
+
+static int read_rows(void **state)
+{
+    (void)state;
+    rows = swipe_rows_read(test_file(SAMPLES), SIZE_MAX);
+    return 0;
+}
+
+static int free_rows(void **state)
+{
+    (void)state;
+    swipe_rows_free(&rows);
+    return 0;
+}
+
+static void refused(rig_options options, ortp_status expected, const char *message)
+{
+    rig r = {0};
+    ortp_error error = ORTP_ERROR_INIT;
+    assert_int_equal(rig_try(&r, &options, &error), expected);
+    if (strstr(error.message, message) == NULL) {
+        fail_msg("\"%s\", expected \"%s\"", error.message, message);
+    }
+    counting_alloc_assert_empty(&r.alloc);
+}
+
+static void bad_options(void **state)
+{
+    (void)state;
+    refused((rig_options){.predictor = {.beam_width = ORTP_BEAM_MAX + 1}}, ORTP_E_INVAL,
+            "beam_width: 33, expected at most 32");
+    refused((rig_options){.predictor = {.path = (ortp_path)7}}, ORTP_E_INVAL, "path: unknown");
+    refused((rig_options){.predictor = {.strategy = (ortp_strategy)7}}, ORTP_E_INVAL,
+            "strategy: unknown");
+    refused((rig_options){.predictor = {.threads = 1025}}, ORTP_E_INVAL,
+            "threads: 1025, expected at most 1024");
+    refused((rig_options){.predictor = {.cache_entries = 65537}}, ORTP_E_INVAL,
+            "cache_entries: 65537, expected at most 65536");
+    refused((rig_options){.model = "models/none"}, ORTP_E_NOTFOUND, "models/none/model.json");
+    ortp_predictor *predictor = (ortp_predictor *)&rows;
+    assert_int_equal(ortp_predictor_create(NULL, &predictor, NULL), ORTP_E_INVAL);
+    assert_null(predictor);
+    assert_int_equal(ortp_predictor_create(NULL, NULL, NULL), ORTP_E_INVAL);
+    assert_int_equal(ortp_predictor_close(NULL, 0), ORTP_OK);
+    ortp_predictor_destroy(NULL);
+}
+
+static void bad_arguments(void **state)
+{
+    (void)state;
+    rig r;
+    rig_open(&r, NULL);
+    ortp_prediction out;
+    ortp_error error = ORTP_ERROR_INIT;
+    const ortp_swipe *swipe = &rows.rows[0].swipe;
+    assert_int_equal(ortp_predictor_predict(NULL, swipe, NULL, &out, NULL), ORTP_E_INVAL);
+    assert_int_equal(ortp_predictor_predict(r.predictor, NULL, NULL, &out, NULL), ORTP_E_INVAL);
+    assert_int_equal(ortp_predictor_predict(r.predictor, swipe, NULL, NULL, NULL), ORTP_E_INVAL);
+    ortp_predict_options options = ORTP_PREDICT_OPTIONS_INIT;
+    options.top = ORTP_CANDIDATES_MAX + 1;
+    assert_int_equal(ortp_predictor_predict(r.predictor, swipe, &options, &out, &error),
+                     ORTP_E_INVAL);
+    assert_non_null(strstr(error.message, "top: 17, expected at most 16"));
+    ortp_swipe bad = *swipe;
+    bad.width = 0;
+    assert_int_equal(ortp_predictor_predict(r.predictor, &bad, NULL, &out, &error), ORTP_E_INVAL);
+    assert_non_null(strstr(error.message, "swipe: width"));
+    assert_int_equal(ortp_predictor_warm(NULL, NULL, NULL, NULL), ORTP_E_INVAL);
+    assert_int_equal(ortp_predictor_warm_start(r.predictor, NULL, NULL, NULL), ORTP_E_INVAL);
+    assert_int_equal(ortp_predictor_trim(NULL, 0, false, NULL), ORTP_E_INVAL);
+    const ortp_prediction good = rig_predict(&r, &rows.rows[0], 0);
+    assert_true(good.candidate_count > 0 && good.candidate_count <= 3);
+    const ortp_stats stats = rig_stats(&r);
+    assert_int_equal(stats.predictions, 1);
+    assert_int_equal(stats.failures, 1); /* the swipe; misuse of the call is not a prediction */
+    rig_close(&r);
+}
+
+/* Every word is one of the lexicon, best first; `top` only cuts the list. */
+static void words(void **state)
+{
+    (void)state;
+    rig r;
+    const rig_options options = {.predictor = {.cache_off = true}};
+    rig_open(&r, &options);
+    const ortp_lexicon *lexicon = ortp_predictor_lexicon(r.predictor);
+    size_t most = 0;
+    for (size_t i = 0; i < rows.count; i++) {
+        const ortp_prediction all = rig_predict(&r, &rows.rows[i], ORTP_CANDIDATES_MAX);
+        most = all.candidate_count > most ? all.candidate_count : most;
+        for (size_t k = 0; k < all.candidate_count; k++) {
+            assert_true(ortp_lexicon_contains(lexicon, all.candidates[k].word));
+            assert_true(k == 0 || all.candidates[k - 1].score >= all.candidates[k].score);
+            for (size_t j = 0; j < k; j++) {
+                assert_string_not_equal(all.candidates[j].word, all.candidates[k].word);
+            }
+        }
+        ortp_prediction few = rig_predict(&r, &rows.rows[i], 2);
+        assert_true(few.candidate_count <= 2);
+        for (size_t k = 0; k < few.candidate_count; k++) {
+            assert_string_equal(few.candidates[k].word, all.candidates[k].word);
+        }
+        assert_false(few.cache_hit);
+    }
+    assert_true(most > 2);
+    rig_close(&r);
+}
+
+static void strategies(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 4; i++) {
+        rig r;
+        const rig_options options = {
+            .predictor = {.strategy = i < 2 ? ORTP_STRATEGY_GREEDY : ORTP_STRATEGY_BEAM,
+                          .path = i % 2 == 0 ? ORTP_PATH_BATCHED : ORTP_PATH_SEQUENTIAL,
+                          .beam_width = 1}};
+        rig_open(&r, &options);
+        ortp_error error = ORTP_ERROR_INIT;
+        assert_ok(ortp_predictor_warm(r.predictor, NULL, NULL, &error), error);
+        const ortp_prediction got = rig_predict(&r, &rows.rows[0], 16);
+        assert_true(i >= 2 || got.candidate_count <= 1);
+        rig_close(&r);
+    }
+}
+
+/* ---- deadline and cancel ---- */
+
+typedef struct stopper {
+    size_t asked, stop_at;
+} stopper;
+
+static bool stop_at(void *ctx)
+{
+    stopper *s = ctx;
+    return ++s->asked >= s->stop_at;
+}
+
+static void cancel(void **state)
+{
+    (void)state;
+    rig r;
+    const rig_options options = {.predictor = {.cache_off = true}};
+    rig_open(&r, &options);
+    const ortp_prediction whole = rig_predict(&r, &rows.rows[0], 0);
+    const size_t polls = whole.decoder_runs + 1; /* the encoder's run too */
+    for (size_t at = 1; at <= polls; at++) {
+        stopper s = {.stop_at = at};
+        ortp_predict_options predict = ORTP_PREDICT_OPTIONS_INIT;
+        predict.stop = stop_at;
+        predict.stop_ctx = &s;
+        ortp_prediction out;
+        ortp_error error = ORTP_ERROR_INIT;
+        assert_int_equal(ortp_predictor_predict(r.predictor, &rows.rows[0].swipe, &predict, &out,
+                                                &error), ORTP_E_CANCELLED);
+        assert_int_equal(s.asked, at);
+        rig_assert_ledger(&r);
+    }
+    stopper never = {.stop_at = SIZE_MAX};
+    ortp_predict_options predict = ORTP_PREDICT_OPTIONS_INIT;
+    predict.stop = stop_at;
+    predict.stop_ctx = &never;
+    ortp_prediction out;
+    assert_int_equal(ortp_predictor_predict(r.predictor, &rows.rows[0].swipe, &predict, &out, NULL),
+                     ORTP_OK);
+    assert_same_words(&out, &whole, 0.0);
+    assert_int_equal(never.asked, polls);
+    rig_close(&r);
+}
+
+typedef struct ticking {
+    fake_clock *clock;
+    uint64_t per_poll;
+} ticking;
+
+static bool tick(void *ctx)
+{
+    const ticking *t = ctx;
+    fake_clock_advance(t->clock, t->per_poll);
+    return false;
+}
+
+static void deadline(void **state)
+{
+    (void)state;
+    fake_clock clock = {.now_ms = 1000};
+    rig r;
+    const rig_options options = {.predictor = {.cache_off = true}, .clock = &clock};
+    rig_open(&r, &options);
+    const ortp_prediction whole = rig_predict(&r, &rows.rows[0], 0);
+    ortp_predict_options predict = ORTP_PREDICT_OPTIONS_INIT;
+    ortp_prediction out;
+    predict.deadline_ms = 1000; /* reached already */
+    assert_int_equal(ortp_predictor_predict(r.predictor, &rows.rows[0].swipe, &predict, &out, NULL),
+                     ORTP_E_TIMEOUT);
+    predict.deadline_ms = 1001; /* the clock stands still */
+    assert_int_equal(ortp_predictor_predict(r.predictor, &rows.rows[0].swipe, &predict, &out, NULL),
+                     ORTP_OK);
+    ticking t = {.clock = &clock, .per_poll = 1};
+    predict.stop = tick; /* each poll takes a millisecond: time for the encoder and one step */
+    predict.stop_ctx = &t;
+    predict.deadline_ms = 1003;
+    assert_int_equal(ortp_predictor_predict(r.predictor, &rows.rows[0].swipe, &predict, &out, NULL),
+                     ORTP_E_TIMEOUT);
+    assert_int_equal(clock.now_ms, 1003);
+    const ortp_prediction again = rig_predict(&r, &rows.rows[0], 0);
+    assert_same_words(&again, &whole, 0.0);
+    assert_int_equal(rig_stats(&r).failures, 2);
+    rig_close(&r);
+}
+
+/* ---- the cache ---- */
+
+static void staleness(void **state)
+{
+    (void)state;
+    fake_clock clock = {.now_ms = 1};
+    rig r;
+    const rig_options options = {.predictor = {.cache_entries = 2, .cache_stale_ms = 100},
+                                 .clock = &clock};
+    rig_open(&r, &options);
+    assert_false(rig_predict(&r, &rows.rows[0], 0).cache_hit);
+    assert_true(rig_predict(&r, &rows.rows[0], 0).cache_hit);
+    fake_clock_advance(&clock, 101);
+    assert_false(rig_predict(&r, &rows.rows[0], 0).cache_hit);
+    assert_false(rig_predict(&r, &rows.rows[1], 0).cache_hit);
+    assert_false(rig_predict(&r, &rows.rows[2], 0).cache_hit); /* least recently used: 0 goes */
+    assert_true(rig_predict(&r, &rows.rows[1], 0).cache_hit);
+    assert_false(rig_predict(&r, &rows.rows[0], 0).cache_hit);
+    assert_int_equal(ortp_cache_clear(ortp_predictor_cache(r.predictor)), 2);
+    assert_false(rig_predict(&r, &rows.rows[0], 0).cache_hit);
+    rig_close(&r);
+}
+
+/* One point more, or a pixel aside, is another swipe; the same rows in a longer bucket too. */
+static void near_misses(void **state)
+{
+    (void)state;
+    rig r;
+    rig_open(&r, NULL);
+    assert_false(rig_predict(&r, &rows.rows[0], 0).cache_hit);
+    swipe_row other = rows.rows[0];
+    other.swipe.count--;
+    assert_false(rig_predict(&r, &other, 0).cache_hit);
+    double x[512];
+    memcpy(x, rows.rows[0].swipe.x, rows.rows[0].swipe.count * sizeof x[0]);
+    x[7] += 1.0;
+    other = rows.rows[0];
+    other.swipe.x = x;
+    assert_false(rig_predict(&r, &other, 0).cache_hit);
+    x[7] -= 1.0;
+    assert_true(rig_predict(&r, &other, 0).cache_hit);
+    rig_close(&r);
+}
+
+/* ---- memory ---- */
+
+/* From a limit of nothing upward: each failure is clean, and the first that holds predicts. */
+static void creation_under_every_limit(void **state)
+{
+    (void)state;
+    rig probe;
+    rig_open(&probe, NULL);
+    const size_t enough = rig_budget(&probe).peak_bytes + ((size_t)1 << 20);
+    rig_close(&probe);
+    size_t failed = 0;
+    bool created = false;
+    for (size_t limit = 256; limit < 2 * enough && !created;
+         limit += limit < 16384 ? 1024 : enough / 40) {
+        rig r = {0};
+        const rig_options options = {.limit_bytes = limit, .pool_kind = ORTP_POOL_STRIPED};
+        ortp_error error = ORTP_ERROR_INIT;
+        const ortp_status status = rig_try(&r, &options, &error);
+        if (status == ORTP_OK) {
+            created = true;
+            assert_true(rig_budget(&r).peak_bytes <= limit);
+            rig_close(&r);
+        } else {
+            assert_int_equal(status, ORTP_E_BUDGET);
+            counting_alloc_assert_empty(&r.alloc);
+            failed++;
+        }
+    }
+    assert_true(created);
+    assert_true(failed > 5);
+}
+
+static void creation_without_memory(void **state)
+{
+    (void)state;
+    bool created = false;
+    size_t failed = 0;
+    for (uint64_t nth = 1; nth < 500 && !created; nth++) {
+        rig r = {0};
+        counting_alloc_fail(&r.alloc, nth, false);
+        const rig_options options = {.pool_kind = ORTP_POOL_STRIPED};
+        ortp_error error = ORTP_ERROR_INIT;
+        const ortp_status status = rig_try(&r, &options, &error);
+        counting_alloc_fail(&r.alloc, 0, false);
+        if (status == ORTP_OK) {
+            created = true;
+            rig_close(&r);
+        } else {
+            assert_int_equal(status, ORTP_E_NOMEM);
+            counting_alloc_assert_empty(&r.alloc);
+            failed++;
+        }
+    }
+    assert_true(created);
+    assert_true(failed > 20);
+}
+
+/* Each allocation of a first prediction fails once; the next prediction works. */
+static void predictions_without_memory(void **state)
+{
+    (void)state;
+    bool whole = false;
+    size_t failed = 0;
+    for (uint64_t nth = 1; nth < 500 && !whole; nth++) {
+        rig r;
+        const rig_options options = {.pool_kind = ORTP_POOL_STRIPED};
+        rig_open(&r, &options);
+        counting_alloc_fail(&r.alloc, nth, false);
+        ortp_prediction out;
+        ortp_error error = ORTP_ERROR_INIT;
+        const ortp_status status =
+            ortp_predictor_predict(r.predictor, &rows.rows[0].swipe, NULL, &out, &error);
+        whole = atomic_load(&r.alloc.failed) == 0;
+        counting_alloc_fail(&r.alloc, 0, false);
+        assert_true(status == ORTP_OK || status == ORTP_E_NOMEM); /* the cache may have declined */
+        failed += status == ORTP_OK ? 0 : 1;
+        rig_assert_ledger(&r);
+        const ortp_prediction again = rig_predict(&r, &rows.rows[0], 0);
+        assert_true(again.candidate_count > 0);
+        rig_close(&r);
+    }
+    assert_true(whole);
+    assert_true(failed > 3);
+}
+
+static void limit_lowered_and_raised(void **state)
+{
+    (void)state;
+    rig r;
+    const rig_options options = {.pool_kind = ORTP_POOL_STRIPED, .limit_bytes = (size_t)1 << 30};
+    rig_open(&r, &options);
+    ortp_budget *budget = ortp_runtime_budget(r.runtime);
+    const size_t bare = rig_budget(&r).charged_bytes;
+    const ortp_prediction expected = rig_predict(&r, &rows.rows[0], 0);
+    for (size_t i = 1; i < 5; i++) {
+        (void)rig_predict(&r, &rows.rows[i], 0);
+    }
+    /* Idle decoders, tensors, cache entries and blocks all go when the limit falls. */
+    size_t excess = 0;
+    const ortp_status lowered = ortp_budget_set_limit(budget, bare, &excess);
+    assert_true(lowered == ORTP_OK || lowered == ORTP_E_BUSY);
+    rig_assert_ledger(&r);
+    ortp_cache_info cache;
+    ortp_cache_get_info(ortp_predictor_cache(r.predictor), &cache);
+    assert_int_equal(cache.entries, 0);
+    assert_int_equal(rig_pool(&r).in_use_bytes[ORTP_LABEL_DECODE], 0);
+    ortp_prediction out;
+    ortp_error error = ORTP_ERROR_INIT;
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(ortp_predictor_predict(r.predictor, &rows.rows[0].swipe, NULL, &out,
+                                                &error), ORTP_E_BUDGET);
+        assert_true(error.message[0] != '\0');
+        rig_assert_ledger(&r);
+    }
+    assert_int_equal(ortp_budget_set_limit(budget, (size_t)1 << 30, NULL), ORTP_OK);
+    const ortp_prediction again = rig_predict(&r, &rows.rows[0], 0);
+    assert_same_words(&again, &expected, 0.0);
+    rig_close(&r);
+}
+
+/* Room for one prediction but for no cache entry: it works, and says so by missing every time. */
+static void cache_declines_under_pressure(void **state)
+{
+    (void)state;
+    rig r;
+    const rig_options options = {.pool_kind = ORTP_POOL_STRIPED, .limit_bytes = (size_t)1 << 30};
+    rig_open(&r, &options);
+    const ortp_prediction expected = rig_predict(&r, &rows.rows[0], 0);
+    size_t room = 0;
+    ortp_status status = ORTP_E_BUDGET;
+    assert_int_equal(ortp_predictor_trim(r.predictor, 0, true, NULL), ORTP_OK);
+    const size_t bare = rig_budget(&r).charged_bytes;
+    ortp_prediction out;
+    size_t refusals = 0;
+    for (; status != ORTP_OK; room += 4096) {
+        assert_true(room < (size_t)16 << 20);
+        const ortp_status set = ortp_budget_set_limit(ortp_runtime_budget(r.runtime), bare + room,
+                                                      NULL);
+        assert_true(set == ORTP_OK || set == ORTP_E_BUSY);
+        ortp_error error = ORTP_ERROR_INIT;
+        status = ortp_predictor_predict(r.predictor, &rows.rows[0].swipe, NULL, &out, &error);
+        assert_true(status == ORTP_OK || status == ORTP_E_BUDGET);
+        refusals += status == ORTP_OK ? 0 : 1;
+        rig_assert_ledger(&r);
+    }
+    assert_true(refusals > 0);
+    assert_same_words(&out, &expected, 0.0);
+    assert_true(rig_budget(&r).charged_bytes <= rig_budget(&r).limit_bytes);
+    for (size_t i = 0; i < 10; i++) { /* tight, and works on */
+        (void)rig_predict(&r, &rows.rows[0], 0);
+    }
+    rig_close(&r);
+}
+
+/* ---- warm-up and trim ---- */
+
+typedef struct watcher {
+    size_t calls, cancel_at, last_done, total;
+    bool encoder_seen;
+} watcher;
+
+static bool watch(void *ctx, size_t done, size_t total, const char *step)
+{
+    watcher *w = ctx;
+    w->calls++;
+    assert_int_equal(done, w->last_done + 1);
+    w->last_done = done;
+    w->total = total;
+    w->encoder_seen = w->encoder_seen || strcmp(step, "encoder 1x64x6") == 0;
+    return w->calls != w->cancel_at;
+}
+
+static void warm_up_is_idempotent(void **state)
+{
+    (void)state;
+    rig r;
+    const rig_options options = {.predictor = {.threads = 2}, .pool_kind = ORTP_POOL_STRIPED};
+    rig_open(&r, &options);
+    watcher w = {0};
+    ortp_warmup_options warmup = ORTP_WARMUP_OPTIONS_INIT;
+    warmup.progress = watch;
+    warmup.progress_ctx = &w;
+    ortp_warmup_report report;
+    ortp_error error = ORTP_ERROR_INIT;
+    assert_ok(ortp_predictor_warm(r.predictor, &warmup, &report, &error), error);
+    assert_true(w.encoder_seen);
+    assert_int_equal(w.calls, report.steps_total);
+    /* states, keys; for four buckets: tensors, encoder, eight beam counts, a rehearsal */
+    assert_int_equal(report.steps_total, 2 + 4 * (2 + 8 + 1));
+    assert_int_equal(report.steps_done, report.steps_total);
+    const ortp_budget_info budget = rig_budget(&r);
+    const ortp_pool_info pool = rig_pool(&r);
+    const uint64_t calls = r.alloc.calls;
+    const size_t live = r.alloc.live_bytes;
+    w = (watcher){0};
+    assert_ok(ortp_predictor_warm(r.predictor, &warmup, &report, &error), error);
+    assert_int_equal(rig_budget(&r).charged_bytes, budget.charged_bytes);
+    assert_int_equal(rig_pool(&r).maps, pool.maps);
+    assert_int_equal(r.alloc.live_bytes, live);
+    assert_int_equal(report.mapped_bytes, 0);
+    /* room for the tensors held and for the rehearsed path, once a bucket each */
+    assert_int_equal(r.alloc.calls - calls, 8);
+    ortp_cache_info cache;
+    ortp_cache_get_info(ortp_predictor_cache(r.predictor), &cache);
+    assert_int_equal(cache.entries + cache.puts + cache.hits + cache.misses, 0);
+    assert_int_equal(rig_stats(&r).predictions, 0);
+    rig_close(&r);
+}
+
+static void warm_up_cancelled_and_closed(void **state)
+{
+    (void)state;
+    rig r;
+    rig_open(&r, NULL);
+    watcher w = {.cancel_at = 5};
+    ortp_warmup_options warmup = ORTP_WARMUP_OPTIONS_INIT;
+    warmup.progress = watch;
+    warmup.progress_ctx = &w;
+    ortp_warmup_report report;
+    ortp_error error = ORTP_ERROR_INIT;
+    assert_int_equal(ortp_predictor_warm(r.predictor, &warmup, &report, &error), ORTP_E_CANCELLED);
+    assert_true(report.cancelled);
+    assert_int_equal(report.steps_done, 5);
+    (void)rig_predict(&r, &rows.rows[0], 0);
+    ortp_warmup *running = NULL;
+    assert_ok(ortp_predictor_warm_start(r.predictor, NULL, &running, &error), error);
+    assert_ok(ortp_warmup_join(running, &report, &error), error);
+    assert_int_equal(report.steps_done, report.steps_total);
+    assert_int_equal(ortp_predictor_close(r.predictor, 0), ORTP_OK);
+    assert_int_equal(ortp_predictor_warm(r.predictor, NULL, &report, &error), ORTP_E_CLOSED);
+    rig_close(&r);
+}
+
+/* Each allocation of a warm-up fails once: the failed step is named, a second warm-up finishes. */
+static void warm_up_without_memory(void **state)
+{
+    (void)state;
+    bool whole = false;
+    size_t failed = 0;
+    for (uint64_t nth = 1; nth < 2000 && !whole; nth += nth < 40 ? 1 : 17) {
+        rig r;
+        const rig_options options = {.pool_kind = ORTP_POOL_STRIPED, .predictor = {.threads = 2}};
+        rig_open(&r, &options);
+        counting_alloc_fail(&r.alloc, nth, false);
+        ortp_warmup_report report;
+        ortp_error error = ORTP_ERROR_INIT;
+        const ortp_status status = ortp_predictor_warm(r.predictor, NULL, &report, &error);
+        whole = atomic_load(&r.alloc.failed) == 0;
+        counting_alloc_fail(&r.alloc, 0, false);
+        if (status != ORTP_OK) {
+            assert_int_equal(status, ORTP_E_NOMEM);
+            assert_true(report.failed_step[0] != '\0');
+            assert_true(report.steps_done < report.steps_total);
+            failed++;
+        }
+        rig_assert_ledger(&r);
+        assert_ok(ortp_predictor_warm(r.predictor, NULL, &report, &error), error);
+        rig_close(&r);
+    }
+    assert_true(whole);
+    assert_true(failed > 20);
+}
+
+static void trim(void **state)
+{
+    (void)state;
+    rig r;
+    const rig_options options = {.predictor = {.threads = 2}};
+    rig_open(&r, &options);
+    ortp_error error = ORTP_ERROR_INIT;
+    assert_ok(ortp_predictor_warm(r.predictor, NULL, NULL, &error), error);
+    const ortp_prediction before = rig_predict(&r, &rows.rows[0], 0);
+    const size_t warm = rig_budget(&r).mapped_bytes;
+    size_t freed = 0;
+    assert_int_equal(ortp_predictor_trim(r.predictor, 0, false, &freed), ORTP_OK);
+    assert_true(freed > 0);
+    assert_true(rig_budget(&r).mapped_bytes < warm);
+    rig_assert_ledger(&r);
+    assert_int_equal(rig_pool(&r).in_use_bytes[ORTP_LABEL_DECODE], 0);
+    assert_int_equal(rig_pool(&r).in_use_bytes[ORTP_LABEL_TENSORS], 0);
+    assert_true(rig_pool(&r).in_use_bytes[ORTP_LABEL_CACHE] > 0);
+    const ortp_prediction hit = rig_predict(&r, &rows.rows[0], 0); /* the entry is still there */
+    assert_true(hit.cache_hit);
+    assert_same_words(&hit, &before, 0.0);
+    assert_int_equal(ortp_predictor_trim(r.predictor, 0, true, NULL), ORTP_OK);
+    assert_int_equal(rig_pool(&r).in_use_bytes[ORTP_LABEL_CACHE], 0);
+    assert_int_equal(rig_pool(&r).in_use_blocks, 1); /* the lexicon */
+    const ortp_prediction cold = rig_predict(&r, &rows.rows[0], 0);
+    assert_false(cold.cache_hit);
+    assert_same_words(&cold, &before, 0.0);
+    rig_close(&r);
+}
+
+static void close_refuses(void **state)
+{
+    (void)state;
+    rig r;
+    rig_open(&r, NULL);
+    assert_int_equal(ortp_predictor_close(r.predictor, 0), ORTP_OK);
+    assert_int_equal(ortp_predictor_close(r.predictor, UINT64_MAX), ORTP_OK);
+    ortp_prediction out;
+    ortp_error error = ORTP_ERROR_INIT;
+    assert_int_equal(ortp_predictor_predict(r.predictor, &rows.rows[0].swipe, NULL, &out, &error),
+                     ORTP_E_CLOSED);
+    assert_int_equal(error.status, ORTP_E_CLOSED);
+    assert_int_equal(rig_stats(&r).failures, 0);
+    rig_close(&r);
+}
+
+int main(void)
+{
+    if (!test_ort_found()) {
+        return TEST_SKIPPED;
+    }
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(bad_options),
+        cmocka_unit_test(bad_arguments),
+        cmocka_unit_test(words),
+        cmocka_unit_test(strategies),
+        cmocka_unit_test(cancel),
+        cmocka_unit_test(deadline),
+        cmocka_unit_test(staleness),
+        cmocka_unit_test(near_misses),
+        cmocka_unit_test(creation_under_every_limit),
+        cmocka_unit_test(creation_without_memory),
+        cmocka_unit_test(predictions_without_memory),
+        cmocka_unit_test(limit_lowered_and_raised),
+        cmocka_unit_test(cache_declines_under_pressure),
+        cmocka_unit_test(warm_up_is_idempotent),
+        cmocka_unit_test(warm_up_cancelled_and_closed),
+        cmocka_unit_test(warm_up_without_memory),
+        cmocka_unit_test(trim),
+        cmocka_unit_test(close_refuses),
+    };
+    return cmocka_run_group_tests(tests, read_rows, free_rows);
+}
