@@ -15,7 +15,8 @@
 
 #define ID_COLUMNS 4
 #define ID_COLUMNS_MAX 24
-#define WORD_COLUMNS 13
+#define WORD_COLUMNS 11 /* three candidates then fit 80 columns */
+#define SCORE_COLUMNS 6
 #define GAP 2
 #define LABEL_COLUMNS 34 /* of the lines above the ledger */
 
@@ -82,7 +83,7 @@ static void json_answer(FILE *file, const answer *a) {
 
 /* "hello -0.31": word and score in one cell. */
 static size_t cell_columns(const output *out) {
-    return out->word_columns + 1 + 7;
+    return out->word_columns + 1 + SCORE_COLUMNS;
 }
 
 static void table_header(output *out) {
@@ -96,9 +97,9 @@ static void table_header(output *out) {
         snprintf(rank, sizeof(rank), "%zuth", i + 1);
         const char *name = i < named ? ranks[i] : rank;
         text_pad(out->file, GAP);
-        fprintf(out->file, "%-*s %7s", (int)out->word_columns, name, "score");
+        fprintf(out->file, "%-*s %*s", (int)out->word_columns, name, SCORE_COLUMNS, "score");
     }
-    fprintf(out->file, "  cache       ms");
+    fprintf(out->file, "  cache      ms");
     output_style_set(out, STYLE_PLAIN);
     fputc('\n', out->file);
     out->header_done = true;
@@ -135,7 +136,7 @@ static void table_candidates(output *out, const ortp_prediction *p) {
         output_style_set(out, STYLE_PLAIN);
         text_pad(out->file, out->word_columns - columns);
         output_style_set(out, STYLE_DIM);
-        fprintf(out->file, " %7.2f", c->score);
+        fprintf(out->file, " %*.2f", SCORE_COLUMNS, c->score);
         output_style_set(out, STYLE_PLAIN);
     }
 }
@@ -159,7 +160,7 @@ static void table_answer(output *out, const answer *a) {
     output_style_set(out, p->cache_hit ? STYLE_GREEN : STYLE_DIM);
     fprintf(out->file, "%-5s", p->cache_hit ? "hit" : "miss");
     output_style_set(out, STYLE_PLAIN);
-    fprintf(out->file, " %8.1f\n", (double)p->microseconds / 1000);
+    fprintf(out->file, " %7.1f\n", (double)p->microseconds / 1000);
 }
 
 bool output_answer(output *out, const answer *a) {
