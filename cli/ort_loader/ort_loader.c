@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 #define PATH_BYTES 1024
@@ -68,8 +69,15 @@ static int compare_versions(const char *a, const char *b)
     return *a ? 1 : (*b ? -1 : 0);
 }
 
-/* The entry of `folder` that starts with `start` and is the newest of them by its name. */
-static bool newest_entry(const char *folder, const char *start, char *name)
+static bool ends_with(const char *name, const char *end)
+{
+    const size_t name_length = strlen(name);
+    const size_t end_length = strlen(end);
+    return name_length >= end_length && strcmp(name + name_length - end_length, end) == 0;
+}
+
+/* The entry of `folder` that starts and ends like this and is the newest of them by its name. */
+static bool newest_entry(const char *folder, const char *start, const char *end, char *name)
 {
     DIR *directory = opendir(folder);
     if (!directory) {
@@ -77,7 +85,8 @@ static bool newest_entry(const char *folder, const char *start, char *name)
     }
     name[0] = 0;
     for (struct dirent *entry = readdir(directory); entry; entry = readdir(directory)) {
-        if (starts_with(entry->d_name, start) && strlen(entry->d_name) < PATH_BYTES &&
+        if (starts_with(entry->d_name, start) && ends_with(entry->d_name, end) &&
+            strlen(entry->d_name) < PATH_BYTES &&
             (!name[0] || compare_versions(name, entry->d_name) < 0)) {
             memcpy(name, entry->d_name, strlen(entry->d_name) + 1);
         }
@@ -98,11 +107,11 @@ static bool find_in_release(const char *folder, char *path)
     }
     char lib[PATH_BYTES];
     char name[PATH_BYTES];
-    return join(lib, folder, "lib") && newest_entry(lib, "libonnxruntime.so.", name) &&
+    return join(lib, folder, "lib") && newest_entry(lib, "libonnxruntime.so.", "", name) &&
            join(path, lib, name) && access(path, R_OK) == 0;
 }
 
-/* The newest release folder that setup.sh left; *looked: where. */
+/* The newest release folder that setup.sh left for this kind of machine; *looked: where. */
 static bool find_fetched(char *path, char *looked)
 {
     const char *cache = getenv("XDG_CACHE_HOME");
@@ -115,9 +124,10 @@ static bool find_fetched(char *path, char *looked)
     } else if (!home || !join(parent, home, ".cache") || !join(looked, parent, "ortpool")) {
         return false;
     }
+    struct utsname machine; /* a home may be shared by machines of several kinds */
     char name[PATH_BYTES];
-    return newest_entry(looked, "onnxruntime-", name) && join(parent, looked, name) &&
-           find_in_release(parent, path);
+    return uname(&machine) >= 0 && newest_entry(looked, "onnxruntime-", machine.machine, name) &&
+           join(parent, looked, name) && find_in_release(parent, path);
 }
 
 static uint32_t minor_of(const char *version)
@@ -136,7 +146,7 @@ static bool open_at(const char *path, ort_library *library, text *out)
     }
     /* POSIX has function addresses come as void *; ISO C wants them copied. */
     void *symbol = dlsym(handle, "OrtGetApiBase");
-    const OrtApiBase *(ORT_API_CALL *get_base)(void) = NULL;
+    const OrtApiBase *(ORT_API_CALL * get_base)(void) = NULL;
     memcpy(&get_base, &symbol, sizeof(get_base));
     if (!symbol) {
         say(out, "    %s: no OrtGetApiBase in it\n", path);
@@ -149,7 +159,8 @@ static bool open_at(const char *path, ort_library *library, text *out)
     const uint32_t wanted = minor < ORT_API_VERSION ? minor : ORT_API_VERSION;
     const OrtApi *api = wanted >= ORT_LOADER_API_MIN ? base->GetApi(wanted) : NULL;
     if (!api) {
-        say(out, "    %s: version %s, 1.%u or newer is needed\n", path, version, ORT_LOADER_API_MIN);
+        say(out, "    %s: version %s, 1.%u or newer is needed\n", path, version,
+            ORT_LOADER_API_MIN);
         return false; /* stays open: it may have started threads */
     }
     library->api = api;

@@ -2,14 +2,14 @@
 /*
  * The runtime: binds a host's ONNX Runtime (ORT) to a budget and a pool.
  *
- * The library links no ORT. The host passes the `const OrtApi *` it got from OrtGetApiBase(); any ORT
- * from 1.18 on works, since only members of API version 18 are used. Several runtimes may live in one
- * process; they share ORT's process-wide env as ORT has it.
+ * The library links no ORT. The host passes the `const OrtApi *` it got from OrtGetApiBase(); any
+ * ORT from 1.18 on works, since only members of API version 18 are used. Several runtimes may live
+ * in one process; they share ORT's process-wide env as ORT has it.
  *
- * Telemetry: recent official builds of ORT for Linux (seen in 1.29) start a client with the process's
- * first env: a thread, a device id below the home folder, uploads. A runtime that makes the env tells it
- * to send no events. To keep it from starting at all, set ORT_DISABLE_TELEMETRY=1 in the environment
- * before the first env is made.
+ * Telemetry: recent official builds of ORT for Linux (seen in 1.29) start a client with the
+ * process's first env: a thread, a device id below the home folder, uploads. A runtime that makes
+ * the env tells it to send no events. To keep it from starting at all, set ORT_DISABLE_TELEMETRY=1
+ * in the environment before the first env is made.
  *
  * Order of life: tensors -> tensor pools -> sessions -> runtime -> (pool, budget of the host).
  */
@@ -36,25 +36,29 @@ typedef struct ortp_runtime ortp_runtime;
 
 typedef struct ortp_runtime_options {
     size_t struct_size;
-    const OrtApi *api; /* required; from GetApi(v), v >= 18; valid as long as the runtime */
-    OrtEnv *env;       /* borrowed; NULL: the runtime creates a silent one and releases it */
+    const OrtApi *api;   /* required; from GetApi(v), v >= 18; valid as long as the runtime */
+    OrtEnv *env;         /* borrowed; NULL: the runtime creates a silent one and releases it */
     ortp_budget *budget; /* borrowed; NULL: the pool's, or one of its own with limit_bytes */
-    ortp_pool *pool;     /* borrowed, must charge `budget`; NULL: the runtime creates one of pool_kind */
-    size_t limit_bytes;  /* of a budget of its own; 0: ORTP_UNLIMITED */
+    ortp_pool
+        *pool; /* borrowed, must charge `budget`; NULL: the runtime creates one of pool_kind */
+    size_t limit_bytes;       /* of a budget of its own; 0: ORTP_UNLIMITED */
     ortp_pool_kind pool_kind; /* used with pool NULL */
     ortp_alloc alloc;
     ortp_clock clock;
     ortp_logger log; /* gets what ORT logs of sessions made here, too, unless fn is NULL */
 } ortp_runtime_options;
-#define ORTP_RUNTIME_OPTIONS_INIT {.struct_size = sizeof(ortp_runtime_options)}
+#define ORTP_RUNTIME_OPTIONS_INIT                                                                  \
+    {                                                                                              \
+        .struct_size = sizeof(ortp_runtime_options)                                                \
+    }
 
 /* Errors: INVAL (no api; a pool of another budget), VERSION, NOMEM, BUDGET, ORT. */
 ORTP_API ORTP_CHECK ortp_status ortp_runtime_create(const ortp_runtime_options *options,
                                                     ortp_runtime **out, ortp_error *error);
 /*
- * ORTP_E_BUSY, and the runtime stays usable, while sessions, tensor pools or warm-ups of it exist, or
- * the host holds blocks of the runtime's own pool. Where the host has charged the runtime's own budget,
- * BUSY comes when that pool is gone: then the runtime only waits for another destroy.
+ * ORTP_E_BUSY, and the runtime stays usable, while sessions, tensor pools or warm-ups of it exist,
+ * or the host holds blocks of the runtime's own pool. Where the host has charged the runtime's own
+ * budget, BUSY comes when that pool is gone: then the runtime only waits for another destroy.
  */
 ORTP_API ortp_status ortp_runtime_destroy(ortp_runtime *runtime, ortp_error *error);
 
@@ -65,8 +69,8 @@ ORTP_API ortp_budget *ortp_runtime_budget(const ortp_runtime *runtime);
 ORTP_API ortp_pool *ortp_runtime_pool(const ortp_runtime *runtime);
 
 /*
- * Turns an OrtStatus of the host's own calls into a status and an error detail, and releases it. NULL
- * (success) gives ORTP_OK. Thread-safe: yes.
+ * Turns an OrtStatus of the host's own calls into a status and an error detail, and releases it.
+ * NULL (success) gives ORTP_OK. Thread-safe: yes.
  */
 ORTP_API ortp_status ortp_runtime_take_status(const ortp_runtime *runtime, OrtStatus *status,
                                               const char *what, ortp_error *error);

@@ -2,9 +2,9 @@
 /*
  * The tensor pool: an OrtValue and its buffer together, acquired by element type and shape.
  *
- * The OrtValue survives release: acquiring the same type and shape again costs no ORT call and no heap
- * allocation. Works with any OrtSession; the values are ordinary CPU tensors over ortpool's memory.
- * Contents are not cleared between uses.
+ * The OrtValue survives release: acquiring the same type and shape again costs no ORT call and no
+ * heap allocation. Works with any OrtSession; the values are ordinary CPU tensors over ortpool's
+ * memory. Contents are not cleared between uses.
  */
 #ifndef ORTPOOL_TENSOR_H
 #define ORTPOOL_TENSOR_H
@@ -50,10 +50,14 @@ typedef struct ortp_tensor ortp_tensor;
 typedef struct ortp_tensor_pool_options {
     size_t struct_size;
     ortp_runtime *runtime; /* required; must outlive the tensor pool */
-    size_t idle_bytes_max; /* idle tensors above this are dropped, least recently used first; 0: 16 MiB */
+    size_t idle_bytes_max; /* idle tensors above this are dropped, least recently used first; 0: 16
+                              MiB */
     uint64_t idle_ms_max;  /* idle tensors as old as this are dropped by trim; 0: 60,000 */
 } ortp_tensor_pool_options;
-#define ORTP_TENSOR_POOL_OPTIONS_INIT {.struct_size = sizeof(ortp_tensor_pool_options)}
+#define ORTP_TENSOR_POOL_OPTIONS_INIT                                                              \
+    {                                                                                              \
+        .struct_size = sizeof(ortp_tensor_pool_options)                                            \
+    }
 
 /* Errors: INVAL, NOMEM, BUDGET, ORT. Registers a reclaimer of level ORTP_RECLAIM_TENSORS. */
 ORTP_API ORTP_CHECK ortp_status ortp_tensor_pool_create(const ortp_tensor_pool_options *options,
@@ -62,9 +66,10 @@ ORTP_API ORTP_CHECK ortp_status ortp_tensor_pool_create(const ortp_tensor_pool_o
 ORTP_API ortp_status ortp_tensor_pool_destroy(ortp_tensor_pool *pool, ortp_error *error);
 
 /*
- * rank 0 (shape may be NULL) is a scalar; a zero in the shape gives a tensor without elements. Errors:
- * INVAL (unknown type, rank above ORTP_RANK_MAX, negative dimension, size overflow), BUDGET, NOMEM,
- * ORT. label: the account of its block. Ownership: the caller releases it. Thread-safe: yes.
+ * rank 0 (shape may be NULL) is a scalar; a zero in the shape gives a tensor without elements.
+ * Errors: INVAL (unknown type, rank above ORTP_RANK_MAX, negative dimension, size overflow),
+ * BUDGET, NOMEM, ORT. label: the account of its block. Ownership: the caller releases it.
+ * Thread-safe: yes.
  */
 ORTP_API ORTP_CHECK ortp_status ortp_tensor_acquire(ortp_tensor_pool *pool, ortp_type type,
                                                     const int64_t *shape, size_t rank,
@@ -74,8 +79,8 @@ ORTP_API ORTP_CHECK ortp_status ortp_tensor_acquire_labelled(ortp_tensor_pool *p
                                                              ortp_label label, ortp_tensor **out,
                                                              ortp_error *error);
 /*
- * Back to the pool, OrtValue and buffer kept for the next. The host must hold no other reference to the
- * OrtValue (a binding, a running session). NULL is a no-op; INVAL for one released already.
+ * Back to the pool, OrtValue and buffer kept for the next. The host must hold no other reference to
+ * the OrtValue (a binding, a running session). NULL is a no-op; INVAL for one released already.
  * Thread-safe: yes.
  */
 ORTP_API ortp_status ortp_tensor_release(ortp_tensor *tensor);
@@ -92,17 +97,17 @@ ORTP_API const int64_t *ortp_tensor_shape(const ortp_tensor *tensor, size_t *ran
 /* Moves its block to another label. The owner's thread only. */
 ORTP_API ortp_status ortp_tensor_relabel(ortp_tensor *tensor, ortp_label label);
 
-/* A view is an OrtValue of another type or shape over the first bytes of a tensor, kept with the tensor
- * until the tensor is dropped; asking again for the same view makes no ORT call. Used where one
- * buffer serves several batch sizes. Errors: INVAL (larger than the tensor), NOMEM, BUDGET, ORT.
- * The owner's thread only. */
+/* A view is an OrtValue of another type or shape over the first bytes of a tensor, kept with the
+ * tensor until the tensor is dropped; asking again for the same view makes no ORT call. Used where
+ * one buffer serves several batch sizes. Errors: INVAL (larger than the tensor), NOMEM, BUDGET,
+ * ORT. The owner's thread only. */
 ORTP_API ORTP_CHECK ortp_status ortp_tensor_view(ortp_tensor *tensor, ortp_type type,
                                                  const int64_t *shape, size_t rank, OrtValue **out,
                                                  ortp_error *error);
 
 /*
- * Drops idle tensors, least recently used first: down to `keep_bytes`, and all idle for `idle_ms` or
- * the pool's idle_ms_max, whichever is less, or longer. Thread-safe: yes.
+ * Drops idle tensors, least recently used first: down to `keep_bytes`, and all idle for `idle_ms`
+ * or the pool's idle_ms_max, whichever is less, or longer. Thread-safe: yes.
  */
 ORTP_API ortp_status ortp_tensor_pool_trim(ortp_tensor_pool *pool, size_t keep_bytes,
                                            uint64_t idle_ms, size_t *dropped_bytes);
@@ -110,8 +115,8 @@ ORTP_API ortp_status ortp_tensor_pool_trim(ortp_tensor_pool *pool, size_t keep_b
 typedef struct ortp_tensor_pool_info {
     size_t out;        /* tensors acquired now */
     size_t idle;       /* tensors kept for reuse */
-    size_t idle_bytes; /* usable bytes of their blocks: in use in the ledger (label of last use), given
-                          back on reclaim */
+    size_t idle_bytes; /* usable bytes of their blocks: in use in the ledger (label of last use),
+                          given back on reclaim */
     uint64_t acquires;
     uint64_t reuses;
     uint64_t creates; /* OrtValues created, views included */

@@ -23,8 +23,8 @@ typedef struct ortp_warmup_step {
 } ortp_warmup_step;
 
 /*
- * Called after each step with the number and name of those done, on the warming thread, under no lock.
- * Return false to cancel; after the last step there is nothing to cancel.
+ * Called after each step with the number and name of those done, on the warming thread, under no
+ * lock. Return false to cancel; after the last step there is nothing to cancel.
  */
 typedef bool (*ortp_warmup_progress)(void *ctx, size_t done, size_t total, const char *step);
 
@@ -33,7 +33,10 @@ typedef struct ortp_warmup_options {
     ortp_warmup_progress progress; /* may be NULL */
     void *progress_ctx;
 } ortp_warmup_options;
-#define ORTP_WARMUP_OPTIONS_INIT {.struct_size = sizeof(ortp_warmup_options)}
+#define ORTP_WARMUP_OPTIONS_INIT                                                                   \
+    {                                                                                              \
+        .struct_size = sizeof(ortp_warmup_options)                                                 \
+    }
 
 typedef struct ortp_warmup_report {
     size_t steps_done;
@@ -42,23 +45,23 @@ typedef struct ortp_warmup_report {
     size_t mapped_bytes;   /* mapped by this warm-up */
     size_t resident_bytes; /* what the process grew by, as the system says */
     bool cancelled;
-    ortp_status status;     /* of the first step that failed, else OK or CANCELLED */
-    char failed_step[64];   /* its name */
+    ortp_status status;   /* of the first step that failed, else OK or CANCELLED */
+    char failed_step[64]; /* its name */
 } ortp_warmup_report;
 
 /*
  * Runs the steps in order on the calling thread; stops at the first that fails or when progress
- * returns false. What was done stays done. report may be NULL. Errors: the failed step's, CANCELLED.
- * Thread-safe: yes; predictions may go on meanwhile.
+ * returns false. What was done stays done. report may be NULL. Errors: the failed step's,
+ * CANCELLED. Thread-safe: yes; predictions may go on meanwhile.
  */
-ORTP_API ORTP_CHECK ortp_status ortp_warmup_run(ortp_runtime *runtime, const ortp_warmup_step *steps,
-                                                size_t step_count,
+ORTP_API ORTP_CHECK ortp_status ortp_warmup_run(ortp_runtime *runtime,
+                                                const ortp_warmup_step *steps, size_t step_count,
                                                 const ortp_warmup_options *options,
                                                 ortp_warmup_report *report, ortp_error *error);
 
 /*
- * The same on a thread of its own, while predictions go on. The steps are borrowed until join. Errors
- * of starting: NOMEM, BUDGET, SYS.
+ * The same on a thread of its own, while predictions go on. The steps are borrowed until join.
+ * Errors of starting: NOMEM, BUDGET, SYS.
  */
 typedef struct ortp_warmup ortp_warmup;
 ORTP_API ORTP_CHECK ortp_status ortp_warmup_start(ortp_runtime *runtime,

@@ -3,12 +3,13 @@
  * A walk over the parts of an ONNX file (protobuf) that say where weights lie, skipping all others:
  *
  *     ModelProto 7: graph -> GraphProto 5: initializer -> TensorProto 13: external_data
- *                                                             StringStringEntryProto 1: key, 2: value
+ *                                                             StringStringEntryProto 1: key, 2:
+ * value
  *
  * Only "length" is of interest, which the writers of external data set; without it the tensor's
- * shape says it (TensorProto 1: dims, 2: data_type). Initializers of graphs inside nodes (the branches
- * of an If) are not followed: the correction after loading covers them. Fields and wire types as in
- * onnx.proto; a broken file ends the walk with what was found.
+ * shape says it (TensorProto 1: dims, 2: data_type). Initializers of graphs inside nodes (the
+ * branches of an If) are not followed: the correction after loading covers them. Fields and wire
+ * types as in onnx.proto; a broken file ends the walk with what was found.
  */
 #include "graph_bytes.h"
 
@@ -101,7 +102,8 @@ static bool read_varint(source *in, uint64_t *out)
     return false;
 }
 
-/* The next field that starts before `end`; leaves the source behind it, before the content of bytes. */
+/* The next field that starts before `end`; leaves the source behind it, before the content of
+ * bytes. */
 static bool next_field(source *in, uint64_t end, field *out)
 {
     uint64_t tag = 0;
@@ -173,7 +175,7 @@ static bool read_entry(source *in, uint64_t end, uint64_t *length)
 /* Bits of one element by TensorProto.DataType; 64 for one this list does not know. */
 static uint64_t type_bits(uint64_t type)
 {
-    static const unsigned char bits[] = {64, 32, 8,  8,  16, 16, 32, 64, 64,
+    static const unsigned char bits[] = {64, 32, 8,  8,  16, 16, 32,  64, 64,
                                          8,  16, 64, 32, 64, 64, 128, 16};
     return type < sizeof(bits) ? bits[type] : 64;
 }

@@ -3,14 +3,15 @@
  * The runtime: who owns what, and how many still use it.
  *
  * Why the env that we create gets no logger of ours: ORT's env is one per process and counted. If
- * someone else holds it when this runtime goes, ORT would go on calling the logger that it was created
- * with, and that logger would be gone. So our env is created silent (FATAL only; all errors come back
- * as statuses), and the runtime's log callback is given to each session of its own (session.c), whose
- * logger ends with the session.
+ * someone else holds it when this runtime goes, ORT would go on calling the logger that it was
+ * created with, and that logger would be gone. So our env is created silent (FATAL only; all errors
+ * come back as statuses), and the runtime's log callback is given to each session of its own
+ * (session.c), whose logger ends with the session.
  *
- * Telemetry: official Linux builds from about 1.29 on have a client that keeps a device id below the
- * home folder and starts a thread. An env of ours is told at once to send no events; that it starts at
- * all only the environment variable ORT_DISABLE_TELEMETRY prevents, which is the host's to set.
+ * Telemetry: official Linux builds from about 1.29 on have a client that keeps a device id below
+ * the home folder and starts a thread. An env of ours is told at once to send no events; that it
+ * starts at all only the environment variable ORT_DISABLE_TELEMETRY prevents, which is the host's
+ * to set.
  */
 #include "runtime_internal.h"
 
@@ -39,8 +40,8 @@ static ortp_status open_budget(ortp_runtime *runtime, const ortp_runtime_options
         }
         runtime->owns_budget = true;
     }
-    ortp_status status = ortp_budget_charge(runtime->budget, ORTP_ACCOUNT_METADATA, sizeof(*runtime),
-                                            ORTP_RECLAIM_CACHE);
+    ortp_status status = ortp_budget_charge(runtime->budget, ORTP_ACCOUNT_METADATA,
+                                            sizeof(*runtime), ORTP_RECLAIM_CACHE);
     if (status != ORTP_OK) {
         return ortp__fail(error, status, "runtime: its %zu bytes do not fit into the budget",
                           sizeof(*runtime));
@@ -154,7 +155,8 @@ fail_struct:
     return status;
 }
 
-/* Frees the pool and the budget where they are the runtime's. BUSY: something of the host uses them. */
+/* Frees the pool and the budget where they are the runtime's. BUSY: something of the host uses
+ * them. */
 static ortp_status close_memory(ortp_runtime *runtime, ortp_error *error)
 {
     if (runtime->owns_pool) {
@@ -196,8 +198,8 @@ ortp_status ortp_runtime_destroy(ortp_runtime *runtime, ortp_error *error)
     ortp__unlock(&runtime->mutex);
     if (sessions + tensor_pools + warmups > 0) {
         return ortp__fail(error, ORTP_E_BUSY,
-                          "runtime: %zu sessions, %zu tensor pools and %zu warm-ups use it", sessions,
-                          tensor_pools, warmups);
+                          "runtime: %zu sessions, %zu tensor pools and %zu warm-ups use it",
+                          sessions, tensor_pools, warmups);
     }
     ortp_status status = close_memory(runtime, error);
     if (status != ORTP_OK) {

@@ -14,8 +14,8 @@
 
 /*
  * Lock: `mutex` (ORTP_RANK_RUNTIME) guards `creating` and the counts. Everything else is set before
- * the runtime is handed out and changes in destroy only. `mutex` is never held during a call of ORT,
- * of the budget or of the pool: session creations exclude each other by `creating` instead.
+ * the runtime is handed out and changes in destroy only. `mutex` is never held during a call of
+ * ORT, of the budget or of the pool: session creations exclude each other by `creating` instead.
  */
 struct ortp_runtime {
     const OrtApi *api;
@@ -40,7 +40,11 @@ struct ortp_runtime {
 };
 
 /* Add or take one of the users that keep a runtime from being destroyed. */
-typedef enum ortp__user { ORTP__USER_SESSION, ORTP__USER_TENSOR_POOL, ORTP__USER_WARMUP } ortp__user;
+typedef enum ortp__user {
+    ORTP__USER_SESSION,
+    ORTP__USER_TENSOR_POOL,
+    ORTP__USER_WARMUP
+} ortp__user;
 void ortp__runtime_retain(ortp_runtime *runtime, ortp__user user);
 void ortp__runtime_release(ortp_runtime *runtime, ortp__user user);
 

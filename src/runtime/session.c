@@ -2,8 +2,8 @@
 /*
  * The session: declared to the budget, created, corrected, run, destroyed.
  *
- * Creation is one at a time per runtime, because the correction measures what the whole process grew
- * by. No lock is held meanwhile: charges may reclaim, and ORT calls the host's logger.
+ * Creation is one at a time per runtime, because the correction measures what the whole process
+ * grew by. No lock is held meanwhile: charges may reclaim, and ORT calls the host's logger.
  */
 #include "session_internal.h"
 
@@ -12,9 +12,10 @@
 #include <string.h>
 
 /*
- * What the process grew by while a session was created is an estimate that other threads' allocations
- * spoil. Weights, their packed copies and the graph itself measured 1.0 to 1.6 times the file, and a
- * small graph costs a few MiB of first use; above these bounds it was somebody else.
+ * What the process grew by while a session was created is an estimate that other threads'
+ * allocations spoil. Weights, their packed copies and the graph itself measured 1.0 to 1.6 times
+ * the file, and a small graph costs a few MiB of first use; above these bounds it was somebody
+ * else.
  */
 #define GROWTH_FACTOR_MAX 4u
 #define GROWTH_BASE_MAX ((uint64_t)8 << 20)
@@ -53,8 +54,8 @@ static void ORT_API_CALL forward_log(void *param, OrtLoggingLevel severity, cons
 }
 
 /* The settings; the first that fails is the status. */
-static OrtStatus *configure(const ortp_runtime *runtime, OrtSessionOptions *options, uint32_t threads,
-                            const char *name)
+static OrtStatus *configure(const ortp_runtime *runtime, OrtSessionOptions *options,
+                            uint32_t threads, const char *name)
 {
     const OrtApi *api = runtime->api;
     OrtStatus *status = api->SetSessionGraphOptimizationLevel(options, ORT_ENABLE_ALL);
@@ -70,7 +71,7 @@ static OrtStatus *configure(const ortp_runtime *runtime, OrtSessionOptions *opti
     if (!status) {
         status = api->SetInterOpNumThreads(options, 1);
     }
-    if (!status && threads > 1) { /* idle threads of an application that waits must not burn a core */
+    if (!status && threads > 1) { /* threads that wait must not burn a core */
         status = api->AddSessionConfigEntry(options, "session.intra_op.allow_spinning", "0");
     }
     if (!status) {
@@ -124,10 +125,10 @@ static ortp_status open_session(ortp_session *session, const ortp_session_option
         runtime, configure(runtime, ort_options, threads, session->name), session->name, error);
     if (status == ORTP_OK) {
         OrtStatus *created =
-            options->path ? api->CreateSession(runtime->env, options->path, ort_options, &session->ort)
-                          : api->CreateSessionFromArray(runtime->env, options->model,
-                                                        options->model_bytes, ort_options,
-                                                        &session->ort);
+            options->path
+                ? api->CreateSession(runtime->env, options->path, ort_options, &session->ort)
+                : api->CreateSessionFromArray(runtime->env, options->model, options->model_bytes,
+                                              ort_options, &session->ort);
         status = take_creation_status(runtime, created, session->name, error);
     }
     if (status == ORTP_OK) {
@@ -150,12 +151,14 @@ static ortp_status declare(ortp_session *session, size_t more, ortp_error *error
     }
     ortp_budget_info info;
     ortp_budget_get_info(budget, &info);
-    const size_t would_do = info.charged_bytes > SIZE_MAX - more ? SIZE_MAX : info.charged_bytes + more;
-    return ortp__fail(error, status,
-                      "session: %s needs %zu bytes for its weights; %zu of %zu are charged, a limit "
-                      "of %zu would do",
-                      session->name, session->declared_bytes + more, info.charged_bytes,
-                      info.limit_bytes, would_do);
+    const size_t would_do =
+        info.charged_bytes > SIZE_MAX - more ? SIZE_MAX : info.charged_bytes + more;
+    return ortp__fail(
+        error, status,
+        "session: %s needs %zu bytes for its weights; %zu of %zu are charged, a limit "
+        "of %zu would do",
+        session->name, session->declared_bytes + more, info.charged_bytes, info.limit_bytes,
+        would_do);
 }
 
 /* What is to be declared before ORT is asked. */
@@ -238,7 +241,8 @@ static ortp_status check_options(const ortp_session_options *options, ortp_error
         return ortp__fail(error, ORTP_E_INVAL, "session: runtime is NULL");
     }
     if (!options->path == !options->model) {
-        return ortp__fail(error, ORTP_E_INVAL, "session: give a path or the graph's bytes, one of them");
+        return ortp__fail(error, ORTP_E_INVAL,
+                          "session: give a path or the graph's bytes, one of them");
     }
     if (options->model && options->model_bytes == 0) {
         return ortp__fail(error, ORTP_E_INVAL, "session: the graph's bytes are none");
@@ -332,8 +336,8 @@ static ortp_status check_values(const ortp_session *session, const OrtValue *con
     }
     for (size_t i = 0; i < session->inputs.count; ++i) {
         if (!inputs[i]) {
-            return ortp__fail(error, ORTP_E_INVAL, "session: %s: no value for input %s", session->name,
-                              session->inputs.names[i]);
+            return ortp__fail(error, ORTP_E_INVAL, "session: %s: no value for input %s",
+                              session->name, session->inputs.names[i]);
         }
     }
     for (size_t i = 0; i < session->outputs.count; ++i) {

@@ -62,12 +62,13 @@ static ortp_status load_name(const ortp_session *session, const side *from, size
     return ORTP_OK;
 }
 
-static ortp_status read_tensor_info(const ortp_runtime *runtime, const OrtTensorTypeAndShapeInfo *info,
-                                    const char *what, ortp_port *port, ortp_error *error)
+static ortp_status read_tensor_info(const ortp_runtime *runtime,
+                                    const OrtTensorTypeAndShapeInfo *info, const char *what,
+                                    ortp_port *port, ortp_error *error)
 {
     ONNXTensorElementDataType type = ONNX_TENSOR_ELEMENT_DATA_TYPE_UNDEFINED;
-    ortp_status status =
-        ortp_runtime_take_status(runtime, runtime->api->GetTensorElementType(info, &type), what, error);
+    ortp_status status = ortp_runtime_take_status(
+        runtime, runtime->api->GetTensorElementType(info, &type), what, error);
     if (status != ORTP_OK) {
         return status;
     }
@@ -111,16 +112,16 @@ static ortp_status load_side(const ortp_session *session, const side *from, OrtA
 {
     const ortp_runtime *runtime = session->runtime;
     size_t count = 0;
-    ortp_status status = ortp_runtime_take_status(runtime, from->count(session->ort, &count),
-                                                  from->what, error);
+    ortp_status status =
+        ortp_runtime_take_status(runtime, from->count(session->ort, &count), from->what, error);
     if (status != ORTP_OK || count == 0) { /* a graph of constants has no inputs */
         return status;
     }
     /* One array for both kinds of entry: they live and die together. */
     void *memory = NULL;
-    status = ortp__meta_alloc(runtime->budget, &runtime->alloc,
-                              count * (sizeof(ortp_port) + sizeof(char *)), ORTP_RECLAIM_CACHE,
-                              &memory);
+    status =
+        ortp__meta_alloc(runtime->budget, &runtime->alloc,
+                         count * (sizeof(ortp_port) + sizeof(char *)), ORTP_RECLAIM_CACHE, &memory);
     if (status != ORTP_OK) {
         return ortp__fail(error, status, "session: no room for %zu ports: %s", count,
                           ortp_status_text(status));

@@ -4,9 +4,10 @@
  *
  *     unused --fill--> out <--acquire/release--> idle --drop--> dropped --empty--> unused
  *
- * Idle tensors are in one list by time of release and in buckets by type and shape; the one released
- * last is taken first. Structs stay with the pool until it is destroyed, so that a changing mix of
- * shapes makes no heap allocation either, and releasing twice is seen rather than undefined.
+ * Idle tensors are in one list by time of release and in buckets by type and shape; the one
+ * released last is taken first. Structs stay with the pool until it is destroyed, so that a
+ * changing mix of shapes makes no heap allocation either, and releasing twice is seen rather than
+ * undefined.
  */
 #include "tensor_internal.h"
 
@@ -174,7 +175,8 @@ ortp_status ortp_tensor_pool_create(const ortp_tensor_pool_options *given, ortp_
     status = ortp_budget_add_reclaimer(runtime->budget, ORTP_RECLAIM_TENSORS, reclaim, pool,
                                        &pool->reclaimer);
     if (status != ORTP_OK) {
-        status = ortp__fail(error, status, "tensor pool: no reclaimer: %s", ortp_status_text(status));
+        status =
+            ortp__fail(error, status, "tensor pool: no reclaimer: %s", ortp_status_text(status));
         goto fail_mutex;
     }
     ortp__runtime_retain(runtime, ORTP__USER_TENSOR_POOL);
@@ -228,7 +230,8 @@ ortp_status ortp_tensor_pool_destroy(ortp_tensor_pool *pool, ortp_error *error)
     return ORTP_OK;
 }
 
-/* An idle tensor of this kind, now out; or else an unused struct in *unused, on no list; or neither. */
+/* An idle tensor of this kind, now out; or else an unused struct in *unused, on no list; or
+ * neither. */
 static ortp_tensor *take_locked(ortp_tensor_pool *pool, const ortp__tensor_kind *kind,
                                 ortp_tensor **unused)
 {
@@ -411,8 +414,8 @@ ortp_status ortp_tensor_pool_trim(ortp_tensor_pool *pool, size_t keep_bytes, uin
     ortp__tensor_list dropped = {NULL, NULL};
     size_t bytes = 0;
     ortp__lock(&pool->mutex);
-    while (pool->idle.last && (pool->info.idle_bytes > keep_bytes ||
-                               idle_ms_of(pool->idle.last, now_ms) >= age_ms)) {
+    while (pool->idle.last &&
+           (pool->info.idle_bytes > keep_bytes || idle_ms_of(pool->idle.last, now_ms) >= age_ms)) {
         bytes += drop_last_locked(pool, &dropped);
     }
     ortp__unlock(&pool->mutex);

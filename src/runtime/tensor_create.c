@@ -77,14 +77,15 @@ ortp_status ortp__tensor_kind_make(ortp__tensor_kind *kind, ortp_type type, cons
     bool empty = false;
     for (size_t i = 0; i < rank; ++i) {
         if (shape[i] < 0) {
-            return ortp__fail(error, ORTP_E_INVAL, "tensor: dimension %zu is %" PRId64, i, shape[i]);
+            return ortp__fail(error, ORTP_E_INVAL, "tensor: dimension %zu is %" PRId64, i,
+                              shape[i]);
         }
         empty = empty || shape[i] == 0;
         kind->shape[i] = shape[i];
     }
     /* ORT counts elements as int64_t: its limit is the lower one. */
-    const uint64_t elements_max = (uint64_t)(SIZE_MAX < INT64_MAX ? SIZE_MAX : INT64_MAX) /
-                                  element_bytes;
+    const uint64_t elements_max =
+        (uint64_t)(SIZE_MAX < INT64_MAX ? SIZE_MAX : INT64_MAX) / element_bytes;
     uint64_t elements = empty ? 0 : 1;
     for (size_t i = 0; i < rank && !empty; ++i) {
         if ((uint64_t)shape[i] > elements_max / elements) {
@@ -138,9 +139,9 @@ static ortp_status make_value(const ortp_tensor *tensor, const ortp__tensor_kind
     OrtValue *value = NULL;
     ortp_status status = ortp_runtime_take_status(
         runtime,
-        runtime->api->CreateTensorWithDataAsOrtValue(
-            runtime->cpu, ortp_block_data(tensor->block), kind->bytes, kind->shape, kind->rank,
-            (ONNXTensorElementDataType)kind->type, &value),
+        runtime->api->CreateTensorWithDataAsOrtValue(runtime->cpu, ortp_block_data(tensor->block),
+                                                     kind->bytes, kind->shape, kind->rank,
+                                                     (ONNXTensorElementDataType)kind->type, &value),
         "tensor: the OrtValue cannot be created", error);
     *out = status == ORTP_OK ? value : NULL;
     return status;
@@ -156,8 +157,8 @@ ortp_status ortp__tensor_fill(ortp_tensor *tensor, const ortp__tensor_kind *kind
         char text[128];
         ortp__tensor_kind_text(kind, text, sizeof(text));
         tensor->block = NULL;
-        return ortp__fail(error, status, "tensor: no block of %zu bytes for %s: %s", kind->bytes, text,
-                          ortp_status_text(status));
+        return ortp__fail(error, status, "tensor: no block of %zu bytes for %s: %s", kind->bytes,
+                          text, ortp_status_text(status));
     }
     tensor->block_bytes = ortp_block_bytes(tensor->block);
     tensor->kind = *kind;
@@ -200,11 +201,12 @@ static ortp_status grow_views(ortp_tensor *tensor, ortp_error *error)
     const ortp_runtime *runtime = tensor->pool->runtime;
     const size_t capacity = tensor->view_capacity > 0 ? 2 * tensor->view_capacity : 4;
     void *views = NULL;
-    ortp_status status = ortp__meta_alloc(runtime->budget, &runtime->alloc,
-                                          capacity * sizeof(*tensor->views), ORTP_RECLAIM_CACHE,
-                                          &views);
+    ortp_status status =
+        ortp__meta_alloc(runtime->budget, &runtime->alloc, capacity * sizeof(*tensor->views),
+                         ORTP_RECLAIM_CACHE, &views);
     if (status != ORTP_OK) {
-        return ortp__fail(error, status, "tensor: no room for a view: %s", ortp_status_text(status));
+        return ortp__fail(error, status, "tensor: no room for a view: %s",
+                          ortp_status_text(status));
     }
     if (tensor->view_count > 0) {
         memcpy(views, tensor->views, tensor->view_count * sizeof(*tensor->views));

@@ -57,8 +57,7 @@ static ortp_status run_step(const ortp_warmup_step *step, ortp_warmup_report *re
 {
     const char *name = step->name ? step->name : "";
     ortp_error detail = ORTP_ERROR_INIT;
-    ortp_status status =
-        step->run ? step->run(step->ctx, step->argument, &detail) : ORTP_E_INVAL;
+    ortp_status status = step->run ? step->run(step->ctx, step->argument, &detail) : ORTP_E_INVAL;
     if (status == ORTP_OK) {
         ++report->steps_done;
         return ORTP_OK;
@@ -85,9 +84,9 @@ static ortp_status run_steps(const ortp_warmup_step *steps, size_t step_count,
         if (status != ORTP_OK) {
             return status;
         }
-        const bool go_on = !options->progress ||
-                           options->progress(options->progress_ctx, i + 1, step_count,
-                                             steps[i].name ? steps[i].name : "");
+        const bool go_on =
+            !options->progress || options->progress(options->progress_ctx, i + 1, step_count,
+                                                    steps[i].name ? steps[i].name : "");
         if (!go_on && i + 1 < step_count) {
             return cancelled(report, error);
         }
@@ -116,7 +115,8 @@ static ortp_status check_arguments(const ortp_runtime *runtime, const ortp_warmu
                                    ortp_warmup_options *options, ortp_error *error)
 {
     if (!runtime || (!steps && step_count > 0)) {
-        return ortp__fail(error, ORTP_E_INVAL, "warm-up: %s is NULL", runtime ? "steps" : "runtime");
+        return ortp__fail(error, ORTP_E_INVAL, "warm-up: %s is NULL",
+                          runtime ? "steps" : "runtime");
     }
     ortp_status status = ortp__options_copy(options, sizeof(*options), given);
     if (status != ORTP_OK) {
@@ -146,8 +146,8 @@ static void thread_main(void *ctx)
 }
 
 ortp_status ortp_warmup_start(ortp_runtime *runtime, const ortp_warmup_step *steps,
-                              size_t step_count, const ortp_warmup_options *given, ortp_warmup **out,
-                              ortp_error *error)
+                              size_t step_count, const ortp_warmup_options *given,
+                              ortp_warmup **out, ortp_error *error)
 {
     if (!out) {
         return ortp__fail(error, ORTP_E_INVAL, "warm-up: out is NULL");

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * An ortp_alloc that counts, checks the sizes given to free, and can fail: the n-th call from now, or
- * that one and all after it. Thread-safe.
+ * An ortp_alloc that counts, checks the sizes given to free, and can fail: the n-th call from now,
+ * or that one and all after it. Thread-safe.
  *
  *     counting_alloc a = {0};
  *     options.alloc = counting_alloc_use(&a);
@@ -21,7 +21,7 @@ typedef struct counting_alloc {
     _Atomic uint64_t failed; /* calls that were made to fail */
     _Atomic size_t live_blocks;
     _Atomic size_t live_bytes;
-    _Atomic uint64_t errors; /* frees with another size than allocated, or of a foreign pointer */
+    _Atomic uint64_t errors;  /* frees with another size than allocated, or of a foreign pointer */
     _Atomic uint64_t fail_at; /* the value of calls that fails; 0: none */
     _Atomic bool persistent;  /* and all after it */
 } counting_alloc;

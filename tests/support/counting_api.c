@@ -22,8 +22,8 @@ static bool count(counting_call call)
     const uint64_t of_any = atomic_fetch_add(&fallible_calls, 1) + 1;
     const int wanted = atomic_load(&fail_call);
     const uint64_t at = atomic_load(&fail_at);
-    const bool hit = (wanted == (int)call && of_this == at) ||
-                     (wanted == (int)COUNTING_ANY && of_any == at);
+    const bool hit =
+        (wanted == (int)call && of_this == at) || (wanted == (int)COUNTING_ANY && of_any == at);
     if (hit) {
         atomic_store(&failed, true);
     }
@@ -69,7 +69,8 @@ COUNTING_API_MAP(DEFINE)
 #undef DEFINE
 
 /* Freed all the same: what a failing free leaves is ORT's affair, and no leak of ours. */
-static OrtStatus *ORT_API_CALL counted_AllocatorFree(OrtAllocator *allocator, void *ptr) NO_EXCEPTION
+static OrtStatus *ORT_API_CALL counted_AllocatorFree(OrtAllocator *allocator,
+                                                     void *ptr) NO_EXCEPTION
 {
     const bool fail = count(COUNTING_AllocatorFree);
     OrtStatus *status = real->AllocatorFree(allocator, ptr);
@@ -117,8 +118,7 @@ void counting_api_reset(void)
 
 void counting_api_fail(counting_call call, uint64_t nth)
 {
-    const uint64_t made =
-        atomic_load(call == COUNTING_ANY ? &fallible_calls : &calls[call]);
+    const uint64_t made = atomic_load(call == COUNTING_ANY ? &fallible_calls : &calls[call]);
     atomic_store(&failed, false);
     atomic_store(&fail_call, nth > 0 ? (int)call : -1);
     atomic_store(&fail_at, nth > 0 ? made + nth : 0);

@@ -19,8 +19,8 @@
 #define COUNTING_API_MAP(X)                                                                        \
     X(CreateEnv, (OrtLoggingLevel level, const char *id, OrtEnv **out), (level, id, out))          \
     X(DisableTelemetryEvents, (const OrtEnv *env), (env))                                          \
-    X(CreateCpuMemoryInfo, (enum OrtAllocatorType type, enum OrtMemType mem, OrtMemoryInfo **out), \
-      (type, mem, out))                                                                            \
+    X(CreateCpuMemoryInfo,                                                                         \
+      (enum OrtAllocatorType type, enum OrtMemType mem, OrtMemoryInfo * *out), (type, mem, out))   \
     X(CreateSessionOptions, (OrtSessionOptions * *out), (out))                                     \
     X(SetSessionGraphOptimizationLevel,                                                            \
       (OrtSessionOptions * options, GraphOptimizationLevel level), (options, level))               \
@@ -61,7 +61,7 @@
     X(GetTensorElementType,                                                                        \
       (const OrtTensorTypeAndShapeInfo *info, enum ONNXTensorElementDataType *out), (info, out))   \
     X(GetDimensionsCount, (const OrtTensorTypeAndShapeInfo *info, size_t *out), (info, out))       \
-    X(GetDimensions, (const OrtTensorTypeAndShapeInfo *info, int64_t *values, size_t rank),       \
+    X(GetDimensions, (const OrtTensorTypeAndShapeInfo *info, int64_t *values, size_t rank),        \
       (info, values, rank))                                                                        \
     X(CreateTensorWithDataAsOrtValue,                                                              \
       (const OrtMemoryInfo *info, void *data, size_t bytes, const int64_t *shape, size_t rank,     \

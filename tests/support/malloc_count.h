@@ -8,7 +8,8 @@
 
 #include <stdint.h>
 
-/* Calls of malloc, calloc, realloc, aligned_alloc, posix_memalign of this thread since it started. */
+/* Calls of malloc, calloc, realloc, aligned_alloc, posix_memalign of this thread since it started.
+ */
 uint64_t malloc_count(void);
 
 #endif

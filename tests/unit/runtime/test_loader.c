@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -85,23 +86,29 @@ static void the_newest_fetched_one_is_taken(void **state)
     char parent[64];
     char older[128];
     char newer[128];
+    char other[128];
+    struct utsname machine;
+    assert_true(uname(&machine) >= 0);
     (void)snprintf(parent, sizeof(parent), "%s/ortpool", cache);
-    (void)snprintf(older, sizeof(older), "%s/onnxruntime-1.9.0-x", parent);
-    (void)snprintf(newer, sizeof(newer), "%s/onnxruntime-1.29.0-x", parent);
+    (void)snprintf(older, sizeof(older), "%.40s/onnxruntime-1.9.0-%.20s", parent, machine.machine);
+    (void)snprintf(newer, sizeof(newer), "%.40s/onnxruntime-1.29.0-%.20s", parent, machine.machine);
+    (void)snprintf(other, sizeof(other), "%.40s/onnxruntime-1.30.0-another", parent);
     assert_int_equal(mkdir(parent, 0700), 0);
     assert_int_equal(mkdir(older, 0700), 0); /* without a library: taking it would fail */
+    assert_int_equal(mkdir(other, 0700), 0);
     assert_int_equal(symlink(kept, newer), 0);
     assert_int_equal(unsetenv("ORTPOOL_ONNXRUNTIME"), 0);
     assert_int_equal(setenv("XDG_CACHE_HOME", cache, 1), 0);
     ort_library library;
     char message[2048];
     const bool found = ort_library_open(&library, message, sizeof(message));
-    const bool fetched = found && strstr(library.path, "onnxruntime-1.29.0-x") != NULL;
+    const bool fetched = found && strstr(library.path, "onnxruntime-1.29.0-") != NULL;
     const bool installed = found && strchr(library.path, '/') == NULL;
     assert_int_equal(setenv("ORTPOOL_ONNXRUNTIME", kept, 1), 0);
     assert_int_equal(unsetenv("XDG_CACHE_HOME"), 0);
     (void)unlink(newer);
     (void)rmdir(older);
+    (void)rmdir(other);
     (void)rmdir(parent);
     (void)rmdir(cache);
     assert_true(fetched || installed);

@@ -70,7 +70,8 @@ static void borrows_what_it_is_given(void **state)
     test_runtime_destroy(runtime);
     assert_int_equal(counting_api_calls(COUNTING_CreateEnv), 0);
     assert_int_equal(counting_api_calls(COUNTING_ReleaseEnv), 0);
-    assert_int_equal(counting_api_calls(COUNTING_DisableTelemetryEvents), 0); /* the host's affair */
+    assert_int_equal(counting_api_calls(COUNTING_DisableTelemetryEvents),
+                     0); /* the host's affair */
 
     options.budget = NULL; /* the pool's */
     runtime = test_runtime_create(&options);
@@ -134,11 +135,13 @@ static void wrong_options_are_refused(void **state)
     options.struct_size = sizeof(newer);
     memcpy(newer, &options, sizeof(options));
     newer[sizeof(options) + 7] = 1;
-    assert_int_equal(ortp_runtime_create((const ortp_runtime_options *)(const void *)newer, &runtime, NULL),
-                     ORTP_E_VERSION);
+    assert_int_equal(
+        ortp_runtime_create((const ortp_runtime_options *)(const void *)newer, &runtime, NULL),
+        ORTP_E_VERSION);
     newer[sizeof(options) + 7] = 0;
-    assert_int_equal(ortp_runtime_create((const ortp_runtime_options *)(const void *)newer, &runtime, NULL),
-                     ORTP_OK);
+    assert_int_equal(
+        ortp_runtime_create((const ortp_runtime_options *)(const void *)newer, &runtime, NULL),
+        ORTP_OK);
     test_runtime_destroy(runtime);
     assert_int_equal(ortp_runtime_destroy(NULL, NULL), ORTP_OK);
 }

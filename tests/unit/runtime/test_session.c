@@ -48,7 +48,8 @@ static ortp_session *open_session(const ortp_session_options *options)
     return session;
 }
 
-static void assert_refused(const ortp_session_options *options, ortp_status expected, const char *says)
+static void assert_refused(const ortp_session_options *options, ortp_status expected,
+                           const char *says)
 {
     ortp_session *session = (ortp_session *)&session;
     ortp_error error = ORTP_ERROR_INIT;
@@ -156,16 +157,35 @@ static struct {
     uint64_t before;
     uint64_t growth; /* from the first call to the next */
     size_t calls;
+    bool watch; /* instead of faking: see that measurements of two threads never overlap */
+    _Atomic int measuring;
+    _Atomic uint64_t overlaps;
 } process;
+
+/* Each creation measures twice; what lies between must be one thread's alone. */
+static void watch_measurement(void)
+{
+    static _Thread_local bool inside;
+    inside = !inside;
+    if (inside && atomic_fetch_add(&process.measuring, 1) > 0) {
+        atomic_fetch_add(&process.overlaps, 1);
+    } else if (!inside) {
+        atomic_fetch_sub(&process.measuring, 1);
+    }
+}
 
 extern bool __real_ortp__process_memory_get(ortp__process_memory *out);
 bool __wrap_ortp__process_memory_get(ortp__process_memory *out);
 bool __wrap_ortp__process_memory_get(ortp__process_memory *out)
 {
+    if (process.watch) {
+        watch_measurement();
+    }
     if (!process.fake) {
         return __real_ortp__process_memory_get(out);
     }
-    *out = (ortp__process_memory){.anonymous = process.before + (process.calls++ > 0 ? process.growth : 0)};
+    *out = (ortp__process_memory){.anonymous =
+                                      process.before + (process.calls++ > 0 ? process.growth : 0)};
     return !process.fails;
 }
 
@@ -190,9 +210,14 @@ static void growth_corrects_what_is_declared(void **state)
         uint64_t growth;
         uint64_t declared;
     } cases[] = {
-        {0, file_bytes},          {file_bytes, file_bytes}, {file_bytes + 1, file_bytes + 1},
-        {5 * mib, 5 * mib},       {bound, bound},           {bound + 1, bound},
-        {1000 * mib, bound},      {(uint64_t)0 - mib, file_bytes}, /* it shrank */
+        {0, file_bytes},
+        {file_bytes, file_bytes},
+        {file_bytes + 1, file_bytes + 1},
+        {5 * mib, 5 * mib},
+        {bound, bound},
+        {bound + 1, bound},
+        {1000 * mib, bound},
+        {(uint64_t)0 - mib, file_bytes}, /* it shrank */
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); ++i) {
         fake_growth(100 * mib, cases[i].growth);
@@ -294,7 +319,8 @@ static void files_that_are_no_graph_are_refused(void **state)
     test_runtime_destroy(runtime);
 }
 
-/* Each bit in turn: refused with a reason or taken; never a crash, never a byte left on the ledger. */
+/* Each bit in turn: refused with a reason or taken; never a crash, never a byte left on the ledger.
+ */
 static void flipped_bits_are_survived(void **state)
 {
     (void)state;
@@ -451,7 +477,8 @@ static void runs_are_checked_and_counted(void **state)
     ortp_tensor *t[3];
     const int64_t shape[1] = {2};
     for (size_t i = 0; i < 3; ++i) {
-        assert_int_equal(ortp_tensor_acquire(tensors, ORTP_TYPE_FLOAT, shape, 1, &t[i], NULL), ORTP_OK);
+        assert_int_equal(ortp_tensor_acquire(tensors, ORTP_TYPE_FLOAT, shape, 1, &t[i], NULL),
+                         ORTP_OK);
         memset(ortp_tensor_data(t[i]), 0, ortp_tensor_bytes(t[i]));
     }
     const OrtValue *inputs[2] = {ortp_tensor_value(t[0]), ortp_tensor_value(t[1])};
@@ -476,7 +503,8 @@ static void runs_are_checked_and_counted(void **state)
 
     ortp_tensor *wrong = NULL; /* an output of another shape: ORT's own refusal comes through */
     const int64_t longer[1] = {3};
-    assert_int_equal(ortp_tensor_acquire(tensors, ORTP_TYPE_FLOAT, longer, 1, &wrong, NULL), ORTP_OK);
+    assert_int_equal(ortp_tensor_acquire(tensors, ORTP_TYPE_FLOAT, longer, 1, &wrong, NULL),
+                     ORTP_OK);
     OrtValue *wrong_outputs[1] = {ortp_tensor_value(wrong)};
     assert_int_equal(ortp_session_run(session, inputs, wrong_outputs, &error), ORTP_E_ORT);
     assert_int_equal(error.ort_code, ORT_INVALID_ARGUMENT);
@@ -531,6 +559,7 @@ static void threads_create_sessions_one_at_a_time(void **state)
     (void)state;
     ortp_runtime *runtime = test_runtime_create(NULL);
     _Atomic uint64_t errors = 0;
+    process.watch = true;
     pthread_t threads[4];
     creator creators[4];
     for (size_t i = 0; i < 4; ++i) {
@@ -542,7 +571,9 @@ static void threads_create_sessions_one_at_a_time(void **state)
     for (size_t i = 0; i < 4; ++i) {
         assert_int_equal(pthread_join(threads[i], NULL), 0);
     }
+    process.watch = false;
     assert_int_equal(errors, 0);
+    assert_int_equal(process.overlaps, 0);
     assert_int_equal(declared_of(runtime), 0);
     test_runtime_destroy(runtime);
 }

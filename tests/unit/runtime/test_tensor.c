@@ -247,9 +247,12 @@ static void wrong_arguments_are_refused(void **state)
     assert_refused(&f, ORTP_TYPE_FLOAT, zero_then_negative, 2);
     assert_refused(&f, ORTP_TYPE_UINT8, huge, 2);
     assert_refused(&f, ORTP_TYPE_FLOAT, just_over, 1);
+    const int64_t wraps_to_nothing[3] = {(int64_t)1 << 32, (int64_t)1 << 32, 1};
+    assert_refused(&f, ORTP_TYPE_UINT8, wraps_to_nothing, 3);
 
     ortp_tensor *tensor = NULL;
-    assert_int_equal(ortp_tensor_acquire(NULL, ORTP_TYPE_FLOAT, ones, 1, &tensor, NULL), ORTP_E_INVAL);
+    assert_int_equal(ortp_tensor_acquire(NULL, ORTP_TYPE_FLOAT, ones, 1, &tensor, NULL),
+                     ORTP_E_INVAL);
     assert_int_equal(ortp_tensor_acquire(f.tensors, ORTP_TYPE_FLOAT, ones, 1, NULL, NULL),
                      ORTP_E_INVAL);
     assert_int_equal(ortp_tensor_acquire_labelled(f.tensors, ORTP_TYPE_FLOAT, ones, 1,
@@ -447,16 +450,15 @@ static void a_tight_budget_takes_idle_tensors_back(void **state)
     ortp_tensor *none = NULL;
     ortp_error error = ORTP_ERROR_INIT;
     const int64_t too_much[1] = {(int64_t)(400 * KIB)};
-    assert_int_equal(
-        ortp_tensor_acquire(f.tensors, ORTP_TYPE_UINT8, too_much, 1, &none, &error),
-        ORTP_E_BUDGET);
+    assert_int_equal(ortp_tensor_acquire(f.tensors, ORTP_TYPE_UINT8, too_much, 1, &none, &error),
+                     ORTP_E_BUDGET);
     assert_null(none);
     assert_non_null(strstr(error.message, "uint8[409600]"));
     assert_int_equal(info_of(&f).out, 1);
     assert_int_equal(ortp_tensor_release(large), ORTP_OK);
     /* Now that it is idle, the same request takes its place. */
-    assert_int_equal(
-        ortp_tensor_acquire(f.tensors, ORTP_TYPE_UINT8, too_much, 1, &none, NULL), ORTP_OK);
+    assert_int_equal(ortp_tensor_acquire(f.tensors, ORTP_TYPE_UINT8, too_much, 1, &none, NULL),
+                     ORTP_OK);
     assert_int_equal(ortp_tensor_release(none), ORTP_OK);
     close_fixture(&f);
 }
@@ -504,8 +506,8 @@ static void views_are_kept(void **state)
     OrtValue *values[40];
     for (int64_t i = 0; i < 40; ++i) {
         const int64_t view[2] = {i + 1, 16};
-        assert_int_equal(
-            ortp_tensor_view(tensor, ORTP_TYPE_FLOAT, view, 2, &values[i], NULL), ORTP_OK);
+        assert_int_equal(ortp_tensor_view(tensor, ORTP_TYPE_FLOAT, view, 2, &values[i], NULL),
+                         ORTP_OK);
         assert_value(values[i], ORTP_TYPE_FLOAT, view, 2, ortp_tensor_data(tensor));
     }
     assert_int_equal(info_of(&f).creates, 41);
@@ -534,16 +536,35 @@ static void views_are_kept(void **state)
     assert_int_equal(ortp_tensor_view(tensor, ORTP_TYPE_INT32, other, 1, &integers, NULL), ORTP_OK);
     assert_value(integers, ORTP_TYPE_INT32, other, 1, ortp_tensor_data(tensor));
 
+    /* Equal but for the type, equal but for the rank: views of their own. */
+    const int64_t first[2] = {1, 16};
+    OrtValue *distinct = NULL;
+    assert_int_equal(ortp_tensor_view(tensor, ORTP_TYPE_INT32, first, 2, &distinct, NULL), ORTP_OK);
+    assert_ptr_not_equal(distinct, values[0]);
+    assert_value(distinct, ORTP_TYPE_INT32, first, 2, ortp_tensor_data(tensor));
+    const int64_t emptied[2] = {640, 0};
+    assert_int_equal(ortp_tensor_view(tensor, ORTP_TYPE_INT32, emptied, 2, &distinct, NULL),
+                     ORTP_OK);
+    assert_ptr_not_equal(distinct, integers);
+
     const int64_t larger[1] = {641};
     ortp_error error = ORTP_ERROR_INIT;
     assert_int_equal(ortp_tensor_view(tensor, ORTP_TYPE_INT32, larger, 1, &integers, &error),
                      ORTP_E_INVAL);
     assert_null(integers);
     assert_non_null(strstr(error.message, "2564"));
+    /* Its block has room, the tensor has not. */
+    const int64_t three[1] = {3};
+    const int64_t four[1] = {4};
+    ortp_tensor *odd = acquire(&f, ORTP_TYPE_UINT8, three, 1);
+    assert_int_equal(ortp_tensor_view(odd, ORTP_TYPE_UINT8, four, 1, &distinct, NULL),
+                     ORTP_E_INVAL);
+    assert_int_equal(ortp_tensor_release(odd), ORTP_OK);
     assert_int_equal(ortp_tensor_view(NULL, ORTP_TYPE_INT32, other, 1, &integers, NULL),
                      ORTP_E_INVAL);
     assert_int_equal(ortp_tensor_view(tensor, ORTP_TYPE_INT32, other, 1, NULL, NULL), ORTP_E_INVAL);
-    assert_int_equal(ortp_tensor_view(tensor, (ortp_type)8, other, 1, &integers, NULL), ORTP_E_INVAL);
+    assert_int_equal(ortp_tensor_view(tensor, (ortp_type)8, other, 1, &integers, NULL),
+                     ORTP_E_INVAL);
     assert_int_equal(ortp_tensor_release(tensor), ORTP_OK);
 
     /* Dropped with the tensor; the struct starts without views. */
@@ -568,7 +589,8 @@ static void works_with_a_session_of_the_host(void **state)
     assert_null(api->CreateEnv(ORT_LOGGING_LEVEL_ERROR, "host", &env));
     assert_null(api->CreateSessionOptions(&options));
     assert_null(api->SetIntraOpNumThreads(options, 1));
-    assert_null(api->CreateSession(env, test_file("tests/graphs/shapes/add.onnx"), options, &session));
+    assert_null(
+        api->CreateSession(env, test_file("tests/graphs/shapes/add.onnx"), options, &session));
 
     ortp_runtime_options runtime_options = ORTP_RUNTIME_OPTIONS_INIT;
     runtime_options.env = env;
@@ -594,10 +616,9 @@ static void works_with_a_session_of_the_host(void **state)
         const OrtValue *inputs[2] = {ortp_tensor_value(t[0]), ortp_tensor_value(t[1])};
         OrtValue *outputs[1] = {ortp_tensor_value(t[2])};
         ortp_error error = ORTP_ERROR_INIT;
-        if (ortp_runtime_take_status(runtime,
-                                     api->Run(session, NULL, input_names, inputs, 2, output_names, 1,
-                                              outputs),
-                                     "add", &error) != ORTP_OK) {
+        if (ortp_runtime_take_status(
+                runtime, api->Run(session, NULL, input_names, inputs, 2, output_names, 1, outputs),
+                "add", &error) != ORTP_OK) {
             fail_msg("%s", error.message);
         }
         for (int64_t k = 0; k < n; ++k) {
@@ -638,7 +659,8 @@ static void a_failing_ort_call_leaves_nothing(void **state)
     const int64_t view[1] = {7};
     OrtValue *value = NULL;
     counting_api_fail(COUNTING_CreateTensorWithDataAsOrtValue, 1);
-    assert_int_equal(ortp_tensor_view(tensor, ORTP_TYPE_FLOAT, view, 1, &value, &error), ORTP_E_ORT);
+    assert_int_equal(ortp_tensor_view(tensor, ORTP_TYPE_FLOAT, view, 1, &value, &error),
+                     ORTP_E_ORT);
     assert_null(value);
     assert_int_equal(ortp_tensor_view(tensor, ORTP_TYPE_FLOAT, view, 1, &value, &error), ORTP_OK);
     assert_int_equal(ortp_tensor_release(tensor), ORTP_OK);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Acquiring the same tensor or view again makes no heap allocation at all: malloc itself is counted,
- * so what ONNX Runtime would allocate is in the figure.
+ * Acquiring the same tensor or view again makes no heap allocation at all: malloc itself is
+ * counted, so what ONNX Runtime would allocate is in the figure.
  */
 #include "malloc_count.h"
 #include "test_ort.h"

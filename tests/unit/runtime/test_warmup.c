@@ -21,7 +21,7 @@ typedef struct record {
     ortp_runtime *runtime;
     size_t arguments[16];
     _Atomic size_t count;
-    size_t fail_at; /* argument of the step that fails; 0: none */
+    size_t fail_at;      /* argument of the step that fails; 0: none */
     size_t cancel_after; /* steps after which progress says stop; 0: never */
     size_t progress_calls;
     char last_step[32];
@@ -68,7 +68,8 @@ static bool progress(void *ctx, size_t done, size_t total, const char *step)
     record *r = ctx;
     ++r->progress_calls;
     (void)snprintf(r->last_step, sizeof(r->last_step), "%s", step);
-    return total == 3 && done == r->progress_calls && (r->cancel_after == 0 || done < r->cancel_after);
+    return total == 3 && done == r->progress_calls &&
+           (r->cancel_after == 0 || done < r->cancel_after);
 }
 
 static void make_steps(ortp_warmup_step steps[3], record *r)
@@ -234,6 +235,7 @@ static void is_cancelled_in_the_background(void **state)
     while (!atomic_load(&r.entered)) {
     }
     assert_int_equal(ortp_runtime_destroy(runtime, &error), ORTP_E_BUSY);
+    assert_non_null(strstr(error.message, "1 warm-ups"));
     ortp_warmup_cancel(warmup);
     atomic_store(&r.go, true);
     ortp_warmup_report report;
@@ -251,12 +253,9 @@ int main(void)
         return TEST_SKIPPED;
     }
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(runs_in_order),
-        cmocka_unit_test(progress_cancels),
-        cmocka_unit_test(a_failing_step_ends_it),
-        cmocka_unit_test(maps_once),
-        cmocka_unit_test(runs_in_the_background),
-        cmocka_unit_test(is_cancelled_in_the_background),
+        cmocka_unit_test(runs_in_order),          cmocka_unit_test(progress_cancels),
+        cmocka_unit_test(a_failing_step_ends_it), cmocka_unit_test(maps_once),
+        cmocka_unit_test(runs_in_the_background), cmocka_unit_test(is_cancelled_in_the_background),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
