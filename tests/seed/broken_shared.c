@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: MIT */
+/* Shared trajectory buffers: see broken_shared.h. */
+#define _GNU_SOURCE
+#include "broken_shared.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct shared_predictor {
+    const ortp_predictor *parts;
+    ortp_tensor_pool *tensors;
+    ortp_decoder *decoders[SHARED_THREADS_MAX];
+    unsigned threads;
+    pthread_mutex_t lock;
+    pthread_barrier_t filled;
+    float *features; /* the shared buffers */
+    int32_t *keys;
+    size_t length;
+};
+
+shared_predictor *shared_create(const seed_world *world, const ortp_predictor *parts,
+                                unsigned threads)
+{
+    shared_predictor *s = calloc(1, sizeof(*s));
+    if (!s || threads == 0 || threads > SHARED_THREADS_MAX) {
+        free(s);
+        return NULL;
+    }
+    s->parts = parts;
+    s->threads = threads;
+    pthread_mutex_init(&s->lock, NULL);
+    pthread_barrier_init(&s->filled, NULL, threads);
+    size_t points = ortp_predictor_config(parts)->max_points;
+    s->features = calloc(points * ORTP_SWIPE_FEATURES, sizeof(*s->features));
+    s->keys = calloc(points, sizeof(*s->keys));
+
+    ortp_tensor_pool_options options = ORTP_TENSOR_POOL_OPTIONS_INIT;
+    options.runtime = world->runtime;
+    ortp_error error = ORTP_ERROR_INIT;
+    ortp_status status = ortp_tensor_pool_create(&options, &s->tensors, &error);
+    for (unsigned i = 0; status == ORTP_OK && i < threads; i++) {
+        status = ortp_decoder_create(ortp_predictor_model(parts), s->tensors, 0, &s->decoders[i],
+                                     &error);
+    }
+    if (status != ORTP_OK || !s->features || !s->keys) {
+        seed_problem("creating the broken subject", status, &error);
+        shared_destroy(s);
+        return NULL;
+    }
+    return s;
+}
+
+void shared_destroy(shared_predictor *s)
+{
+    if (!s) {
+        return;
+    }
+    for (unsigned i = 0; i < s->threads; i++) {
+        ortp_decoder_destroy(s->decoders[i]);
+    }
+    ortp_error error = ORTP_ERROR_INIT;
+    if (s->tensors && ortp_tensor_pool_destroy(s->tensors, &error) != ORTP_OK) {
+        seed_problem("destroying the broken subject", error.status, &error);
+    }
+    pthread_barrier_destroy(&s->filled);
+    pthread_mutex_destroy(&s->lock);
+    free(s->features);
+    free(s->keys);
+    free(s);
+}
+
+/* Fills the shared buffers, then reads them when all threads have filled them: the defect. */
+static bool encode(shared_predictor *s, const ortp_swipe *swipe, ortp_tensor **memory, size_t *length)
+{
+    const ortp_swipe_config *config = ortp_predictor_config(s->parts);
+    ortp_error error = ORTP_ERROR_INIT;
+    pthread_mutex_lock(&s->lock);
+    ortp_status status =
+        ortp_swipe_features(config, swipe, s->features, s->keys, &s->length, &error);
+    pthread_mutex_unlock(&s->lock);
+    pthread_barrier_wait(&s->filled);
+
+    pthread_mutex_lock(&s->lock);
+    if (status == ORTP_OK) {
+        ortp_encoder_input input = {s->features, s->keys, s->length};
+        *length = s->length;
+        status = ortp_model_encode(ortp_predictor_model(s->parts), &input, memory, &error);
+    }
+    pthread_mutex_unlock(&s->lock);
+    pthread_barrier_wait(&s->filled); /* nobody fills for the next call before all have read */
+    return status == ORTP_OK || seed_problem("the broken subject's encoder", status, &error);
+}
+
+static void spell(const ortp_hypothesis *h, int32_t first_letter, ortp_candidate *out)
+{
+    for (size_t i = 0; i < h->length; i++) {
+        out->word[i] = (char)('a' + h->tokens[i] - first_letter);
+    }
+    out->word[h->length] = '\0';
+    out->score = h->score;
+}
+
+bool shared_predict(shared_predictor *s, unsigned thread, const ortp_swipe *swipe,
+                    ortp_prediction *out)
+{
+    const ortp_swipe_config *config = ortp_predictor_config(s->parts);
+    ortp_tensor *memory = NULL;
+    size_t length = 0, count = 0;
+    memset(out, 0, sizeof(*out));
+    if (!encode(s, swipe, &memory, &length)) {
+        return false;
+    }
+    ortp_search_params params = ORTP_SEARCH_PARAMS_INIT;
+    ortp_search_params_from(ortp_model_manifest(ortp_predictor_model(s->parts)), &params);
+    ortp_lexicon_constraint storage = {ortp_predictor_lexicon(s->parts), config->first_letter,
+                                       config->frequency_weight};
+    ortp_constraint constraint = ortp_lexicon_make_constraint(&storage);
+    ortp_hypothesis found[3];
+    ortp_error error = ORTP_ERROR_INIT;
+    ortp_status status = ortp_decoder_search(s->decoders[thread], memory, length, &params,
+                                             &constraint, found, 3, &count, &error);
+    ortp_tensor_release(memory);
+    if (status != ORTP_OK) {
+        return seed_problem("the broken subject's search", status, &error);
+    }
+    for (size_t i = 0; i < count; i++) {
+        spell(&found[i], config->first_letter, &out->candidates[i]);
+    }
+    out->candidate_count = count;
+    out->points = length;
+    return true;
+}
