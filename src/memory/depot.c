@@ -94,7 +94,7 @@ static ortp_block *large_take_locked(ortp__stripe *stripe, const ortp__request *
 {
     ortp__assert_held(&stripe->lock);
     size_t need = request->size.mapping;
-    size_t most = request->warming ? need : ortp__classes_reuse_max(need);
+    size_t most = request->exact ? need : ortp__classes_reuse_max(need);
     ortp__large *best = NULL;
     for (ortp__large *l = stripe->newest; l != NULL; l = l->older) {
         size_t mapping = l->block.footprint;

@@ -25,7 +25,7 @@
 #define ENTRIES_DEFAULT 4u
 #define ENTRIES_MAX 65536u
 #define STALE_MS_DEFAULT 5000u
-#define SPARE_HANDLES 4u /* beyond the table, for entries evicted under a lease */
+#define SPARE_DEFAULT 4u
 
 struct ortp_lease {
     ortp_cache *cache;
@@ -338,7 +338,10 @@ ortp_status ortp_cache_create(const ortp_cache_options *options, ortp_cache **ou
     if (o.entries_max == 0) {
         o.entries_max = ENTRIES_DEFAULT;
     }
-    if (o.pool == NULL || o.entries_max > ENTRIES_MAX) {
+    if (o.spare_entries == 0) {
+        o.spare_entries = SPARE_DEFAULT;
+    }
+    if (o.pool == NULL || o.entries_max > ENTRIES_MAX || o.spare_entries > ENTRIES_MAX) {
         return ORTP_E_INVAL;
     }
     ortp_alloc alloc;
@@ -347,7 +350,7 @@ ortp_status ortp_cache_create(const ortp_cache_options *options, ortp_cache **ou
         return status;
     }
     ortp_budget *budget = ortp_pool_budget(o.pool);
-    size_t handle_count = o.entries_max + SPARE_HANDLES;
+    size_t handle_count = o.entries_max + o.spare_entries;
     void *memory;
     status = ortp__meta_alloc(budget, &alloc, cache_struct_bytes(handle_count), ORTP_RECLAIM_CACHE,
                               &memory);

@@ -47,10 +47,11 @@ static void flush_locked(ortp__thread_cache *cache)
     assert(cache->cached_bytes == 0);
 }
 
-static ortp_block *take_large_locked(ortp__thread_cache *cache, size_t need)
+static ortp_block *take_large_locked(ortp__thread_cache *cache, const ortp__request *request)
 {
     ortp__assert_held(&cache->lock);
-    size_t most = ortp__classes_reuse_max(need);
+    size_t need = request->size.mapping;
+    size_t most = request->exact ? need : ortp__classes_reuse_max(need);
     size_t best = cache->large_count;
     for (size_t i = cache->large_count; i-- > 0;) {
         size_t mapping = cache->larges[i]->footprint;
@@ -74,7 +75,7 @@ ortp_block *ortp__magazine_take(ortp__thread_cache *cache, const ortp__request *
     ortp_block *block = NULL;
     ortp__lock(&cache->lock);
     if (!request->size.small) {
-        block = take_large_locked(cache, request->size.mapping);
+        block = take_large_locked(cache, request);
     } else if (cache->counts[request->size.index] > 0) {
         size_t index = request->size.index;
         block = cache->slots[index][--cache->counts[index]];
@@ -194,12 +195,12 @@ static ortp__thread_cache *cache_create(ortp_pool *pool)
 
 ortp__thread_cache *ortp__magazine_mine(ortp_pool *pool)
 {
-    ortp__thread_cache *cache = pthread_getspecific(pool->key);
+    ortp__thread_cache *cache = ortp__thread_key_get(&pool->key);
     if (cache != NULL) {
         return cache;
     }
     cache = cache_create(pool);
-    if (cache != NULL && pthread_setspecific(pool->key, cache) != 0) {
+    if (cache != NULL && !ortp__thread_key_set(&pool->key, cache)) {
         cache_destroy(cache);
         return NULL;
     }
@@ -213,12 +214,12 @@ ortp__stripe *ortp__magazine_home(ortp__thread_cache *cache)
 
 ortp_status ortp__magazines_init(ortp_pool *pool)
 {
-    return pthread_key_create(&pool->key, thread_ends) == 0 ? ORTP_OK : ORTP_E_SYS;
+    return ortp__thread_key_create(&pool->key, thread_ends) ? ORTP_OK : ORTP_E_SYS;
 }
 
 void ortp__magazines_destroy(ortp_pool *pool)
 {
-    (void)pthread_key_delete(pool->key);
+    ortp__thread_key_delete(&pool->key);
     while (pool->caches != NULL) {
         cache_destroy(pool->caches);
     }

@@ -157,6 +157,28 @@ void ortp__cond_broadcast(ortp__cond *cond)
     (void)pthread_cond_broadcast(&cond->c);
 }
 
+/* ---- a pointer per thread ---- */
+
+bool ortp__thread_key_create(ortp__thread_key *key, void (*ends)(void *))
+{
+    return pthread_key_create(&key->k, ends) == 0;
+}
+
+void ortp__thread_key_delete(ortp__thread_key *key)
+{
+    (void)pthread_key_delete(key->k);
+}
+
+void *ortp__thread_key_get(const ortp__thread_key *key)
+{
+    return pthread_getspecific(key->k);
+}
+
+bool ortp__thread_key_set(const ortp__thread_key *key, void *value)
+{
+    return pthread_setspecific(key->k, value) == 0;
+}
+
 /* ---- time and machine ---- */
 
 uint64_t ortp__now_us(void)

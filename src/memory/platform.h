@@ -44,6 +44,19 @@ void ortp__unlock(ortp__mutex *mutex);
 /* Debug builds: aborts unless this thread holds it. */
 void ortp__assert_held(const ortp__mutex *mutex);
 
+/* A pointer per thread; `ends` gets it when a thread ends that has one. */
+typedef struct ortp__thread_key {
+    pthread_key_t k;
+} ortp__thread_key;
+
+/* false: the process has no key left. */
+bool ortp__thread_key_create(ortp__thread_key *key, void (*ends)(void *));
+/* `ends` is not called any more. */
+void ortp__thread_key_delete(ortp__thread_key *key);
+void *ortp__thread_key_get(const ortp__thread_key *key);
+/* false: no memory. */
+bool ortp__thread_key_set(const ortp__thread_key *key, void *value);
+
 bool ortp__cond_init(ortp__cond *cond);
 void ortp__cond_destroy(ortp__cond *cond);
 void ortp__cond_wait(ortp__cond *cond, ortp__mutex *mutex);

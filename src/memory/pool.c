@@ -235,24 +235,50 @@ static ortp__stripe *home_stripe(ortp_pool *pool, ortp__thread_cache *cache)
 }
 
 /*
- * No idle block in our reach: maps one. Where the budget is short, the magazines of other threads
- * are emptied first, since what they hold may be just what is wanted; and a denial is final only
- * after one more look, since a block may have come back while reclaimers ran.
+ * An idle block: the thread's own, then the depot's. A large one of just the size first, wherever it
+ * is, and only then one that is a little larger: so a block that was warmed for one need is not taken
+ * for another whose own lies further away.
  */
-static ortp_status map_or_find(ortp_pool *pool, ortp__stripe *home, const ortp__request *request,
-                               ortp_block **out)
+static ortp_block *find_idle(ortp_pool *pool, ortp__thread_cache *cache, ortp__stripe *home,
+                             const ortp__request *request)
 {
+    ortp__request r = *request;
+    r.exact = true;
+    for (;;) {
+        ortp_block *block = cache != NULL ? ortp__magazine_take(cache, &r) : NULL;
+        if (block == NULL) {
+            block = ortp__depot_take(pool, home, &r);
+        }
+        if (block != NULL || r.exact == request->exact || r.size.small) {
+            return block;
+        }
+        r.exact = false;
+    }
+}
+
+/*
+ * An idle block, or else a mapping. Where the budget is short, the magazines of other threads are
+ * emptied first, since what they hold may be just what is wanted; and a denial is final only after
+ * one more look, since a block may have come back while reclaimers ran.
+ */
+static ortp_status find_or_map(ortp_pool *pool, ortp__thread_cache *cache, ortp__stripe *home,
+                               const ortp__request *request, ortp_block **out)
+{
+    *out = find_idle(pool, cache, home, request);
+    if (*out != NULL) {
+        return ORTP_OK;
+    }
     size_t bytes = ortp__depot_map_bytes(pool, request);
     if (thread_cached(pool) && !ortp__budget_has_room(pool->budget, bytes)) {
         flush_threads(pool);
-        *out = ortp__depot_take(pool, home, request);
+        *out = find_idle(pool, NULL, home, request);
         if (*out != NULL) {
             return ORTP_OK;
         }
     }
     ortp_status status = ortp__depot_map(pool, home, request, out);
     if (status == ORTP_E_BUDGET || status == ORTP_E_NOMEM) {
-        *out = ortp__depot_take(pool, home, request);
+        *out = find_idle(pool, NULL, home, request);
         if (*out != NULL) {
             return ORTP_OK;
         }
@@ -272,21 +298,13 @@ ortp_status ortp_pool_acquire_within(ortp_pool *pool, size_t bytes, ortp_label l
         return ORTP_E_INVAL;
     }
     *out = NULL;
-    ortp__request request = {.label = label, .reclaim = reclaim, .warming = false};
+    ortp__request request = {.label = label, .reclaim = reclaim};
     if (pool == NULL || !label_known(label) || (unsigned)reclaim > ORTP_RECLAIM_CACHE ||
         !ortp__classes_resolve(&pool->classes, bytes, &request.size)) {
         return ORTP_E_INVAL;
     }
     ortp__thread_cache *cache = thread_cached(pool) ? ortp__magazine_mine(pool) : NULL;
-    if (cache != NULL) {
-        *out = ortp__magazine_take(cache, &request);
-        if (*out != NULL) {
-            return ORTP_OK;
-        }
-    }
-    ortp__stripe *home = home_stripe(pool, cache);
-    *out = ortp__depot_take(pool, home, &request);
-    return *out != NULL ? ORTP_OK : map_or_find(pool, home, &request, out);
+    return find_or_map(pool, cache, home_stripe(pool, cache), &request, out);
 }
 
 ortp_status ortp_block_release(ortp_block *block)
@@ -360,12 +378,10 @@ static void populate(const ortp_block *block, const ortp__slab *populated)
 static ortp_status warm_one(ortp_pool *pool, ortp__stripe *home, const ortp__request *request,
                             ortp_block **chain)
 {
-    ortp_block *block = ortp__depot_take(pool, home, request);
-    if (block == NULL) {
-        ortp_status status = map_or_find(pool, home, request, &block);
-        if (status != ORTP_OK) {
-            return status;
-        }
+    ortp_block *block;
+    ortp_status status = find_or_map(pool, NULL, home, request, &block);
+    if (status != ORTP_OK) {
+        return status;
     }
     populate(block, *chain != NULL ? (*chain)->slab : NULL);
     block->next = *chain;
@@ -389,8 +405,10 @@ ortp_status ortp_pool_warm(ortp_pool *pool, const ortp_pool_need *needs, size_t 
     ortp_status status = ORTP_OK;
     ortp_block *chain = NULL;
     for (size_t i = 0; i < need_count && status == ORTP_OK; i++) {
-        ortp__request request = {
-            .label = ORTP_LABEL_OTHER, .reclaim = ORTP_RECLAIM_CACHE, .warming = true};
+        ortp__request request = {.label = ORTP_LABEL_OTHER,
+                                 .reclaim = ORTP_RECLAIM_CACHE,
+                                 .exact = true,
+                                 .warming = true};
         if (!ortp__classes_resolve(&pool->classes, needs[i].bytes, &request.size)) {
             status = ORTP_E_INVAL;
         }

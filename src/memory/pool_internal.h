@@ -108,7 +108,7 @@ struct ortp_pool {
     size_t thread_cache_bytes;
     ortp__classes classes;
     ortp_reclaimer *reclaimer;
-    pthread_key_t key; /* option A: this thread's cache */
+    ortp__thread_key key; /* option A: this thread's cache */
 
     ortp__mutex registry;       /* guards the four below */
     ortp__thread_cache *caches; /* of all threads */
@@ -124,7 +124,8 @@ typedef struct ortp__request {
     ortp__size size;
     ortp_label label;
     ortp_reclaim reclaim;
-    bool warming; /* only blocks of exactly this size; not counted as an acquire */
+    bool exact;   /* large: only a mapping of just this size, not one that is a little larger */
+    bool warming; /* not counted as an acquire */
 } ortp__request;
 
 static inline ortp__block_state ortp__block_state_get(const ortp_block *block)

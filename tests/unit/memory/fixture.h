@@ -19,6 +19,18 @@
 #include <ortpool/encoder_cache.h>
 #include <ortpool/pool.h>
 
+/* Whether a sanitizer instruments this test: counted page faults mean nothing then. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define FIXTURE_SANITIZED 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define FIXTURE_SANITIZED 1
+#endif
+#endif
+#ifndef FIXTURE_SANITIZED
+#define FIXTURE_SANITIZED 0
+#endif
+
 #define KIB ((size_t)1024)
 #define MIB (1024 * KIB)
 
