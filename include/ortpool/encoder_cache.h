@@ -33,6 +33,8 @@ typedef struct ortp_cache_options {
     ortp_alloc alloc;
     ortp_clock clock;
     ortp_logger log;
+    size_t spare_entries;  /* entries that may live beyond the table, evicted under a lease or about to
+                              go, before a put has to allocate one; 0: 4; at most 65536 */
 } ortp_cache_options;
 #define ORTP_CACHE_OPTIONS_INIT {.struct_size = sizeof(ortp_cache_options)}
 

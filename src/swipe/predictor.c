@@ -12,13 +12,22 @@
 #define IDLE_TENSORS_LEAST ((size_t)16 << 20)
 
 /*
+ * Entries that may live besides those in the table: each thread may hold the lease of one that was
+ * evicted meanwhile, and be about to free another that it evicted itself. Alone it cannot do both.
+ */
+size_t ortp__entries_beyond(const ortp_predictor *p)
+{
+    return 2 * p->threads - 1;
+}
+
+/*
  * So many bytes of idle tensors that a warmed predictor never drops one: for each bucket the inputs and
  * outputs of `threads` encoder runs and the outputs in the cache.
  */
 static size_t idle_tensor_bytes(const ortp_manifest *m, size_t threads, size_t cache_entries)
 {
     const size_t input = m->features * sizeof(float) + 2 * sizeof(int64_t);
-    const size_t row = threads * input + (threads + cache_entries) * m->hidden * sizeof(float);
+    const size_t row = threads * input + (2 * threads + cache_entries) * m->hidden * sizeof(float);
     size_t rows = 0;
     for (size_t i = 0; i < m->bucket_count; i++) {
         rows += m->buckets[i];
@@ -72,6 +81,7 @@ static ortp_status make_cache(ortp_predictor *p, uint64_t stale_ms, ortp_error *
     options.entries_max = p->cache_entries;
     options.stale_ms = stale_ms;
     options.disabled = p->cache_entries == 0;
+    options.spare_entries = ortp__entries_beyond(p);
     options.alloc = p->runtime->alloc;
     options.clock = p->runtime->clock;
     options.log = p->runtime->log;

@@ -93,6 +93,8 @@ ortp_status ortp__predict(ortp_predictor *predictor, const ortp_swipe *swipe,
                           const ortp_predict_options *options, bool rehearsal, ortp_prediction *out,
                           ortp_error *error);
 
+/* Cache entries that may live at once beyond the table's. */
+size_t ortp__entries_beyond(const ortp_predictor *predictor);
 /* What the encoder cache compares: the encoder's whole input of a bucket. */
 size_t ortp__cache_key_bytes(size_t bucket);
 

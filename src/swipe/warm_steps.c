@@ -69,7 +69,8 @@ ortp_status ortp__warm_tensors(ortp_predictor *p, size_t bucket, size_t beams, o
     const ortp_manifest *m = ortp_model_manifest(p->model);
     const size_t source = m->buckets[bucket];
     const int64_t memory[] = {1, (int64_t)source, (int64_t)m->hidden};
-    const size_t memories = p->threads + p->cache_entries;
+    const size_t memories = p->cache_entries > 0 ? p->cache_entries + ortp__entries_beyond(p)
+                                                 : p->threads;
     const size_t bytes = (p->threads * INPUTS_MAX + memories) * sizeof(ortp_tensor *);
     void *room = NULL;
     ortp_status status = ortp__meta_alloc(p->runtime->budget, &p->runtime->alloc, bytes,
@@ -126,9 +127,8 @@ ortp_status ortp__warm_keys(ortp_predictor *p, size_t bucket, size_t beams, ortp
     (void)beams;
     const ortp_manifest *m = ortp_model_manifest(p->model);
     for (size_t i = 0; i < m->bucket_count; i++) {
-        /* One more per thread: an evicted entry lives as long as its lease. */
         const ortp_pool_need need = {.bytes = ortp__cache_key_bytes(m->buckets[i]),
-                                     .count = p->cache_entries + p->threads};
+                                     .count = p->cache_entries + ortp__entries_beyond(p)};
         const ortp_status status = ortp_pool_warm(p->runtime->pool, &need, 1);
         if (status != ORTP_OK) {
             return ortp__fail(error, status, "%zu blocks of %zu bytes: %s", need.count, need.bytes,
