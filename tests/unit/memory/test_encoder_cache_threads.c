@@ -1,2 +1,191 @@
+/* SPDX-License-Identifier: MIT */
+/* The encoder cache among threads: values under a lease never change, each is disposed of once. */
 #include "fixture.h"
-int main(void){return 0;}
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define THREADS 8
+#define ROUNDS 600
+#define KEYS 12
+#define VALUE_BYTES 3000
+
+typedef struct shared {
+    fixture f;
+    ortp_cache *cache;
+    _Atomic uint64_t failures;
+    _Atomic int64_t attachments; /* live */
+    _Atomic uint64_t hits;
+    _Atomic bool stop;
+} shared;
+
+typedef struct worker {
+    shared *s;
+    uint64_t random;
+} worker;
+
+typedef struct attachment {
+    shared *s;
+    _Atomic bool freed;
+} attachment;
+
+static void attachment_free(void *ptr)
+{
+    attachment *a = ptr;
+    a->s->failures += atomic_exchange(&a->freed, true);
+    a->s->attachments--;
+    free(a);
+}
+
+static ortp_cache_key key_of(const size_t *number)
+{
+    return (ortp_cache_key){
+        .model_id = 9, .parts = {number}, .part_bytes = {sizeof *number}, .part_count = 1};
+}
+
+/* What a lease promises: the value of its key, whole. */
+static void check(shared *s, const ortp_lease *lease, size_t number)
+{
+    const ortp_cache_value *value = ortp_lease_value(lease);
+    const unsigned char *data = ortp_block_data(value->blocks[0]);
+    s->failures += value->actual_length != (int32_t)number;
+    s->failures += data[0] != number || memcmp(data, data + 1, VALUE_BYTES - 1) != 0;
+    s->failures += atomic_load(&((attachment *)value->attachment)->freed);
+}
+
+static ortp_lease *put_new(shared *s, size_t number)
+{
+    ortp_cache_value value = {.block_count = 1, .actual_length = (int32_t)number};
+    if (ortp_pool_acquire(s->f.pool, VALUE_BYTES, ORTP_LABEL_TENSORS, &value.blocks[0]) !=
+        ORTP_OK) {
+        return NULL;
+    }
+    memset(ortp_block_data(value.blocks[0]), (int)number, VALUE_BYTES);
+    attachment *a = malloc(sizeof *a);
+    if (a == NULL) {
+        s->failures++;
+        (void)ortp_block_release(value.blocks[0]);
+        return NULL;
+    }
+    *a = (attachment){.s = s};
+    s->attachments++;
+    value.attachment = a;
+    value.attachment_free = attachment_free;
+    ortp_cache_key key = key_of(&number);
+    ortp_lease *lease = NULL;
+    ortp_status status = ortp_cache_put(s->cache, &key, &value, &lease);
+    if (status != ORTP_OK) {
+        s->failures += status != ORTP_E_BUDGET;
+        attachment_free(a);
+        s->failures += ortp_block_release(value.blocks[0]) != ORTP_OK;
+    }
+    return lease;
+}
+
+static void *work(void *ctx)
+{
+    worker *w = ctx;
+    shared *s = w->s;
+    for (int i = 0; i < ROUNDS; i++) {
+        size_t number = random_below(&w->random, KEYS);
+        size_t operation = random_below(&w->random, 50);
+        if (operation == 0) {
+            (void)ortp_cache_clear(s->cache);
+        } else if (operation == 1) {
+            fake_clock_advance(&s->f.clock, 30);
+            (void)ortp_cache_evict_stale(s->cache);
+        } else if (operation == 2) {
+            (void)ortp_budget_reclaim(s->f.budget, ORTP_RECLAIM_CACHE,
+                                      random_below(&w->random, 20000));
+        } else {
+            ortp_cache_key key = key_of(&number);
+            ortp_lease *lease = NULL;
+            s->failures += ortp_cache_get(s->cache, &key, &lease) != ORTP_OK;
+            s->hits += lease != NULL;
+            if (lease == NULL) {
+                lease = put_new(s, number);
+            }
+            if (lease != NULL) {
+                check(s, lease, number);
+                if (operation == 3) {
+                    sleep_ms(1);
+                    check(s, lease, number);
+                }
+                ortp_lease_release(lease);
+            }
+        }
+    }
+    return NULL;
+}
+
+static void *watch(void *ctx)
+{
+    shared *s = ctx;
+    while (!s->stop) {
+        ortp_cache_info info;
+        ortp_cache_get_info(s->cache, &info);
+        s->failures += info.entries > 4;
+        s->failures += info.evicted_leased > info.leased;
+        s->failures += info.leased > THREADS;
+        sleep_ms(1);
+    }
+    return NULL;
+}
+
+static void run(ortp_pool_kind kind, size_t limit)
+{
+    shared s = {.failures = 0};
+    fixture_open(&s.f, kind, limit);
+    ortp_cache_options options = ORTP_CACHE_OPTIONS_INIT;
+    options.pool = s.f.pool;
+    options.stale_ms = 100;
+    options.alloc = counting_alloc_use(&s.f.alloc);
+    options.clock = fake_clock_use(&s.f.clock);
+    assert_int_equal(ortp_cache_create(&options, &s.cache), ORTP_OK);
+    pthread_t threads[THREADS], watcher;
+    worker workers[THREADS];
+    assert_int_equal(pthread_create(&watcher, NULL, watch, &s), 0);
+    for (size_t i = 0; i < THREADS; i++) {
+        workers[i] = (worker){.s = &s, .random = 50 + i};
+        assert_int_equal(pthread_create(&threads[i], NULL, work, &workers[i]), 0);
+    }
+    for (size_t i = 0; i < THREADS; i++) {
+        assert_int_equal(pthread_join(threads[i], NULL), 0);
+    }
+    s.stop = true;
+    assert_int_equal(pthread_join(watcher, NULL), 0);
+    assert_int_equal(s.failures, 0);
+    assert_true(s.hits > 0);
+    ortp_cache_info info;
+    ortp_cache_get_info(s.cache, &info);
+    assert_int_equal(info.leased, 0);
+    assert_int_equal(info.hits, s.hits);
+    assert_int_equal(s.attachments, info.entries);
+    assert_int_equal(info.puts, info.entries + info.evictions + info.stale);
+    assert_ledger(s.f.budget, s.f.pool);
+    assert_int_equal(ortp_cache_destroy(s.cache), ORTP_OK);
+    assert_int_equal(s.attachments, 0);
+    assert_int_equal(in_use_bytes(s.f.pool), 0);
+    fixture_close(&s.f);
+}
+
+static void eight_threads(void **state)
+{
+    run(KIND_OF(state), 0);
+}
+
+static void eight_threads_under_a_short_budget(void **state)
+{
+    run(KIND_OF(state), 320 * KIB);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        BOTH_KINDS(eight_threads),
+        BOTH_KINDS(eight_threads_under_a_short_budget),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
