@@ -88,6 +88,9 @@ static bool append(line *out, const char *bytes, size_t count) {
         out->length = 0;
         return true;
     }
+    if (count == 0) {
+        return true;
+    }
     size_t need = out->length + count;
     if (need > out->capacity) {
         size_t capacity = out->capacity * 2 > need ? out->capacity * 2 : need;
