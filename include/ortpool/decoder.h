@@ -128,10 +128,10 @@ typedef struct ortp_hypothesis {
 typedef struct ortp_decoder ortp_decoder;
 
 /*
- * A decode state for searches of up to `beam_width_max` beams (0: the manifest's width). Its buffers
- * are taken at the first search or warm-up step, for one row where that is sequential or greedy, else
- * for `beam_width_max`, and for max_points positions. Errors: INVAL (T above ORTP_TOKENS_MAX), BUDGET,
- * NOMEM.
+ * A decode state for searches of up to `beam_width_max` beams (0: the manifest's width). Its
+ * buffers are taken at the first search or warm-up step, for one row where that is sequential or
+ * greedy, else for `beam_width_max`, and for max_points positions. Errors: INVAL (T above
+ * ORTP_TOKENS_MAX), BUDGET, NOMEM.
  */
 ORTP_API ORTP_CHECK ortp_status ortp_decoder_create(ortp_model *model, ortp_tensor_pool *tensors,
                                                     size_t beam_width_max, ortp_decoder **out,
@@ -139,12 +139,12 @@ ORTP_API ORTP_CHECK ortp_status ortp_decoder_create(ortp_model *model, ortp_tens
 ORTP_API void ortp_decoder_destroy(ortp_decoder *decoder);
 
 /*
- * Finds the best sequences for an encoder's output. memory: f32 [1,S,D], only read, may be shared among
- * searches. length: valid positions, 1 to S. params NULL: the manifest's settings. constraint NULL:
- * every token but pad, unk and sos may follow, any sequence but the empty one may end. In the last
- * step a sequence can only end. results: filled best first, *count of at most `capacity`; 0 is
- * possible when nothing allowed could finish. Errors: INVAL, CANCELLED, TIMEOUT, BUDGET, NOMEM, ORT;
- * the decoder stays usable. One search at a time per decoder.
+ * Finds the best sequences for an encoder's output. memory: f32 [1,S,D], only read, may be shared
+ * among searches. length: valid positions, 1 to S. params NULL: the manifest's settings.
+ * constraint NULL: every token but pad, unk and sos may follow, any sequence but the empty one may
+ * end. In the last step a sequence can only end. results: filled best first, *count of at most
+ * `capacity`; 0 is possible when nothing allowed could finish. Errors: INVAL, CANCELLED, TIMEOUT,
+ * BUDGET, NOMEM, ORT; the decoder stays usable. One search at a time per decoder.
  */
 ORTP_API ORTP_CHECK ortp_status ortp_decoder_search(ortp_decoder *decoder,
                                                     const ortp_tensor *memory, size_t length,

@@ -95,8 +95,8 @@ ORTP_API const ortp_manifest *ortp_model_manifest(const ortp_model *model);
 ORTP_API ortp_session *ortp_model_encoder(const ortp_model *model);
 ORTP_API ortp_session *ortp_model_decoder(const ortp_model *model);
 /*
- * A hash of model.json and both graphs: the same for the same contents in one process, for cache keys.
- * Files that hold a graph's weights apart from it are not read.
+ * A hash of model.json and both graphs: the same for the same contents in one process, for cache
+ * keys. Files that hold a graph's weights apart from it are not read.
  */
 ORTP_API uint64_t ortp_model_id(const ortp_model *model);
 

@@ -70,8 +70,7 @@ static size_t find_candidate(const ortp__beams *beams, const ortp__candidate *wa
     for (; i < beams->candidate_count; i++) {
         const ortp__candidate *other = &beams->candidates[i];
         if (other->hash == wanted->hash && other->token == wanted->token &&
-            other->state == wanted->state &&
-            same_tokens(beams, other->parent, wanted->parent)) {
+            other->state == wanted->state && same_tokens(beams, other->parent, wanted->parent)) {
             break;
         }
     }
@@ -93,8 +92,7 @@ void ortp__beams_offer(ortp__beams *beams, size_t index, int32_t token, uint32_t
     if (!(sum > -INFINITY)) {
         return;
     }
-    if (beams->candidate_count == beams->width &&
-        sum <= beams->candidates[beams->width - 1].sum) {
+    if (beams->candidate_count == beams->width && sum <= beams->candidates[beams->width - 1].sum) {
         return;
     }
     const ortp__candidate candidate = {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The bookkeeping of a search: live beams, candidates for the next step, finished sequences. No ORT,
- * no allocation: it works in memory that its owner gives it once.
+ * The bookkeeping of a search: live beams, candidates for the next step, finished sequences. No
+ * ORT, no allocation: it works in memory that its owner gives it once.
  *
  * A sequence is a node of a tree, found by walking from child to parent, so that nothing is copied
  * when a beam goes on. Every live beam is as long as the others: `length` tokens.
@@ -62,7 +62,8 @@ void ortp__beams_place(ortp__beams *beams, void *memory, size_t width, size_t st
 
 /* One live beam: the empty sequence in `state`. width and steps at most those it was placed for. */
 void ortp__beams_begin(ortp__beams *beams, size_t width, uint32_t state, bool keep_duplicates);
-/* Live beam `index` may go on with `token`. A log_prob that is no number or minus infinity is ignored. */
+/* Live beam `index` may go on with `token`. A log_prob that is no number or minus infinity is
+ * ignored. */
 void ortp__beams_offer(ortp__beams *beams, size_t index, int32_t token, uint32_t state,
                        double log_prob);
 /* Live beam `index` ends: `log_prob` is its sum with the end token's. A score of NaN is ignored. */

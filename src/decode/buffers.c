@@ -60,9 +60,9 @@ static ortp_status grow(ortp_decoder_buffers *buffers, size_t beams, size_t sour
     for (size_t i = 0; i < ORTP__BUFFER_COUNT && status == ORTP_OK; i++) {
         const size_t bytes = ortp__buffer_bytes(&shapes[i]);
         if (bytes > (buffers->tensor[i] != NULL ? ortp_tensor_bytes(buffers->tensor[i]) : 0)) {
-            status = ortp_tensor_acquire_labelled(buffers->tensors, shapes[i].type, shapes[i].dims,
-                                                  shapes[i].rank, ORTP_LABEL_DECODE, &fresh[i],
-                                                  error);
+            status =
+                ortp_tensor_acquire_labelled(buffers->tensors, shapes[i].type, shapes[i].dims,
+                                             shapes[i].rank, ORTP_LABEL_DECODE, &fresh[i], error);
         }
     }
     for (size_t i = 0; i < ORTP__BUFFER_COUNT; i++) {
@@ -83,10 +83,11 @@ static ortp_status grow(ortp_decoder_buffers *buffers, size_t beams, size_t sour
 static ortp_status check_size(size_t beams, size_t source, ortp_error *error)
 {
     if (beams == 0 || beams > ORTP_BEAM_MAX || source == 0) {
-        return ortp__fail(error, ORTP_E_INVAL,
-                          "decoder buffers: found %zu beams of %zu positions, expected 1 to %u beams "
-                          "of at least 1",
-                          beams, source, ORTP_BEAM_MAX);
+        return ortp__fail(
+            error, ORTP_E_INVAL,
+            "decoder buffers: found %zu beams of %zu positions, expected 1 to %u beams "
+            "of at least 1",
+            beams, source, ORTP_BEAM_MAX);
     }
     return ORTP_OK;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the files of this room share: the model behind its handle, the shapes of a decoder's buffers,
- * the log-softmax. The search's bookkeeping has a header of its own, beams.h.
+ * What the files of this room share: the model behind its handle, the shapes of a decoder's
+ * buffers, the log-softmax. The search's bookkeeping has a header of its own, beams.h.
  */
 #ifndef ORTP_DECODE_INTERNAL_H
 #define ORTP_DECODE_INTERNAL_H
@@ -96,8 +96,9 @@ ortp_status ortp__buffers_rows(ortp_decoder_buffers *buffers, ortp__buffer which
                                size_t source, OrtValue **out, ortp_error *error);
 
 /*
- * The decode state. `buffers` are taken at the first search or warm-up step, when it is known whether
- * one row or `width_max` rows are wanted, for the largest bucket, so that they grow once at most.
+ * The decode state. `buffers` are taken at the first search or warm-up step, when it is known
+ * whether one row or `width_max` rows are wanted, for the largest bucket, so that they grow once at
+ * most.
  */
 struct ortp_decoder {
     ortp_model *model;

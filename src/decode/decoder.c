@@ -23,8 +23,9 @@ ortp_status ortp_decoder_create(ortp_model *model, ortp_tensor_pool *tensors, si
     const ortp_manifest *m = model->manifest;
     const size_t width = beam_width_max > 0 ? beam_width_max : m->beam_width;
     if (width > ORTP_BEAM_MAX) {
-        return ortp__fail(error, ORTP_E_INVAL, "decoder: found a beam width of %zu, expected 1 to %u",
-                          width, ORTP_BEAM_MAX);
+        return ortp__fail(error, ORTP_E_INVAL,
+                          "decoder: found a beam width of %zu, expected 1 to %u", width,
+                          ORTP_BEAM_MAX);
     }
     if (m->max_tokens > ORTP_TOKENS_MAX) {
         return ortp__fail(error, ORTP_E_INVAL, "%s: max_tokens is %zu, a decoder serves up to %u",
@@ -76,8 +77,9 @@ const float *ortp_decoder_logits(const ortp_decoder *decoder, size_t *rows)
     if (rows != NULL) {
         *rows = decoder->logits_rows;
     }
-    return decoder->logits_rows > 0 ? ortp_tensor_data(decoder->buffers->tensor[ORTP__BUFFER_LOGITS])
-                                    : NULL;
+    return decoder->logits_rows > 0
+               ? ortp_tensor_data(decoder->buffers->tensor[ORTP__BUFFER_LOGITS])
+               : NULL;
 }
 
 static ortp_status check_memory(const ortp_manifest *m, const ortp_tensor *memory, size_t length,
@@ -121,7 +123,8 @@ ortp_status ortp__decoder_prepare(ortp_decoder *decoder, const ortp_tensor *memo
     }
     const ortp_tensor *count = decoder->buffers->tensor[ORTP__BUFFER_LENGTH];
     if (count != NULL) {
-        ortp__int_set(ortp_tensor_data(count), model->decoder_ports.length_type, 0, (int64_t)length);
+        ortp__int_set(ortp_tensor_data(count), model->decoder_ports.length_type, 0,
+                      (int64_t)length);
     }
     decoder->memory = memory;
     decoder->source = source;

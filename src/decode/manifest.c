@@ -44,7 +44,8 @@ static void expected(reader *r, const char *field, const char *what)
     }
 }
 
-static void enter(reader *r, const json_t *root, const char *name, const char *prefix, bool required)
+static void enter(reader *r, const json_t *root, const char *name, const char *prefix,
+                  bool required)
 {
     r->section = root;
     r->prefix = "";
@@ -330,8 +331,8 @@ static ortp_status parse(const char *directory, const ortp_alloc *alloc, json_t 
         *out = json_loadf(file, JSON_REJECT_DUPLICATES, &problem);
         (void)fclose(file);
         if (*out == NULL) {
-            status = json_error_code(&problem) == json_error_out_of_memory ? ORTP_E_NOMEM
-                                                                          : ORTP_E_INVAL;
+            status =
+                json_error_code(&problem) == json_error_out_of_memory ? ORTP_E_NOMEM : ORTP_E_INVAL;
             status = ortp__fail(error, status, "%s: line %d: %s", path, problem.line, problem.text);
         }
     }
@@ -343,7 +344,8 @@ ortp_status ortp_manifest_load(const char *directory, ortp_budget *budget, const
                                ortp_manifest **out, ortp_error *error)
 {
     if (out == NULL || directory == NULL || directory[0] == '\0') {
-        return ortp__fail(error, ORTP_E_INVAL, "ortp_manifest_load: directory and out are required");
+        return ortp__fail(error, ORTP_E_INVAL,
+                          "ortp_manifest_load: directory and out are required");
     }
     *out = NULL;
     const ortp_alloc standard = {0};
@@ -364,7 +366,8 @@ ortp_status ortp_manifest_load(const char *directory, ortp_budget *budget, const
     if (status == ORTP_OK) {
         status = keep(directory, &read, budget, &resolved, out);
         if (status != ORTP_OK) {
-            (void)ortp__fail(error, status, "%s/" MANIFEST_FILE ": no memory to keep it", directory);
+            (void)ortp__fail(error, status, "%s/" MANIFEST_FILE ": no memory to keep it",
+                             directory);
         }
     }
     json_decref(root);

@@ -110,12 +110,12 @@ ortp_status ortp_model_open(const ortp_model_options *given, ortp_model **out, o
         status = open_session(&options, model->manifest->decoder_path, &model->decoder, error);
     }
     if (status == ORTP_OK) {
-        status = ortp__encoder_ports_resolve(model->manifest, model->encoder,
-                                             &model->encoder_ports, error);
+        status = ortp__encoder_ports_resolve(model->manifest, model->encoder, &model->encoder_ports,
+                                             error);
     }
     if (status == ORTP_OK) {
-        status = ortp__decoder_ports_resolve(model->manifest, model->decoder,
-                                             &model->decoder_ports, error);
+        status = ortp__decoder_ports_resolve(model->manifest, model->decoder, &model->decoder_ports,
+                                             error);
     }
     if (status != ORTP_OK) {
         model_free(model);
@@ -283,8 +283,9 @@ ortp_status ortp_model_encode(ortp_model *model, const ortp_encoder_input *input
     *memory = NULL;
     const ortp_manifest *m = model->manifest;
     if (input->length == 0 || input->length > m->max_points) {
-        return ortp__fail(error, ORTP_E_INVAL, "%s: found a length of %zu points, expected 1 to %zu",
-                          m->name, input->length, m->max_points);
+        return ortp__fail(error, ORTP_E_INVAL,
+                          "%s: found a length of %zu points, expected 1 to %zu", m->name,
+                          input->length, m->max_points);
     }
     if (input->features == NULL ||
         (input->keys == NULL && model->encoder_ports.keys != ORTP__PORT_NONE)) {

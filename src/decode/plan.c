@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What predictions will take, from the manifest and the sizes of the graphs' files alone. Blocks are
- * counted as the pool rounds them, with its default alignment.
+ * What predictions will take, from the manifest and the sizes of the graphs' files alone. Blocks
+ * are counted as the pool rounds them, with its default alignment.
  */
 #include "classes.h"
 #include "decode_internal.h"

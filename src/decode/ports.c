@@ -94,8 +94,9 @@ static ortp_status find_input(checker *c, const role *wanted, size_t *index, ort
     }
     const size_t found = ortp_session_find_input(c->session, wanted->name);
     if (found == SIZE_MAX) {
-        return ortp__fail(c->error, ORTP_E_INVAL, "%s: no input '%s', which the manifest names as %s",
-                          c->path, wanted->name, wanted->what);
+        return ortp__fail(c->error, ORTP_E_INVAL,
+                          "%s: no input '%s', which the manifest names as %s", c->path,
+                          wanted->name, wanted->what);
     }
     const ortp_port *port = ortp_session_input(c->session, found);
     const ortp_status status = check_port(c, wanted, port);

@@ -235,8 +235,7 @@ static void prune(const search *s)
     }
     if (p->stop_margin > 0.0 && beams->finished_count >= p->stop_rank) {
         const double rival = beams->finished[p->stop_rank - 1].score;
-        ortp__beams_prune(beams,
-                          rival - p->stop_margin - p->length_reward * (double)beams->length);
+        ortp__beams_prune(beams, rival - p->stop_margin - p->length_reward * (double)beams->length);
     }
 }
 
@@ -276,9 +275,9 @@ static size_t collect(const ortp__beams *beams, ortp_hypothesis *results, size_t
 }
 
 ortp_status ortp_decoder_search(ortp_decoder *decoder, const ortp_tensor *memory, size_t length,
-                                const ortp_search_params *params,
-                                const ortp_constraint *constraint, ortp_hypothesis *results,
-                                size_t capacity, size_t *count, ortp_error *error)
+                                const ortp_search_params *params, const ortp_constraint *constraint,
+                                ortp_hypothesis *results, size_t capacity, size_t *count,
+                                ortp_error *error)
 {
     if (decoder == NULL || memory == NULL || count == NULL || (results == NULL && capacity > 0)) {
         return ortp__fail(error, ORTP_E_INVAL,

@@ -175,8 +175,7 @@ void make_model_folder(const char *name, const char *from, const char *path, con
 
 static uint32_t trie_child(trie *t, uint32_t node, int32_t token)
 {
-    for (uint32_t child = t->nodes[node].first_child; child != 0;
-         child = t->nodes[child].sibling) {
+    for (uint32_t child = t->nodes[node].first_child; child != 0; child = t->nodes[child].sibling) {
         if (t->nodes[child].token == token) {
             return child;
         }

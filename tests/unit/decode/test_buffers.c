@@ -49,13 +49,13 @@ static void grows_and_never_shrinks(void **state)
     static const struct {
         size_t beams, source, want_beams, want_source, growths;
     } steps[] = {
-        {1, 1, 2, 16, 0},   {2, 16, 2, 16, 0},  {4, 16, 4, 16, 1}, {1, 32, 4, 32, 2},
-        {3, 20, 4, 32, 2},  {8, 64, 8, 64, 3},  {1, 1, 8, 64, 3},  {32, 1, 32, 64, 4},
+        {1, 1, 2, 16, 0},  {2, 16, 2, 16, 0}, {4, 16, 4, 16, 1}, {1, 32, 4, 32, 2},
+        {3, 20, 4, 32, 2}, {8, 64, 8, 64, 3}, {1, 1, 8, 64, 3},  {32, 1, 32, 64, 4},
     };
     for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
-        assert_ok(ortp_decoder_buffers_ensure_capacity(buffers, steps[i].beams, steps[i].source,
-                                                       &error),
-                  error);
+        assert_ok(
+            ortp_decoder_buffers_ensure_capacity(buffers, steps[i].beams, steps[i].source, &error),
+            error);
         ortp_decoder_buffers_get_info(buffers, &info);
         assert_int_equal(info.beams, steps[i].want_beams);
         assert_int_equal(info.source, steps[i].want_source);

@@ -107,7 +107,7 @@ static void names_the_field(void **state)
         refuse(required_strings[i], "\"\"", expected);
     }
     static const char *const optional_strings[] = {
-        "encoder.keys",        "encoder.length",        "encoder.source_mask",   "decoder.length",
+        "encoder.keys",        "encoder.length",        "encoder.source_mask", "decoder.length",
         "decoder.source_mask", "decoder.memory_layout", "source_mask_true",
     };
     for (size_t i = 0; i < sizeof optional_strings / sizeof *optional_strings; i++) {
@@ -117,8 +117,8 @@ static void names_the_field(void **state)
         refuse(optional_strings[i], "null", expected);
     }
     static const char *const sizes[] = {
-        "max_points", "features",   "hidden",     "max_tokens", "vocabulary", "tokens.pad",
-        "tokens.unk", "tokens.sos", "tokens.eos", "beam.width",
+        "max_points", "features",   "hidden",     "max_tokens", "vocabulary",
+        "tokens.pad", "tokens.unk", "tokens.sos", "tokens.eos", "beam.width",
     };
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
         char expected[100];
@@ -218,8 +218,7 @@ static void refuses_what_is_no_manifest(void **state)
     refuse_text("{\"name\": \"\xff\"}", "line 1");
     ortp_error error = ORTP_ERROR_INIT;
     ortp_manifest *m = NULL;
-    assert_int_equal(ortp_manifest_load("no-such-folder", NULL, NULL, &m, &error),
-                     ORTP_E_NOTFOUND);
+    assert_int_equal(ortp_manifest_load("no-such-folder", NULL, NULL, &m, &error), ORTP_E_NOTFOUND);
     assert_string_equal(error.message, "no-such-folder/model.json: cannot be opened");
     assert_int_equal(ortp_manifest_load(NULL, NULL, NULL, &m, &error), ORTP_E_INVAL);
     assert_int_equal(ortp_manifest_load("", NULL, NULL, &m, &error), ORTP_E_INVAL);

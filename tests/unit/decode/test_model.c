@@ -311,8 +311,8 @@ static void each_failure_is_clean(void **state)
                 status = ortp_model_warm(model, 0, &error);
             }
             assert_int_equal(ortp_model_close(model), ORTP_OK);
-            failed = kind == 0 ? atomic_load(&counter.failed) != failed_before
-                               : counting_api_failed();
+            failed =
+                kind == 0 ? atomic_load(&counter.failed) != failed_before : counting_api_failed();
             /* Some failures are made up for: a thread without its cache uses the depot. */
             assert_true(status == ORTP_OK ||
                         (failed && status == (kind == 0 ? ORTP_E_NOMEM : ORTP_E_ORT)));

@@ -41,9 +41,9 @@ static void check_first_logits(const fixture *f, ortp_decoder *decoder, const or
     params.path = path;
     params.max_steps = 1;
     const size_t length = (size_t)json_integer_value(json_object_get(from, "length"));
-    assert_ok(ortp_decoder_search(decoder, memory, length, &params, NULL, &result, 1, &count,
-                                  &error),
-              error);
+    assert_ok(
+        ortp_decoder_search(decoder, memory, length, &params, NULL, &result, 1, &count, &error),
+        error);
     assert_int_equal(count, 0); /* the empty sequence may not end */
     assert_int_equal(ortp_decoder_last_runs(decoder), 1);
     const float *logits = ortp_decoder_logits(decoder, &rows);
@@ -175,11 +175,11 @@ static void logits_after_a_prefix(void **state)
         ortp_tensor *memory = encode(&f, expected);
         ortp_hypothesis result;
         size_t found = 7;
-        assert_ok(ortp_decoder_search(decoder, memory,
-                                      (size_t)json_integer_value(json_object_get(expected,
-                                                                                 "length")),
-                                      &params, &constraint, &result, 1, &found, &error),
-                  error);
+        assert_ok(
+            ortp_decoder_search(decoder, memory,
+                                (size_t)json_integer_value(json_object_get(expected, "length")),
+                                &params, &constraint, &result, 1, &found, &error),
+            error);
         assert_int_equal(found, 0);
         assert_int_equal(ortp_decoder_last_runs(decoder), count + 1);
         const float *logits = ortp_decoder_logits(decoder, NULL);
@@ -214,9 +214,9 @@ static void greedy_is_what_expected_json_says(void **state)
         ortp_hypothesis results[2];
         size_t found = 0;
         const size_t length = (size_t)json_integer_value(json_object_get(expected, "length"));
-        assert_ok(ortp_decoder_search(decoder, memory, length, &params, NULL, results, 2, &found,
-                                      &error),
-                  error);
+        assert_ok(
+            ortp_decoder_search(decoder, memory, length, &params, NULL, results, 2, &found, &error),
+            error);
         assert_int_equal(found, 1);
         /* One that does not end by itself ends in the last step, one token earlier. */
         const size_t count = json_array_size(tokens) - (ended ? 0 : 1);
@@ -283,6 +283,41 @@ static void paths_agree_for_every_width(void **state)
         ortp_decoder_destroy(decoders[1]);
         fixture_close(&f);
     }
+}
+
+/* The whole first row of logits, those of padding too, is the same after other searches. */
+static void padding_is_written_each_time(void **state)
+{
+    (void)state;
+    fixture f;
+    ortp_error error = ORTP_ERROR_INIT;
+    fixture_open(&f, TINY, NULL);
+    json_t *expected = load_json(TINY "/expected.json");
+    const size_t length = (size_t)json_integer_value(json_object_get(expected, "length"));
+    ortp_tensor *memory = encode(&f, expected);
+    ortp_decoder *decoder = open_decoder(&f, 8);
+    const size_t bytes = f.manifest->max_tokens * f.manifest->vocabulary * sizeof(float);
+    float *first = malloc(bytes);
+    assert_non_null(first);
+    for (size_t i = 0; i < 3; i++) {
+        ortp_search_params params = ORTP_SEARCH_PARAMS_INIT;
+        ortp_hypothesis result;
+        size_t count = 0;
+        params.max_steps = i == 1 ? 0 : 1;
+        assert_ok(
+            ortp_decoder_search(decoder, memory, length, &params, NULL, &result, 1, &count, &error),
+            error);
+        if (i == 0) {
+            memcpy(first, ortp_decoder_logits(decoder, NULL), bytes);
+        } else if (i == 2) {
+            assert_memory_equal(first, ortp_decoder_logits(decoder, NULL), bytes);
+        }
+    }
+    free(first);
+    ortp_decoder_destroy(decoder);
+    assert_int_equal(ortp_tensor_release(memory), ORTP_OK);
+    json_decref(expected);
+    fixture_close(&f);
 }
 
 /* Eight states after each, all by the same token: eight rows that are one sequence. */
@@ -352,6 +387,7 @@ int main(void)
         cmocka_unit_test(logits_after_a_prefix),
         cmocka_unit_test(greedy_is_what_expected_json_says),
         cmocka_unit_test(paths_agree_for_every_width),
+        cmocka_unit_test(padding_is_written_each_time),
         cmocka_unit_test(replicated_rows_are_all_filled),
     };
     return cmocka_run_group_tests_name("paths", tests, NULL, NULL);

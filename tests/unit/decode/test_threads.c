@@ -72,8 +72,7 @@ static void threads_equal_one_thread(void **state)
         worker *workers = calloc(THREADS + 1, sizeof *workers);
         assert_non_null(workers);
         for (size_t i = 0; i <= THREADS; i++) {
-            workers[i] = (worker){
-                .f = &f, .shared = memory, .shared_length = length, .turn = i};
+            workers[i] = (worker){.f = &f, .shared = memory, .shared_length = length, .turn = i};
         }
         (void)work(&workers[THREADS]);
         for (size_t i = 0; i < THREADS; i++) {
