@@ -257,7 +257,7 @@ static ortp_block *find_idle(ortp_pool *pool, ortp__thread_cache *cache, ortp__s
 }
 
 /*
- * An idle block, or else a mapping. Where the budget is short, the magazines of other threads are
+ * An idle block, or else a mapping. Where the budget is short, the magazines of all threads are
  * emptied first, since what they hold may be just what is wanted; and a denial is final only after
  * one more look, since a block may have come back while reclaimers ran.
  */
@@ -278,6 +278,7 @@ static ortp_status find_or_map(ortp_pool *pool, ortp__thread_cache *cache, ortp_
     }
     ortp_status status = ortp__depot_map(pool, home, request, out);
     if (status == ORTP_E_BUDGET || status == ORTP_E_NOMEM) {
+        flush_threads(pool);
         *out = find_idle(pool, NULL, home, request);
         if (*out != NULL) {
             return ORTP_OK;

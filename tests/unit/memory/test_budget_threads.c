@@ -193,6 +193,13 @@ static void *remove_it(void *ctx)
     return NULL;
 }
 
+static void *reclaim_ten(void *ctx)
+{
+    gate *g = ctx;
+    (void)ortp_budget_reclaim(g->budget, ORTP_RECLAIM_CACHE, 10);
+    return NULL;
+}
+
 static void open_gate(gate *g, size_t idle)
 {
     ortp_budget_options options = ORTP_BUDGET_OPTIONS_INIT;
@@ -224,8 +231,13 @@ static void removal_waits_for_a_running_call(void **state)
     assert_int_equal(pthread_create(&remover, NULL, remove_it, &g), 0);
     sleep_ms(30);
     assert_false(g.removed);
+    pthread_t reclaimer; /* while it is on its way out it is not called any more */
+    assert_int_equal(pthread_create(&reclaimer, NULL, reclaim_ten, &g), 0);
+    sleep_ms(30);
+    assert_int_equal(g.entered, 1);
     g.open = true;
     void *result;
+    assert_int_equal(pthread_join(reclaimer, NULL), 0);
     assert_int_equal(pthread_join(charger, &result), 0);
     assert_null(result);
     assert_int_equal(pthread_join(remover, NULL), 0);

@@ -598,7 +598,11 @@ static void a_put_that_does_not_fit_changes_nothing(void **state)
     assert_int_equal(info_of(&b).declined, 20);
     assert_int_equal(info_of(&b).entries, 0);
     assert_int_equal(ortp_budget_set_limit(b.f.budget, ORTP_UNLIMITED, NULL), ORTP_OK);
+    must_release(must_acquire(b.f.pool, 64, ORTP_LABEL_RUN)); /* room for a small key */
+    uint64_t calls = b.f.alloc.calls;
+    key = key_of(large, 64);
     assert_int_equal(ortp_cache_put(b.cache, &key, &value, &lease), ORTP_OK);
+    assert_int_equal(b.f.alloc.calls, calls); /* nor was a handle lost */
     ortp_lease_release(lease);
     bench_close(&b);
     assert_int_equal(t.freed, 1);

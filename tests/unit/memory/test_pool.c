@@ -36,8 +36,12 @@ static void blocks_are_large_aligned_and_readable_behind(void **state)
         assert_ptr_equal(ortp_pool_budget(pool), f.budget);
         ortp_block *blocks[SIZES];
         for (size_t i = 0; i < SIZES; i++) {
+            size_t before = in_use_bytes(pool);
             blocks[i] = must_acquire(pool, sizes[i], ORTP_LABEL_TENSORS);
             check_block(blocks[i], sizes[i], alignment);
+            /* A small block's tail is its neighbour or its slab's end, a large one's its own. */
+            size_t tail = sizes[i] > 57344 ? ORTP_BLOCK_TAIL : 0;
+            assert_int_equal(in_use_bytes(pool) - before, ortp_block_bytes(blocks[i]) + tail);
         }
         assert_ledger(f.budget, pool);
         /* Fill a slab, so that its last block is among them. */
@@ -400,6 +404,68 @@ static void denial_takes_idle_blocks_first(void **state)
     fixture_close(&f);
 }
 
+/* A reclaimer that frees no memory, but releases a block: the acquire takes that one. */
+static size_t release_one(void *ctx, size_t wanted)
+{
+    (void)wanted;
+    ortp_block **held = ctx;
+    (void)ortp_block_release(*held);
+    *held = NULL;
+    return 0;
+}
+
+static void denial_looks_once_more(void **state)
+{
+    fixture f;
+    fixture_open(&f, KIND_OF(state), 0);
+    ortp_block *held = must_acquire(f.pool, 300000, ORTP_LABEL_TENSORS);
+    ortp_reclaimer *reclaimer;
+    assert_int_equal(
+        ortp_budget_add_reclaimer(f.budget, ORTP_RECLAIM_TENSORS, release_one, &held, &reclaimer),
+        ORTP_OK);
+    /* A second block keeps the short budget from fitting even when the first is unmapped. */
+    ortp_block *kept = must_acquire(f.pool, 2000000, ORTP_LABEL_TENSORS);
+    assert_int_equal(ortp_budget_set_limit(f.budget, charged_bytes(f.budget), NULL), ORTP_OK);
+    ortp_block *block = must_acquire(f.pool, 300000, ORTP_LABEL_RUN);
+    assert_null(held);
+    assert_int_equal(maps_of(f.pool), 2);
+    ortp_budget_remove_reclaimer(f.budget, reclaimer);
+    must_release(block);
+    must_release(kept);
+    fixture_close(&f);
+}
+
+static void thread_caches_keep_to_their_cap(void **state)
+{
+    fixture f;
+    fixture_open(&f, KIND_OF(state), 0);
+    ortp_pool_options options = fixture_pool_options(&f, KIND_OF(state));
+    options.thread_cache_bytes = 256 * KIB;
+    ortp_pool *pool;
+    assert_int_equal(ortp_pool_create(&options, &pool, NULL), ORTP_OK);
+    uint64_t random = 3;
+    size_t most = 0;
+    for (int i = 0; i < 300; i++) {
+        ortp_block *blocks[12];
+        for (size_t k = 0; k < 12; k++) {
+            blocks[k] = must_acquire(pool, random_below(&random, k == 0 ? 300000 : 60000),
+                                     ORTP_LABEL_RUN);
+        }
+        for (size_t k = 0; k < 12; k++) {
+            must_release(blocks[k]);
+            ortp_pool_info info;
+            ortp_pool_get_info(pool, &info);
+            assert_true(info.cached_bytes <= options.thread_cache_bytes);
+            most = info.cached_bytes > most ? info.cached_bytes : most;
+        }
+    }
+    bool cached = KIND_OF(state) == ORTP_POOL_THREAD_CACHED;
+    assert_true(cached ? most > options.thread_cache_bytes / 2 : most == 0);
+    assert_ledger(f.budget, pool);
+    assert_int_equal(ortp_pool_destroy(pool, NULL), ORTP_OK);
+    fixture_close(&f);
+}
+
 static void lowered_limit_unmaps_what_is_idle(void **state)
 {
     fixture f;
@@ -511,6 +577,8 @@ int main(void)
         BOTH_KINDS(impossible_requests),
         BOTH_KINDS(limit_is_reached_exactly),
         BOTH_KINDS(denial_takes_idle_blocks_first),
+        BOTH_KINDS(denial_looks_once_more),
+        BOTH_KINDS(thread_caches_keep_to_their_cap),
         BOTH_KINDS(lowered_limit_unmaps_what_is_idle),
         BOTH_KINDS(slabs_go_only_when_wholly_free),
         BOTH_KINDS(poison_fills_on_release),

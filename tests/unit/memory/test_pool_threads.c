@@ -283,14 +283,31 @@ static void destructors_may_release(void **state)
 
 typedef struct holder {
     fixture *f;
+    ortp_block *given; /* released there, too */
     _Atomic bool ready, leave;
     bool failed;
 } holder;
 
+/* So few that all of them stay in the magazines. */
+static bool cache_some(fixture *f)
+{
+    ortp_block *blocks[6];
+    bool ok = true;
+    for (size_t i = 0; i < 6; i++) {
+        ok = ortp_pool_acquire(f->pool, i < 2 ? 80000 : 900, ORTP_LABEL_RUN, &blocks[i]) ==
+                 ORTP_OK &&
+             ok;
+    }
+    for (size_t i = 0; i < 6; i++) {
+        ok = ortp_block_release(blocks[i]) == ORTP_OK && ok;
+    }
+    return ok;
+}
+
 static void *cache_and_wait(void *ctx)
 {
     holder *h = ctx;
-    h->failed = use_and_end(h->f) != NULL;
+    h->failed = h->given != NULL ? ortp_block_release(h->given) != ORTP_OK : !cache_some(h->f);
     h->ready = true;
     while (!h->leave) {
         sleep_ms(1);
@@ -298,9 +315,9 @@ static void *cache_and_wait(void *ctx)
     return NULL;
 }
 
-static void holder_start(holder *h, fixture *f, pthread_t *thread)
+static void holder_start(holder *h, fixture *f, ortp_block *given, pthread_t *thread)
 {
-    *h = (holder){.f = f};
+    *h = (holder){.f = f, .given = given};
     assert_int_equal(pthread_create(thread, NULL, cache_and_wait, h), 0);
     while (!h->ready) {
         sleep_ms(1);
@@ -321,7 +338,7 @@ static void magazines_of_others_are_within_reach(void **state)
     must_release(must_acquire(f.pool, 100000, ORTP_LABEL_RUN)); /* this thread is known */
     holder h;
     pthread_t thread;
-    holder_start(&h, &f, &thread);
+    holder_start(&h, &f, NULL, &thread);
     ortp_pool_info info;
     ortp_pool_get_info(f.pool, &info);
     assert_int_equal(info.cached_bytes > 0, KIND_OF(state) == ORTP_POOL_THREAD_CACHED);
@@ -338,7 +355,7 @@ static void magazines_of_others_are_within_reach(void **state)
     assert_int_equal(account.denials, 0);
 
     /* ... or unmapped for something larger. */
-    ortp_block *large = must_acquire(f.pool, 600000, ORTP_LABEL_RUN);
+    ortp_block *large = must_acquire(f.pool, 200000, ORTP_LABEL_RUN);
     ortp_budget_get_info(f.budget, &account);
     assert_int_equal(account.denials, 0);
     assert_true(account.reclaims > 0);
@@ -352,13 +369,73 @@ static void magazines_of_others_are_within_reach(void **state)
     fixture_close(&f);
 }
 
+/* The last of `count` blocks of `bytes` is used later than the others, and by another thread. */
+static void check_order_of_use(ortp_pool_kind kind, size_t bytes, size_t count)
+{
+    fixture f;
+    fixture_open(&f, kind, 0);
+    ortp_block *blocks[9];
+    for (size_t i = 0; i < count; i++) {
+        blocks[i] = must_acquire(f.pool, bytes, ORTP_LABEL_RUN);
+    }
+    assert_int_equal(maps_of(f.pool), 2);
+    void *latest = ortp_block_data(blocks[count - 1]);
+    for (size_t i = 0; i + 1 < count; i++) {
+        must_release(blocks[i]);
+    }
+    fake_clock_advance(&f.clock, 10);
+    holder h;
+    pthread_t thread;
+    holder_start(&h, &f, blocks[count - 1], &thread);
+    ortp_pool_info info;
+    ortp_pool_get_info(f.pool, &info);
+    assert_int_equal(ortp_pool_trim(f.pool, info.idle_bytes - 1, 0, NULL), ORTP_OK);
+    ortp_pool_get_info(f.pool, &info);
+    assert_int_equal(info.unmaps, 1);
+    bool found = false; /* what is left holds the block that was used last */
+    for (size_t i = 0; i + 1 < count; i++) {
+        blocks[i] = must_acquire(f.pool, bytes, ORTP_LABEL_RUN);
+        found = found || ortp_block_data(blocks[i]) == latest;
+    }
+    assert_int_equal(maps_of(f.pool), 2);
+    assert_true(found);
+    for (size_t i = 0; i + 1 < count; i++) {
+        must_release(blocks[i]);
+    }
+    holder_end(&h, thread);
+    fixture_close(&f);
+}
+
+static void trim_knows_the_order_of_use_over_threads(void **state)
+{
+    check_order_of_use(KIND_OF(state), 300000, 2); /* two mappings */
+    check_order_of_use(KIND_OF(state), 57344, 9);  /* two slabs, of eight and of one */
+}
+
+/* A thread that finds no room for a cache works without, and that is no denial. */
+static void a_thread_without_a_cache_works_on(void **state)
+{
+    fixture f;
+    fixture_open(&f, KIND_OF(state), 0);
+    for (int i = 0; i < 3; i++) { /* idle in the depot, not in this thread's magazine */
+        on_thread(use_and_end, &f);
+    }
+    assert_int_equal(ortp_budget_set_limit(f.budget, charged_bytes(f.budget) + 100, NULL), ORTP_OK);
+    on_thread(use_and_end, &f);
+    ortp_budget_info info;
+    ortp_budget_get_info(f.budget, &info);
+    assert_int_equal(info.denials, 0);
+    assert_int_equal(info.reclaims, 0);
+    fixture_close(&f);
+}
+
 static void destroy_with_idle_threads(void **state)
 {
     fixture f;
     fixture_open(&f, KIND_OF(state), 0);
     holder h;
     pthread_t thread;
-    holder_start(&h, &f, &thread);
+    holder_start(&h, &f, NULL, &thread);
     assert_int_equal(ortp_pool_destroy(f.pool, NULL), ORTP_OK);
     /* The thread ends after its pool: no destructor may touch it. */
     holder_end(&h, thread);
@@ -447,6 +524,8 @@ int main(void)
         BOTH_KINDS(ending_threads_give_all_back),
         BOTH_KINDS(destructors_may_release),
         BOTH_KINDS(magazines_of_others_are_within_reach),
+        BOTH_KINDS(trim_knows_the_order_of_use_over_threads),
+        BOTH_KINDS(a_thread_without_a_cache_works_on),
         BOTH_KINDS(destroy_with_idle_threads),
         BOTH_KINDS(of_two_releases_one_is_refused),
         BOTH_KINDS(warming_while_others_work),

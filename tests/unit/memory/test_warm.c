@@ -86,9 +86,18 @@ static void warmed_needs_fit_in_any_order(void **state)
 {
     fixture f;
     fixture_open(&f, KIND_OF(state), 0);
-    ortp_block *odd[2] = {must_acquire(f.pool, 770000, ORTP_LABEL_RUN),
-                          must_acquire(f.pool, 70000, ORTP_LABEL_RUN)};
+    /* Idle: one that would serve both needs, one that would serve the second only. */
+    ortp_block *odd[2] = {must_acquire(f.pool, 750000, ORTP_LABEL_RUN),
+                          must_acquire(f.pool, 840000, ORTP_LABEL_RUN)};
     release_all(odd, 2);
+    ortp_pool_need two[] = {{600000, 1}, {680000, 1}};
+    assert_int_equal(ortp_pool_warm(f.pool, two, 2), ORTP_OK);
+    uint64_t maps_of_two = maps_of(f.pool);
+    odd[0] = must_acquire(f.pool, 680000, ORTP_LABEL_RUN);
+    odd[1] = must_acquire(f.pool, 600000, ORTP_LABEL_RUN);
+    assert_int_equal(maps_of(f.pool), maps_of_two);
+    release_all(odd, 2);
+
     assert_int_equal(ortp_pool_warm(f.pool, needs, NEEDS), ORTP_OK);
     uint64_t maps = maps_of(f.pool);
     ortp_block *blocks[BLOCKS];
