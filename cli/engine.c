@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Set-up in the order of life: ONNX Runtime, runtime with its budget and pool, predictor, warm-up. */
+/* Set-up in the order of life: ONNX Runtime, budget and pool, predictor, warm-up. */
 #include "engine.h"
 
 #include <stdio.h>
@@ -18,12 +18,14 @@
 /* Warm-up takes a second or so; shorter ones show no bar. */
 #define PROGRESS_DELAY_SECONDS 0.3
 
-static bool warmup_progress(void *ctx, size_t done, size_t total, const char *step) {
+static bool warmup_progress(void *ctx, size_t done, size_t total, const char *step)
+{
     progress_update(ctx, total == 0 ? 0 : (double)done / (double)total, step);
     return interrupt_signal() == 0;
 }
 
-static int fail(ortp_status status, const ortp_error *error) {
+static int fail(ortp_status status, const ortp_error *error)
+{
     int caught = interrupt_signal();
     if (status == ORTP_E_CANCELLED && caught != 0) {
         return 128 + caught;
@@ -34,7 +36,8 @@ static int fail(ortp_status status, const ortp_error *error) {
 }
 
 static ortp_status create(engine *e, const run_options *options, const OrtApi *api, bool cache_off,
-                          ortp_error *error) {
+                          ortp_error *error)
+{
     ortp_runtime_options runtime = ORTP_RUNTIME_OPTIONS_INIT;
     runtime.api = api;
     runtime.limit_bytes = options->budget;
@@ -53,7 +56,8 @@ static ortp_status create(engine *e, const run_options *options, const OrtApi *a
     return ortp_predictor_create(&predictor, &e->predictor, error);
 }
 
-static ortp_status warm(engine *e, const run_options *options, ortp_error *error) {
+static ortp_status warm(engine *e, const run_options *options, ortp_error *error)
+{
     progress bar;
     progress_start(&bar, "warming up", PROGRESS_DELAY_SECONDS, options->json);
     ortp_warmup_options warmup = ORTP_WARMUP_OPTIONS_INIT;
@@ -65,24 +69,27 @@ static ortp_status warm(engine *e, const run_options *options, ortp_error *error
 }
 
 static ortp_status create_and_warm(engine *e, const run_options *options, const OrtApi *api,
-                                   bool cache_off, ortp_error *error) {
+                                   bool cache_off, ortp_error *error)
+{
     ortp_status status = create(e, options, api, cache_off, error);
     return status == ORTP_OK && !options->no_warmup ? warm(e, options, error) : status;
 }
 
-static uint64_t process_anonymous(void) {
+static uint64_t process_anonymous(void)
+{
     ortp_stats stats = ORTP_STATS_INIT;
     return ortp_stats_add_process(&stats) == ORTP_OK ? stats.process_anonymous : 0;
 }
 
 /*
- * The budget was too small: does the same without one and says what that took. ONNX Runtime's share is
- * known only once the graphs are loaded, so anything but measuring could name too little. Heap that the
- * first try left would be used again by the second, which then grows by less than a fresh process: it
- * goes back to the system first, and what stays (beyond `before`) counts on top.
+ * The budget was too small: does the same without one and says what that took. ONNX Runtime's share
+ * is known only once the graphs are loaded, so anything but measuring could name too little. Heap
+ * that the first try left would be used again by the second, which then grows by less than a fresh
+ * process: it goes back to the system first, and what stays (beyond `before`) counts on top.
  */
 static void say_budget(engine *e, const run_options *options, const OrtApi *api, bool cache_off,
-                       uint64_t before, const ortp_error *error) {
+                       uint64_t before, const ortp_error *error)
+{
     char given[32];
     size_format(options->budget, given, sizeof(given));
     fprintf(stderr, "ortpool: --budget: %s is too small for this model and these options\n", given);
@@ -108,11 +115,13 @@ static void say_budget(engine *e, const run_options *options, const OrtApi *api,
     size_t enough = ((peak + peak / 10) >> 20) + 1;
     char took[32];
     size_format(peak, took, sizeof(took));
-    fprintf(stderr, "    Without a limit it takes about %s to load and warm up: --budget %zuM would do.\n",
+    fprintf(stderr,
+            "    Without a limit it takes about %s to load and warm up: --budget %zuM would do.\n",
             took, enough);
 }
 
-int engine_open(engine *e, const run_options *options, bool cache_off) {
+int engine_open(engine *e, const run_options *options, bool cache_off)
+{
     *e = (engine){0};
     char message[2 * sizeof(e->model)];
     if (!find_model(options->model, e->model, sizeof(e->model), message, sizeof(message))) {
@@ -137,7 +146,8 @@ int engine_open(engine *e, const run_options *options, bool cache_off) {
     return status == ORTP_OK ? EXIT_ANSWERED : fail(status, &error);
 }
 
-bool engine_close(engine *e) {
+bool engine_close(engine *e)
+{
     ortp_error error = ORTP_ERROR_INIT;
     ortp_predictor_destroy(e->predictor);
     e->predictor = NULL;
@@ -149,7 +159,8 @@ bool engine_close(engine *e) {
     return true;
 }
 
-void engine_print_version(void) {
+void engine_print_version(void)
+{
     char message[4096];
     ort_library library;
     printf("ortpool %s\n", ortp_version());

@@ -18,8 +18,8 @@ typedef struct engine {
 } engine;
 
 /*
- * Opens ONNX Runtime and the model and warms up. Returns EXIT_ANSWERED, EXIT_SETUP with the reason on
- * standard error, or 128 + the signal that came meanwhile. engine_close() after any of them.
+ * Opens ONNX Runtime and the model and warms up. Returns EXIT_ANSWERED, EXIT_SETUP with the reason
+ * on standard error, or 128 + the signal that came meanwhile. engine_close() after any of them.
  */
 int engine_open(engine *e, const run_options *options, bool cache_off);
 /* Gives everything back; false, said on standard error, where something was still in use. */

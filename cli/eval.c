@@ -18,29 +18,32 @@
 static const subcommand eval_command = {
     .name = "eval",
     .needs_input = true,
-    .help =
-        "usage: ortpool eval [OPTION]... FILE|-\n"
-        "\n"
-        "Reads swipes as `ortpool predict` does, each with its \"word\", and prints how often the word\n"
-        "was found: first, among three, among five; by length, in the lexicon and out of it; and how\n"
-        "long predictions took. Every line counts, one that fails as wrong.\n"
-        "The encoder cache is off, so that each line is timed for itself.\n"
-        "\n"
-        "  --json             one JSON object instead of a table; top1, top3, top5 are fractions\n"
-        "  --beam N           beam width of the search, 1 to 32 (the model's)\n"
-        "  --path PATH        batched (default) or sequential\n"
-        "  --pool KIND        thread (default) or striped\n"
-        "  --budget SIZE      limit of all memory ortpool maps or declares: 512K, 64M, 1G, or bytes\n"
-        "  --threads N        predictions in parallel, 1 to 64 (1)\n"
-        "  --no-warmup        start at once; the first predictions then pay for the set-up\n"
-        "  --stats[=json]     print the memory ledger at the end; with --json or =json as a last line\n"
-        "                     {\"stats\":{..}}\n"
-        "  --model DIR        folder with model.json (ORTPOOL_MODEL, or else models/swipe-en here\n"
-        "                     or beside the program)\n"
-        "  --help, --version\n"
-        "\n"
-        "Exit status: 0 all lines predicted; 1 a line failed; 2 usage or set-up; 130 interrupted.\n"
-        "training/convert_hws.py makes such lines from the How-We-Swipe recordings.\n",
+    .help = "usage: ortpool eval [OPTION]... FILE|-\n"
+            "\n"
+            "Reads swipes as `ortpool predict` does, each with its \"word\", and prints how\n"
+            "often the word was found: first, among three, among five; by length, in the\n"
+            "lexicon and out of it; and how long predictions took. Every line counts, one\n"
+            "that fails as wrong. The encoder cache is off, so that each line is timed for\n"
+            "itself.\n"
+            "\n"
+            "  --json           one JSON object instead of a table; top1, top3 and top5\n"
+            "                   are fractions\n"
+            "  --beam N         beam width of the search, 1 to 32 (the model's)\n"
+            "  --path PATH      batched (default) or sequential\n"
+            "  --pool KIND      thread (default) or striped\n"
+            "  --budget SIZE    limit of all memory that ortpool maps or declares:\n"
+            "                   512K, 64M, 1G, or bytes (none)\n"
+            "  --threads N      predictions in parallel, 1 to 64 (1)\n"
+            "  --no-warmup      start at once; the first predictions pay for the set-up\n"
+            "  --stats[=json]   print the memory ledger at the end; with --json or =json\n"
+            "                   as a last line {\"stats\":{..}}\n"
+            "  --model DIR      folder with model.json (ORTPOOL_MODEL, or else\n"
+            "                   models/swipe-en here or beside the program)\n"
+            "  --help, --version\n"
+            "\n"
+            "Exit status: 0 all lines predicted; 1 a line failed; 2 usage or set-up;\n"
+            "130 interrupted. training/convert_hws.py makes such lines from the\n"
+            "How-We-Swipe recordings.\n",
 };
 
 typedef struct evaluation {
@@ -51,7 +54,8 @@ typedef struct evaluation {
     bool no_memory;
 } evaluation;
 
-static void show_progress(evaluation *e, double position) {
+static void show_progress(evaluation *e, double position)
+{
     char note[96];
     const tally *all = &e->score.all;
     snprintf(note, sizeof(note), "%zu rows, top-1 %.1f %%", all->rows,
@@ -59,7 +63,8 @@ static void show_progress(evaluation *e, double position) {
     progress_update(&e->bar, position, note);
 }
 
-static bool count_answer(void *ctx, const answer *a) {
+static bool count_answer(void *ctx, const answer *a)
+{
     evaluation *e = ctx;
     const char *word = a->row->word;
     const ortp_prediction *p = a->error == NULL ? a->prediction : NULL;
@@ -81,7 +86,8 @@ static bool count_answer(void *ctx, const answer *a) {
 /* ---- JSON ---- */
 
 /* A fraction of no rows is no number. */
-static void json_fraction(FILE *file, const char *name, size_t part, size_t rows) {
+static void json_fraction(FILE *file, const char *name, size_t part, size_t rows)
+{
     if (rows == 0) {
         fprintf(file, "\"%s\":null", name);
     } else {
@@ -89,7 +95,8 @@ static void json_fraction(FILE *file, const char *name, size_t part, size_t rows
     }
 }
 
-static void json_tally(FILE *file, const tally *t) {
+static void json_tally(FILE *file, const tally *t)
+{
     fprintf(file, "\"rows\":%zu,", t->rows);
     json_fraction(file, "top1", t->top1, t->rows);
     fputc(',', file);
@@ -98,13 +105,15 @@ static void json_tally(FILE *file, const tally *t) {
     json_fraction(file, "top5", t->top5, t->rows);
 }
 
-static void json_named_tally(FILE *file, const char *name, const tally *t) {
+static void json_named_tally(FILE *file, const char *name, const tally *t)
+{
     fprintf(file, "\"%s\":{", name);
     json_tally(file, t);
     fputc('}', file);
 }
 
-static void json_latency(FILE *file, percentiles *p) {
+static void json_latency(FILE *file, percentiles *p)
+{
     if (p->count == 0) {
         fputs("null", file);
         return;
@@ -115,7 +124,8 @@ static void json_latency(FILE *file, percentiles *p) {
             percentiles_mean(p));
 }
 
-static void json_report(FILE *file, evaluation *e, const run_summary *summary) {
+static void json_report(FILE *file, evaluation *e, const run_summary *summary)
+{
     const score *s = &e->score;
     fputc('{', file);
     json_tally(file, &s->all);
@@ -135,7 +145,8 @@ static void json_report(FILE *file, evaluation *e, const run_summary *summary) {
 
 /* ---- table ---- */
 
-static void table_cell(FILE *file, size_t part, size_t rows) {
+static void table_cell(FILE *file, size_t part, size_t rows)
+{
     if (rows == 0) {
         fprintf(file, " %8s", "-");
     } else {
@@ -143,7 +154,8 @@ static void table_cell(FILE *file, size_t part, size_t rows) {
     }
 }
 
-static void table_tally(FILE *file, const char *name, const tally *t) {
+static void table_tally(FILE *file, const char *name, const tally *t)
+{
     fprintf(file, "%-18s %8zu", name, t->rows);
     table_cell(file, t->top1, t->rows);
     table_cell(file, t->top3, t->rows);
@@ -151,7 +163,8 @@ static void table_tally(FILE *file, const char *name, const tally *t) {
     fputc('\n', file);
 }
 
-static void table_report(output *out, evaluation *e, const run_summary *summary) {
+static void table_report(output *out, evaluation *e, const run_summary *summary)
+{
     const score *s = &e->score;
     FILE *file = out->file;
     output_style_set(out, STYLE_BOLD);
@@ -179,16 +192,14 @@ static void table_report(output *out, evaluation *e, const run_summary *summary)
             summary->seconds > 0 ? (double)p->count / summary->seconds : 0);
 }
 
-static int evaluate(engine *e, const run_options *options, line_reader *reader) {
+static int evaluate(engine *e, const run_options *options, line_reader *reader)
+{
     evaluation ev = {.lexicon = ortp_predictor_lexicon(e->predictor)};
     output out;
     output_start(&out, options->json, options->top);
     progress_start(&ev.bar, "evaluating", 0, options->json);
-    run r = {.engine = e,
-             .options = options,
-             .want_word = true,
-             .result = count_answer,
-             .ctx = &ev};
+    run r = {
+        .engine = e, .options = options, .want_word = true, .result = count_answer, .ctx = &ev};
     int code = run_lines(&r, reader);
     progress_clear(&ev.bar);
     if (ev.no_memory) {
@@ -207,7 +218,8 @@ static int evaluate(engine *e, const run_options *options, line_reader *reader) 
     return output_finish(&out, code);
 }
 
-int command_eval(int argc, char **argv) {
+int command_eval(int argc, char **argv)
+{
     run_options options;
     switch (options_parse(&eval_command, argc, argv, &options)) {
     case OPTIONS_HELP:

@@ -8,14 +8,16 @@
 #include <string.h>
 #include <unistd.h>
 
-static bool has_manifest(const char *folder) {
+static bool has_manifest(const char *folder)
+{
     char path[PATH_MAX];
     int length = snprintf(path, sizeof(path), "%s/model.json", folder);
     return length > 0 && (size_t)length < sizeof(path) && access(path, R_OK) == 0;
 }
 
 /* The folder that the executable lies in, without links; false where the system does not say. */
-static bool executable_folder(char *folder, size_t capacity) {
+static bool executable_folder(char *folder, size_t capacity)
+{
     ssize_t length = readlink("/proc/self/exe", folder, capacity - 1);
     if (length <= 0) {
         return false;
@@ -29,13 +31,15 @@ static bool executable_folder(char *folder, size_t capacity) {
     return true;
 }
 
-static bool take(const char *base, const char *below, char *folder, size_t capacity) {
+static bool take(const char *base, const char *below, char *folder, size_t capacity)
+{
     int length = snprintf(folder, capacity, "%s%s", base, below);
     return length > 0 && (size_t)length < capacity && has_manifest(folder);
 }
 
 bool find_model(const char *named, char *folder, size_t capacity, char *message,
-                size_t message_capacity) {
+                size_t message_capacity)
+{
     const char *who = "--model";
     if (named == NULL) {
         named = getenv("ORTPOOL_MODEL");

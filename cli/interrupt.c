@@ -2,8 +2,8 @@
 /*
  * The one piece of global state of the command: a signal handler has no other way to say anything.
  *
- * The handler writes a byte into a pipe that nobody reads from, and every wait for input waits for that
- * pipe too: whatever the moment and the thread of the signal, no wait can miss it.
+ * The handler writes a byte into a pipe that nobody reads from, and every wait for input waits for
+ * that pipe too: whatever the moment and the thread of the signal, no wait can miss it.
  */
 #include "interrupt.h"
 
@@ -17,20 +17,23 @@
 static atomic_int caught;
 static int wake[2] = {-1, -1};
 
-void interrupt_end_input(void) {
+void interrupt_end_input(void)
+{
     /* A full pipe is readable as well, so a write that fails changes nothing. */
     ssize_t ignored = write(wake[1], "", 1);
     (void)ignored;
 }
 
-static void on_signal(int number) {
+static void on_signal(int number)
+{
     int kept = errno;
     atomic_store(&caught, number);
     interrupt_end_input();
     errno = kept;
 }
 
-bool interrupt_install(void) {
+bool interrupt_install(void)
+{
     if (pipe(wake) != 0) {
         return false;
     }
@@ -38,8 +41,10 @@ bool interrupt_install(void) {
         (void)fcntl(wake[i], F_SETFD, FD_CLOEXEC);
         (void)fcntl(wake[i], F_SETFL, O_NONBLOCK);
     }
-    /* Writes go on (SA_RESTART); poll() ends all the same. The second signal has its usual effect. */
-    struct sigaction action = {.sa_handler = on_signal, .sa_flags = (int)(SA_RESTART | SA_RESETHAND)};
+    /* Writes go on (SA_RESTART); poll() ends all the same. The second signal has its usual effect.
+     */
+    struct sigaction action = {.sa_handler = on_signal,
+                               .sa_flags = (int)(SA_RESTART | SA_RESETHAND)};
     sigemptyset(&action.sa_mask);
     static const int ends[] = {SIGINT, SIGTERM};
     for (unsigned i = 0; i < sizeof(ends) / sizeof(ends[0]); i++) {
@@ -55,11 +60,13 @@ bool interrupt_install(void) {
     return true;
 }
 
-int interrupt_signal(void) {
+int interrupt_signal(void)
+{
     return atomic_load(&caught);
 }
 
-bool interrupt_wait_readable(int fd) {
+bool interrupt_wait_readable(int fd)
+{
     struct pollfd fds[2] = {{.fd = fd, .events = POLLIN}, {.fd = wake[0], .events = POLLIN}};
     while (poll(fds, 2, -1) < 0) {
         if (errno != EINTR && errno != EAGAIN) {

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: MIT */
-/* Ctrl-C and SIGTERM end the input; what was read is still answered. A second one ends the process. */
+/*
+ * Ctrl-C and SIGTERM end the input; what was read is still answered. A second one ends the process.
+ */
 #ifndef ORTPOOL_CLI_INTERRUPT_H
 #define ORTPOOL_CLI_INTERRUPT_H
 
 #include <stdbool.h>
 
 /*
- * Once, before threads. SIGPIPE is ignored from here on: writing says EPIPE instead. False where the
- * system has no pipe for it.
+ * Once, before threads. SIGPIPE is ignored from here on: writing says EPIPE instead. False where
+ * the system has no pipe for it.
  */
 bool interrupt_install(void);
 /* The signal that came, or 0. Any thread. */

@@ -24,12 +24,14 @@ typedef struct ring {
     bool stop;  /* emit said so: what is left is dropped */
 } ring;
 
-static void *slot_of(const ring *r, size_t item) {
+static void *slot_of(const ring *r, size_t item)
+{
     return (char *)r->options->slots + item % r->options->window * r->options->slot_bytes;
 }
 
 /* Emits what is ready in order, unless another thread is at it: that one will see ours. */
-static void emit_ready_locked(ring *r) {
+static void emit_ready_locked(ring *r)
+{
     if (r->emitting) {
         return;
     }
@@ -50,7 +52,8 @@ static void emit_ready_locked(ring *r) {
     }
 }
 
-static void *worker(void *arg) {
+static void *worker(void *arg)
+{
     ring *r = arg;
     pthread_mutex_lock(&r->lock);
     for (;;) {
@@ -71,7 +74,8 @@ static void *worker(void *arg) {
     return NULL;
 }
 
-static size_t start_workers(ring *r, pthread_t *threads) {
+static size_t start_workers(ring *r, pthread_t *threads)
+{
     size_t running = 0;
     while (running < r->options->threads &&
            pthread_create(&threads[running], NULL, worker, r) == 0) {
@@ -80,7 +84,8 @@ static size_t start_workers(ring *r, pthread_t *threads) {
     return running;
 }
 
-static void fetch_all(ring *r) {
+static void fetch_all(ring *r)
+{
     pthread_mutex_lock(&r->lock);
     for (;;) {
         while (r->fetched == r->emitted + r->options->window && !r->stop) {
@@ -104,7 +109,8 @@ static void fetch_all(ring *r) {
     pthread_mutex_unlock(&r->lock);
 }
 
-bool jobs_run(const jobs *options) {
+bool jobs_run(const jobs *options)
+{
     ring r = {.options = options};
     bool ok = false;
     pthread_t *threads = calloc(options->threads, sizeof(*threads));

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Work in parallel, results in input order: the calling thread fetches, worker threads work, whoever
- * finishes the oldest item hands out all that is ready. Nobody waits for input with a result in hand,
- * so that a program that sends a line and waits for its answer gets it.
+ * Work in parallel, results in input order: the calling thread fetches, worker threads work,
+ * whoever finishes the oldest item hands out all that is ready. Nobody waits for input with a
+ * result in hand, so that a program that sends a line and waits for its answer gets it.
  *
  * At most `window` items are between fetch and emit.
  */
@@ -22,7 +22,8 @@ typedef struct jobs {
     bool (*fetch)(void *ctx, void *slot);
     /* Works on a slot. Any worker, several at a time. */
     void (*work)(void *ctx, void *slot);
-    /* Hands a result out. One at a time, in the order of fetch; false ends it all without more emits. */
+    /* Hands a result out. One at a time, in the order of fetch; false ends it all without more
+     * emits. */
     bool (*emit)(void *ctx, void *slot);
 } jobs;
 

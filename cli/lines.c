@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Lines by read(), since a wait for standard input must be one that a signal can end. A line over the
- * limit is skipped to its newline, so that one bad line costs one line.
+ * Lines by read(), since a wait for standard input must be one that a signal can end. A line over
+ * the limit is skipped to its newline, so that one bad line costs one line.
  */
 #include "lines.h"
 
@@ -18,12 +18,14 @@
 /* Above this a line's memory goes back after use, or a window of huge lines would stay. */
 #define KEEP_BYTES ((size_t)1 << 20)
 
-void line_free(line *l) {
+void line_free(line *l)
+{
     free(l->text);
     *l = (line){0};
 }
 
-bool line_reader_open(line_reader *reader, const char *name) {
+bool line_reader_open(line_reader *reader, const char *name)
+{
     *reader = (line_reader){.fd = STDIN_FILENO};
     if (strcmp(name, "-") != 0) {
         reader->fd = open(name, O_RDONLY | O_CLOEXEC);
@@ -50,7 +52,8 @@ fail:
     return false;
 }
 
-void line_reader_close(line_reader *reader) {
+void line_reader_close(line_reader *reader)
+{
     if (reader->fd > STDIN_FILENO) {
         close(reader->fd);
     }
@@ -60,7 +63,8 @@ void line_reader_close(line_reader *reader) {
 }
 
 /* More bytes into the empty buffer; false at the end, on error, on a signal. */
-static bool fill(line_reader *reader) {
+static bool fill(line_reader *reader)
+{
     for (;;) {
         if (!interrupt_wait_readable(reader->fd)) {
             return false;
@@ -82,7 +86,8 @@ static bool fill(line_reader *reader) {
 }
 
 /* Appends to the line, or drops all of it once it is over the limit. */
-static bool append(line *out, const char *bytes, size_t count) {
+static bool append(line *out, const char *bytes, size_t count)
+{
     if (out->too_long || count > LINE_BYTES_MAX - out->length) {
         out->too_long = true;
         out->length = 0;
@@ -107,7 +112,8 @@ static bool append(line *out, const char *bytes, size_t count) {
 }
 
 /* One line, blank or not. False when there is none. */
-static bool next_any(line_reader *reader, line *out) {
+static bool next_any(line_reader *reader, line *out)
+{
     if (out->capacity > KEEP_BYTES) {
         line_free(out);
     }
@@ -116,7 +122,8 @@ static bool next_any(line_reader *reader, line *out) {
     bool some = false;
     for (;;) {
         if (reader->start == reader->end && !fill(reader)) {
-            /* A last line without a newline counts; half a line after a signal or an error does not. */
+            /* A last line without a newline counts; half a line after a signal or an error does
+             * not. */
             some = some && reader->error == 0 && interrupt_signal() == 0;
             break;
         }
@@ -144,7 +151,8 @@ static bool next_any(line_reader *reader, line *out) {
     return some;
 }
 
-static bool is_blank(const line *l) {
+static bool is_blank(const line *l)
+{
     for (size_t i = 0; i < l->length; i++) {
         if (strchr(" \t\r\v\f", l->text[i]) == NULL || l->text[i] == '\0') {
             return false;
@@ -154,14 +162,16 @@ static bool is_blank(const line *l) {
 }
 
 /* Some editors mark UTF-8 at the start of a file. */
-static void drop_mark(line *l) {
+static void drop_mark(line *l)
+{
     if (l->number == 1 && l->length >= 3 && memcmp(l->text, "\xEF\xBB\xBF", 3) == 0) {
         l->length -= 3;
         memmove(l->text, l->text + 3, l->length);
     }
 }
 
-bool line_reader_next(line_reader *reader, line *out) {
+bool line_reader_next(line_reader *reader, line *out)
+{
     do {
         if (reader->error != 0 || interrupt_signal() != 0 || !next_any(reader, out)) {
             return false;

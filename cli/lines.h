@@ -15,7 +15,8 @@ typedef struct line {
     size_t length;
     size_t capacity;
     size_t number; /* from 1, blank lines counted */
-    double position; /* share of the input up to its end, 0 to 1; below 0 where the size is unknown */
+    double
+        position;  /* share of the input up to its end, 0 to 1; below 0 where the size is unknown */
     bool too_long; /* longer than LINE_BYTES_MAX: the text was dropped */
 } line;
 

@@ -16,34 +16,36 @@ static const struct {
     {"eval", command_eval},
 };
 
-static const char help[] =
-    "usage: ortpool COMMAND [OPTION]... [FILE]\n"
-    "\n"
-    "Swipe typing on ONNX Runtime with bounded, pooled, pre-warmed memory.\n"
-    "\n"
-    "  predict    swipes in, words out\n"
-    "  eval       how often the right word is found, and how fast\n"
-    "\n"
-    "  --help     this, or a command's own: ortpool predict --help\n"
-    "  --version  versions of ortpool and of the ONNX Runtime found\n"
-    "\n"
-    "To begin with: ortpool predict models/swipe-en/samples.jsonl --stats\n";
+static const char help[] = "usage: ortpool COMMAND [OPTION]... [FILE]\n"
+                           "\n"
+                           "Swipe typing on ONNX Runtime with bounded, pooled, pre-warmed memory.\n"
+                           "\n"
+                           "  predict    swipes in, words out\n"
+                           "  eval       how often the right word is found, and how fast\n"
+                           "\n"
+                           "  --help     this, or a command's own: ortpool predict --help\n"
+                           "  --version  versions of ortpool and of the ONNX Runtime found\n"
+                           "\n"
+                           "To begin with: ortpool predict models/swipe-en/samples.jsonl --stats\n";
 
-static int refuse(const char *what, const char *which) {
+static int refuse(const char *what, const char *which)
+{
     fprintf(stderr, "ortpool: %s%s%s\nTry 'ortpool --help'.\n", what, *which != '\0' ? " " : "",
             which);
     return EXIT_SETUP;
 }
 
 /* What was printed must have been taken: `ortpool --help >/dev/full` is a failure. */
-static int finish(int code) {
+static int finish(int code)
+{
     if (fflush(stdout) != 0 && code == EXIT_ANSWERED) {
         return EXIT_SETUP;
     }
     return code;
 }
 
-int main(int argc, char **argv) {
+int main(int argc, char **argv)
+{
     if (argc < 2) {
         return refuse("which command? predict or eval", "");
     }

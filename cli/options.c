@@ -42,10 +42,10 @@ static const struct option long_options[] = {
     {NULL, 0, NULL, 0},
 };
 
-static options_result refuse(const subcommand *command, const char *format, ...)
-    ORTP_PRINTF(2, 3);
+static options_result refuse(const subcommand *command, const char *format, ...) ORTP_PRINTF(2, 3);
 
-static options_result refuse(const subcommand *command, const char *format, ...) {
+static options_result refuse(const subcommand *command, const char *format, ...)
+{
     va_list args;
     va_start(args, format);
     fprintf(stderr, "ortpool %s: ", command->name);
@@ -56,20 +56,23 @@ static options_result refuse(const subcommand *command, const char *format, ...)
 }
 
 /* One of two words; which of them in *second. */
-static bool choose(const char *text, const char *first_word, const char *second_word, bool *second) {
+static bool choose(const char *text, const char *first_word, const char *second_word, bool *second)
+{
     *second = strcmp(text, second_word) == 0;
     return *second || strcmp(text, first_word) == 0;
 }
 
 /* An option's argument into its field. NULL, or what would have been right. */
-static const char *take(int option, const char *text, run_options *out) {
+static const char *take(int option, const char *text, run_options *out)
+{
     bool second = false;
     switch (option) {
     case OPT_MODEL:
         out->model = text;
         return *text != '\0' ? NULL : "a model's folder";
     case OPT_TOP:
-        return count_parse(text, 1, ORTP_CANDIDATES_MAX, &out->top) ? NULL : "a number from 1 to 16";
+        return count_parse(text, 1, ORTP_CANDIDATES_MAX, &out->top) ? NULL
+                                                                    : "a number from 1 to 16";
     case OPT_BEAM:
         return count_parse(text, 1, ORTP_BEAM_MAX, &out->beam) ? NULL : "a number from 1 to 32";
     case OPT_THREADS:
@@ -87,7 +90,8 @@ static const char *take(int option, const char *text, run_options *out) {
         out->pool = second ? ORTP_POOL_STRIPED : ORTP_POOL_THREAD_CACHED;
         return NULL;
     case OPT_BUDGET:
-        return size_parse(text, &out->budget) ? NULL : "a size above 0 such as 512K, 64M, 1G or bytes";
+        return size_parse(text, &out->budget) ? NULL
+                                              : "a size above 0 such as 512K, 64M, 1G or bytes";
     case OPT_STATS:
         out->stats = text == NULL ? STATS_DEFAULT : STATS_JSON;
         return text == NULL || strcmp(text, "json") == 0 ? NULL : "nothing or 'json'";
@@ -100,7 +104,8 @@ static const char *take(int option, const char *text, run_options *out) {
     }
 }
 
-static const char *name_of(int option) {
+static const char *name_of(int option)
+{
     for (const struct option *o = long_options; o->name != NULL; o++) {
         if (o->val == option) {
             return o->name;
@@ -110,7 +115,8 @@ static const char *name_of(int option) {
 }
 
 static options_result take_operands(const subcommand *command, int argc, char **argv,
-                                    run_options *out) {
+                                    run_options *out)
+{
     if (argc - optind > 1) {
         return refuse(command, "one input at a time, and '%s' is a second one", argv[optind + 1]);
     }
@@ -126,7 +132,8 @@ static options_result take_operands(const subcommand *command, int argc, char **
     return OPTIONS_RUN;
 }
 
-options_result options_parse(const subcommand *command, int argc, char **argv, run_options *out) {
+options_result options_parse(const subcommand *command, int argc, char **argv, run_options *out)
+{
     *out = (run_options){.input = "-", .top = 3, .threads = 1};
     opterr = 0;
     int option;

@@ -36,8 +36,8 @@ typedef struct run_options {
 typedef struct subcommand {
     const char *name;
     const char *help;
-    bool has_top;      /* --top is one of its options */
-    bool needs_input;  /* no operand is an error, not standard input */
+    bool has_top;     /* --top is one of its options */
+    bool needs_input; /* no operand is an error, not standard input */
 } subcommand;
 
 typedef enum options_result {

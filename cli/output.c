@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Answers appear as they come, so a table cannot know its widest word beforehand: columns start wide
- * enough for most and grow when they must, which leaves the lines before a little narrower.
+ * Answers appear as they come, so a table cannot know its widest word beforehand: columns start
+ * wide enough for most and grow when they must, which leaves the lines before a little narrower.
  */
 #include "output.h"
 
@@ -20,7 +20,8 @@
 #define GAP 2
 #define LABEL_COLUMNS 34 /* of the lines above the ledger */
 
-void output_start(output *out, bool json, size_t top) {
+void output_start(output *out, bool json, size_t top)
+{
     const char *no_colour = getenv("NO_COLOR");
     const char *term = getenv("TERM");
     bool terminal = isatty(STDOUT_FILENO) && term != NULL && strcmp(term, "dumb") != 0;
@@ -34,7 +35,8 @@ void output_start(output *out, bool json, size_t top) {
     };
 }
 
-void output_style_set(const output *out, output_style style) {
+void output_style_set(const output *out, output_style style)
+{
     static const char *const codes[] = {"\033[0m", "\033[1m", "\033[2m", "\033[32m", "\033[31m"};
     if (out->colour) {
         fputs(codes[style], out->file);
@@ -42,7 +44,8 @@ void output_style_set(const output *out, output_style style) {
 }
 
 /* Hands a finished line on, so that a reader that waits for it gets it. */
-static bool flush_line(output *out) {
+static bool flush_line(output *out)
+{
     if (out->write_errno == 0 && (fflush(out->file) != 0 || ferror(out->file))) {
         out->write_errno = errno != 0 ? errno : EIO;
     }
@@ -51,7 +54,8 @@ static bool flush_line(output *out) {
 
 /* ---- JSON ---- */
 
-static void json_id(FILE *file, const swipe_row *row) {
+static void json_id(FILE *file, const swipe_row *row)
+{
     fputs("{\"id\":", file);
     if (row->id_kind == ID_STRING) {
         text_put_json(file, row->id);
@@ -60,7 +64,8 @@ static void json_id(FILE *file, const swipe_row *row) {
     }
 }
 
-static void json_answer(FILE *file, const answer *a) {
+static void json_answer(FILE *file, const answer *a)
+{
     const ortp_prediction *p = a->prediction;
     json_id(file, a->row);
     if (a->error != NULL) {
@@ -82,11 +87,13 @@ static void json_answer(FILE *file, const answer *a) {
 /* ---- table ---- */
 
 /* "hello -0.31": word and score in one cell. */
-static size_t cell_columns(const output *out) {
+static size_t cell_columns(const output *out)
+{
     return out->word_columns + 1 + SCORE_COLUMNS;
 }
 
-static void table_header(output *out) {
+static void table_header(output *out)
+{
     static const char *const ranks[] = {"word", "second", "third"};
     output_style_set(out, STYLE_BOLD);
     text_pad(out->file, out->id_columns - strlen("id"));
@@ -105,7 +112,8 @@ static void table_header(output *out) {
     out->header_done = true;
 }
 
-static void table_id(output *out, const swipe_row *row) {
+static void table_id(output *out, const swipe_row *row)
+{
     const char *id = row->id_kind == ID_UNKNOWN ? "-" : row->id;
     size_t columns = text_columns(id);
     if (columns > ID_COLUMNS_MAX) {
@@ -118,7 +126,8 @@ static void table_id(output *out, const swipe_row *row) {
     text_put(out->file, id, ID_COLUMNS_MAX);
 }
 
-static void table_candidates(output *out, const ortp_prediction *p) {
+static void table_candidates(output *out, const ortp_prediction *p)
+{
     for (size_t i = 0; i < p->candidate_count; i++) {
         size_t columns = text_columns(p->candidates[i].word);
         out->word_columns = columns > out->word_columns ? columns : out->word_columns;
@@ -141,7 +150,8 @@ static void table_candidates(output *out, const ortp_prediction *p) {
     }
 }
 
-static void table_answer(output *out, const answer *a) {
+static void table_answer(output *out, const answer *a)
+{
     if (!out->header_done) {
         table_header(out);
     }
@@ -163,7 +173,8 @@ static void table_answer(output *out, const answer *a) {
     fprintf(out->file, " %7.1f\n", (double)p->microseconds / 1000);
 }
 
-bool output_answer(output *out, const answer *a) {
+bool output_answer(output *out, const answer *a)
+{
     errno = 0;
     if (out->json) {
         json_answer(out->file, a);
@@ -181,8 +192,9 @@ bool output_answer(output *out, const answer *a) {
 
 /* ---- statistics ---- */
 
-static void json_stats(const output *out, const char *ledger, const engine *e,
-                       const run_summary *s, double rate) {
+static void json_stats(const output *out, const char *ledger, const engine *e, const run_summary *s,
+                       double rate)
+{
     /* The ledger is one object; the run's figures join it before its last brace. */
     size_t length = strlen(ledger);
     while (length > 0 && ledger[length - 1] != '}') {
@@ -198,12 +210,14 @@ static void json_stats(const output *out, const char *ledger, const engine *e,
     fputs("}}\n", out->file);
 }
 
-static void table_line(const output *out, const char *label) {
+static void table_line(const output *out, const char *label)
+{
     fprintf(out->file, "%-*s", LABEL_COLUMNS, label);
 }
 
 static void table_stats(const output *out, const char *ledger, const engine *e,
-                        const run_summary *s, double rate) {
+                        const run_summary *s, double rate)
+{
     fputc('\n', out->file);
     output_style_set(out, STYLE_BOLD);
     fprintf(out->file, "Run, on ONNX Runtime %s\n", e->ort_version);
@@ -214,8 +228,8 @@ static void table_stats(const output *out, const char *ledger, const engine *e,
     } else {
         char mapped[32];
         size_format(e->warmup.mapped_bytes, mapped, sizeof(mapped));
-        fprintf(out->file, "%.0f ms, %zu steps, %s mapped\n",
-                (double)e->warmup.microseconds / 1000, e->warmup.steps_done, mapped);
+        fprintf(out->file, "%.0f ms, %zu steps, %s mapped\n", (double)e->warmup.microseconds / 1000,
+                e->warmup.steps_done, mapped);
     }
     table_line(out, "swipes");
     fprintf(out->file, "%zu in %.2f s, %.1f words per second", s->lines, s->seconds, rate);
@@ -234,7 +248,8 @@ static void table_stats(const output *out, const char *ledger, const engine *e,
 }
 
 bool output_stats(output *out, const run_options *options, const engine *e,
-                  const run_summary *summary) {
+                  const run_summary *summary)
+{
     if (options->stats == STATS_NONE || out->write_errno != 0) {
         return true;
     }
@@ -263,7 +278,8 @@ bool output_stats(output *out, const run_options *options, const engine *e,
     return true;
 }
 
-int output_finish(output *out, int code) {
+int output_finish(output *out, int code)
+{
     errno = 0;
     (void)flush_line(out);
     if (out->write_errno == 0 || out->write_errno == EPIPE) {

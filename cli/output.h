@@ -33,10 +33,16 @@ typedef struct output {
 
 /* To standard output; colour on a terminal unless NO_COLOR or TERM=dumb says otherwise. */
 void output_start(output *out, bool json, size_t top);
-/* One line. False when it could not be written: out->write_errno says why, nothing more should be. */
+/* One line. False when it could not be written (out->write_errno says why): write no more. */
 bool output_answer(output *out, const answer *a);
 /* Colour for the lines of a table: ANSI codes, or nothing. */
-typedef enum output_style { STYLE_PLAIN, STYLE_BOLD, STYLE_DIM, STYLE_GREEN, STYLE_RED } output_style;
+typedef enum output_style {
+    STYLE_PLAIN,
+    STYLE_BOLD,
+    STYLE_DIM,
+    STYLE_GREEN,
+    STYLE_RED
+} output_style;
 void output_style_set(const output *out, output_style style);
 
 /* What a run as a whole was. */
@@ -46,7 +52,8 @@ typedef struct run_summary {
     double seconds;
 } run_summary;
 
-/* The ledger and how the run went, as options->stats asks; to be called when nothing is in progress. */
+/* The ledger and how the run went, as options->stats asks; to be called when nothing is in
+ * progress. */
 bool output_stats(output *out, const run_options *options, const engine *e,
                   const run_summary *summary);
 /*

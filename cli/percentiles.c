@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* Percentiles by nearest rank over all values: exact, and an evaluation has thousands, not millions. */
+/* Percentiles by nearest rank over all values: exact, and an evaluation has thousands, not
+ * millions. */
 #include "percentiles.h"
 
 #include <stdlib.h>
 
-bool percentiles_add(percentiles *p, uint64_t value) {
+bool percentiles_add(percentiles *p, uint64_t value)
+{
     if (p->count == p->capacity) {
         size_t capacity = p->capacity == 0 ? 256 : p->capacity * 2;
         uint64_t *values = realloc(p->values, capacity * sizeof(*values));
@@ -19,13 +21,15 @@ bool percentiles_add(percentiles *p, uint64_t value) {
     return true;
 }
 
-static int compare(const void *a, const void *b) {
+static int compare(const void *a, const void *b)
+{
     uint64_t left = *(const uint64_t *)a;
     uint64_t right = *(const uint64_t *)b;
     return (left > right) - (left < right);
 }
 
-uint64_t percentiles_get(percentiles *p, double percent) {
+uint64_t percentiles_get(percentiles *p, double percent)
+{
     if (p->count == 0) {
         return 0;
     }
@@ -48,7 +52,8 @@ uint64_t percentiles_get(percentiles *p, double percent) {
     return p->values[rank - 1];
 }
 
-double percentiles_mean(const percentiles *p) {
+double percentiles_mean(const percentiles *p)
+{
     double sum = 0;
     for (size_t i = 0; i < p->count; i++) {
         sum += (double)p->values[i];
@@ -56,7 +61,8 @@ double percentiles_mean(const percentiles *p) {
     return p->count == 0 ? 0 : sum / (double)p->count;
 }
 
-void percentiles_free(percentiles *p) {
+void percentiles_free(percentiles *p)
+{
     free(p->values);
     *p = (percentiles){0};
 }

@@ -17,39 +17,44 @@ static const subcommand predict_command = {
         "\n"
         "Reads swipes, one JSON object a line, and prints the words they stand for.\n"
         "- or no FILE is standard input. One line of input:\n"
-        "  {\"id\":\"7\",\"x\":[..],\"y\":[..],\"t\":[..],\"keyboard\":{\"width\":W,\"height\":H}}\n"
-        "x and y are pixels in the area of the three letter rows, W by H; t is milliseconds.\n"
-        "id is any string or whole number and may be left out; other fields are ignored.\n"
+        "  "
+        "{\"id\":\"7\",\"x\":[..],\"y\":[..],\"t\":[..],\"keyboard\":{\"width\":W,\"height\":H}}\n"
+        "x and y are pixels in the area of the three letter rows, W by H; t is\n"
+        "milliseconds. id is any string or whole number and may be left out; other\n"
+        "fields are ignored.\n"
         "\n"
-        "  --json             one JSON object a line instead of a table:\n"
-        "                     {\"id\":..,\"candidates\":[{\"word\":..,\"score\":..}],\"cache\":..,\"us\":..}\n"
-        "                     and for a line that fails {\"id\":..,\"error\":..}\n"
-        "  --top K            candidates per swipe, 1 to 16 (3)\n"
-        "  --beam N           beam width of the search, 1 to 32 (the model's)\n"
-        "  --path PATH        batched: one decoder run per step for all beams (default);\n"
-        "                     sequential: one per beam and step\n"
-        "  --pool KIND        thread: free blocks cached per thread (default); striped: shared,\n"
-        "                     lock-striped\n"
-        "  --budget SIZE      limit of all memory ortpool maps or declares: 512K, 64M, 1G, or bytes\n"
-        "                     (none)\n"
-        "  --threads N        predictions in parallel, 1 to 64 (1); output stays in input order\n"
-        "  --no-warmup        predict at once; the first predictions then pay for the set-up\n"
-        "  --stats[=json]     print the memory ledger after the words; with --json or =json as a\n"
-        "                     last line {\"stats\":{..}}\n"
-        "  --model DIR        folder with model.json (ORTPOOL_MODEL, or else models/swipe-en here\n"
-        "                     or beside the program)\n"
+        "  --json           one JSON object a line instead of a table: {\"id\":..,\n"
+        "                   \"candidates\":[{\"word\":..,\"score\":..}],\"cache\":..,\"us\":..}\n"
+        "                   and for a line that fails {\"id\":..,\"error\":..}\n"
+        "  --top K          candidates per swipe, 1 to 16 (3)\n"
+        "  --beam N         beam width of the search, 1 to 32 (the model's)\n"
+        "  --path PATH      batched: one decoder run per step for all beams (default);\n"
+        "                   sequential: one per beam and step\n"
+        "  --pool KIND      thread: free blocks cached per thread (default);\n"
+        "                   striped: shared, lock-striped\n"
+        "  --budget SIZE    limit of all memory that ortpool maps or declares:\n"
+        "                   512K, 64M, 1G, or bytes (none)\n"
+        "  --threads N      predictions in parallel, 1 to 64 (1); the output stays in\n"
+        "                   input order\n"
+        "  --no-warmup      predict at once; the first predictions pay for the set-up\n"
+        "  --stats[=json]   print the memory ledger after the words; with --json or\n"
+        "                   =json as a last line {\"stats\":{..}}\n"
+        "  --model DIR      folder with model.json (ORTPOOL_MODEL, or else\n"
+        "                   models/swipe-en here or beside the program)\n"
         "  --help, --version\n"
         "\n"
-        "Exit status: 0 all lines answered; 1 a line failed; 2 usage or set-up; 130 interrupted.\n"
-        "ORTPOOL_ONNXRUNTIME names an ONNX Runtime release folder (lib/libonnxruntime.so).\n"
-        "NO_COLOR switches colours off.\n",
+        "Exit status: 0 all lines answered; 1 a line failed; 2 usage or set-up;\n"
+        "130 interrupted. ORTPOOL_ONNXRUNTIME names an ONNX Runtime release folder\n"
+        "(lib/libonnxruntime.so). NO_COLOR switches colours off.\n",
 };
 
-static bool print_answer(void *ctx, const answer *a) {
+static bool print_answer(void *ctx, const answer *a)
+{
     return output_answer(ctx, a);
 }
 
-static int predict_lines(engine *e, const run_options *options, line_reader *reader) {
+static int predict_lines(engine *e, const run_options *options, line_reader *reader)
+{
     output out;
     output_start(&out, options->json, options->top);
     run r = {.engine = e, .options = options, .result = print_answer, .ctx = &out};
@@ -60,7 +65,8 @@ static int predict_lines(engine *e, const run_options *options, line_reader *rea
     return output_finish(&out, code);
 }
 
-int command_predict(int argc, char **argv) {
+int command_predict(int argc, char **argv)
+{
     run_options options;
     switch (options_parse(&predict_command, argc, argv, &options)) {
     case OPTIONS_HELP:

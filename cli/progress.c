@@ -11,20 +11,23 @@
 #define BAR_COLUMNS 24
 #define INTERVAL_SECONDS 0.1
 
-double seconds_now(void) {
+double seconds_now(void)
+{
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
     return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
 }
 
-void progress_start(progress *p, const char *what, double delay, bool quiet) {
+void progress_start(progress *p, const char *what, double delay, bool quiet)
+{
     const char *term = getenv("TERM");
     bool can = term != NULL && strcmp(term, "dumb") != 0 && isatty(STDERR_FILENO);
     *p = (progress){.on = !quiet && can, .what = what, .start = seconds_now(), .delay = delay};
 }
 
 /* Seconds as "0:07" or "1:02:03". */
-static void format_seconds(double seconds, char *text, size_t capacity) {
+static void format_seconds(double seconds, char *text, size_t capacity)
+{
     unsigned long whole = seconds < 0 ? 0 : (unsigned long)(seconds + 0.5);
     if (whole >= 3600) {
         snprintf(text, capacity, "%lu:%02lu:%02lu", whole / 3600, whole / 60 % 60, whole % 60);
@@ -33,7 +36,8 @@ static void format_seconds(double seconds, char *text, size_t capacity) {
     }
 }
 
-void progress_update(progress *p, double fraction, const char *note) {
+void progress_update(progress *p, double fraction, const char *note)
+{
     if (!p->on) {
         return;
     }
@@ -64,7 +68,8 @@ void progress_update(progress *p, double fraction, const char *note) {
     fflush(stderr);
 }
 
-void progress_clear(progress *p) {
+void progress_clear(progress *p)
+{
     if (p->shown) {
         fputs("\r\033[K", stderr);
         fflush(stderr);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Lines through the jobs: fetching copies a line, a worker parses and predicts it, the result is handed
- * out and counted. Everything a line needs lives in its slot and is used again.
+ * Lines through the jobs: fetching copies a line, a worker parses and predicts it, the result is
+ * handed out and counted. Everything a line needs lives in its slot and is used again.
  */
 #include "run.h"
 
@@ -29,19 +29,22 @@ typedef struct lines_ctx {
     line_reader *reader;
 } lines_ctx;
 
-static bool fetch(void *ctx, void *item) {
+static bool fetch(void *ctx, void *item)
+{
     lines_ctx *c = ctx;
     slot *s = item;
     return line_reader_next(c->reader, &s->line);
 }
 
 /* The message is given with its line: "line 3: what". */
-static void set_error(slot *s, const char *message) {
+static void set_error(slot *s, const char *message)
+{
     s->failed = true;
     snprintf(s->error, sizeof(s->error), "line %zu: %s", s->line.number, message);
 }
 
-static bool parse(slot *s, bool want_word) {
+static bool parse(slot *s, bool want_word)
+{
     char message[512];
     if (s->line.too_long) {
         (void)swipe_row_parse(&s->row, "", 0, false, message, sizeof(message));
@@ -55,7 +58,8 @@ static bool parse(slot *s, bool want_word) {
     return false;
 }
 
-static void work(void *ctx, void *item) {
+static void work(void *ctx, void *item)
+{
     const lines_ctx *c = ctx;
     slot *s = item;
     s->failed = false;
@@ -71,14 +75,15 @@ static void work(void *ctx, void *item) {
     ortp_predict_options options = ORTP_PREDICT_OPTIONS_INIT;
     options.top = c->run->options->top;
     ortp_error error = ORTP_ERROR_INIT;
-    ortp_status status = ortp_predictor_predict(c->run->engine->predictor, &swipe, &options,
-                                                &s->prediction, &error);
+    ortp_status status =
+        ortp_predictor_predict(c->run->engine->predictor, &swipe, &options, &s->prediction, &error);
     if (status != ORTP_OK) {
         set_error(s, error.message[0] != '\0' ? error.message : ortp_status_text(status));
     }
 }
 
-static bool emit(void *ctx, void *item) {
+static bool emit(void *ctx, void *item)
+{
     lines_ctx *c = ctx;
     slot *s = item;
     answer a = {.row = &s->row,
@@ -95,7 +100,8 @@ static bool emit(void *ctx, void *item) {
     return more;
 }
 
-bool run_open_input(line_reader *reader, const char *name) {
+bool run_open_input(line_reader *reader, const char *name)
+{
     if (line_reader_open(reader, name)) {
         return true;
     }
@@ -103,7 +109,8 @@ bool run_open_input(line_reader *reader, const char *name) {
     return false;
 }
 
-static int exit_code(const run *r, const line_reader *reader) {
+static int exit_code(const run *r, const line_reader *reader)
+{
     if (reader->error != 0) {
         fprintf(stderr, "ortpool: reading '%s' failed after line %zu: %s\n", r->options->input,
                 reader->number, strerror(reader->error));
@@ -118,7 +125,8 @@ static int exit_code(const run *r, const line_reader *reader) {
     return r->summary.failed > 0 ? EXIT_INPUT : EXIT_ANSWERED;
 }
 
-int run_lines(run *r, line_reader *reader) {
+int run_lines(run *r, line_reader *reader)
+{
     lines_ctx ctx = {.run = r, .reader = reader};
     size_t window = r->options->threads * WINDOW_PER_THREAD;
     slot *slots = calloc(window, sizeof(*slots));

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What predict and eval share: read lines, predict them on the engine with the threads asked for, hand
- * each result out in input order.
+ * What predict and eval share: read lines, predict them on the engine with the threads asked for,
+ * hand each result out in input order.
  */
 #ifndef ORTPOOL_CLI_RUN_H
 #define ORTPOOL_CLI_RUN_H
@@ -25,8 +25,8 @@ typedef struct run {
 } run;
 
 /*
- * EXIT_ANSWERED, EXIT_INPUT (a line failed), EXIT_SETUP (said on standard error), or 128 + the signal
- * that ended the input.
+ * EXIT_ANSWERED, EXIT_INPUT (a line failed), EXIT_SETUP (said on standard error), or 128 + the
+ * signal that ended the input.
  */
 int run_lines(run *r, line_reader *reader);
 /* Opens the input; false, said on standard error, when it cannot be. */

@@ -6,7 +6,8 @@
 #include <stdio.h>
 
 /* Reads digits; returns what follows them, or NULL where there are none or they overflow. */
-static const char *read_digits(const char *text, size_t *value) {
+static const char *read_digits(const char *text, size_t *value)
+{
     size_t sum = 0;
     const char *p = text;
     for (; *p >= '0' && *p <= '9'; p++) {
@@ -20,7 +21,8 @@ static const char *read_digits(const char *text, size_t *value) {
     return p == text ? NULL : p;
 }
 
-static int unit_shift(char unit) {
+static int unit_shift(char unit)
+{
     switch (unit) {
     case 'k':
     case 'K':
@@ -39,7 +41,8 @@ static int unit_shift(char unit) {
     }
 }
 
-bool size_parse(const char *text, size_t *bytes) {
+bool size_parse(const char *text, size_t *bytes)
+{
     size_t value;
     const char *rest = read_digits(text, &value);
     if (rest == NULL || value == 0) {
@@ -56,7 +59,8 @@ bool size_parse(const char *text, size_t *bytes) {
     return true;
 }
 
-bool count_parse(const char *text, size_t low, size_t high, size_t *value) {
+bool count_parse(const char *text, size_t low, size_t high, size_t *value)
+{
     size_t read;
     const char *rest = read_digits(text, &read);
     if (rest == NULL || *rest != '\0' || read < low || read > high) {
@@ -66,7 +70,8 @@ bool count_parse(const char *text, size_t low, size_t high, size_t *value) {
     return true;
 }
 
-void size_format(size_t bytes, char *text, size_t capacity) {
+void size_format(size_t bytes, char *text, size_t capacity)
+{
     static const char *const units[] = {"KiB", "MiB", "GiB", "TiB"};
     if (bytes < 1024) {
         snprintf(text, capacity, "%zu B", bytes);

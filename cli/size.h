@@ -12,7 +12,8 @@
  */
 bool size_parse(const char *text, size_t *bytes);
 
-/* A decimal number from `low` to `high`, digits alone; false and *value unchanged for anything else. */
+/* A decimal number from `low` to `high`, digits alone; false and *value unchanged for anything
+ * else. */
 bool count_parse(const char *text, size_t low, size_t high, size_t *value);
 
 /* "742 B", "9.5 KiB", "58.3 MiB", "1.2 GiB"; always ends with 0. */

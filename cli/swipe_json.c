@@ -12,7 +12,8 @@ typedef struct message {
     size_t capacity;
 } message;
 
-static const char *type_name(const json_t *value) {
+static const char *type_name(const json_t *value)
+{
     switch (json_typeof(value)) {
     case JSON_OBJECT:
         return "an object";
@@ -32,26 +33,31 @@ static const char *type_name(const json_t *value) {
 }
 
 /* "x" is a string, expected an array of numbers; or that it is missing. */
-static bool complain(message m, const char *field, const json_t *value, const char *expected) {
+static bool complain(message m, const char *field, const json_t *value, const char *expected)
+{
     if (value == NULL) {
         snprintf(m.text, m.capacity, "\"%s\" is missing, expected %s", field, expected);
     } else {
-        snprintf(m.text, m.capacity, "\"%s\" is %s, expected %s", field, type_name(value), expected);
+        snprintf(m.text, m.capacity, "\"%s\" is %s, expected %s", field, type_name(value),
+                 expected);
     }
     return false;
 }
 
-static bool no_memory(message m) {
+static bool no_memory(message m)
+{
     snprintf(m.text, m.capacity, "no memory for this line");
     return false;
 }
 
-static bool copy_string(const char *from, char **to) {
+static bool copy_string(const char *from, char **to)
+{
     *to = strdup(from);
     return *to != NULL;
 }
 
-static bool read_id(swipe_row *row, const json_t *root, message m) {
+static bool read_id(swipe_row *row, const json_t *root, message m)
+{
     const json_t *value = json_object_get(root, "id");
     char digits[32];
     const char *text = digits;
@@ -74,7 +80,8 @@ static bool read_id(swipe_row *row, const json_t *root, message m) {
     return true;
 }
 
-static bool read_word(swipe_row *row, const json_t *root, message m) {
+static bool read_word(swipe_row *row, const json_t *root, message m)
+{
     const json_t *value = json_object_get(root, "word");
     if (!json_is_string(value)) {
         return complain(m, "word", value, "the word that was swiped, a string");
@@ -86,7 +93,8 @@ static bool read_word(swipe_row *row, const json_t *root, message m) {
     return copy_string(json_string_value(value), &row->word) || no_memory(m);
 }
 
-static bool ensure_points(swipe_row *row, size_t count) {
+static bool ensure_points(swipe_row *row, size_t count)
+{
     if (count <= row->capacity) {
         return true;
     }
@@ -102,7 +110,8 @@ static bool ensure_points(swipe_row *row, size_t count) {
     return true;
 }
 
-static bool read_numbers(const json_t *array, const char *field, double *out, message m) {
+static bool read_numbers(const json_t *array, const char *field, double *out, message m)
+{
     size_t count = json_array_size(array);
     for (size_t i = 0; i < count; i++) {
         const json_t *value = json_array_get(array, i);
@@ -116,7 +125,8 @@ static bool read_numbers(const json_t *array, const char *field, double *out, me
     return true;
 }
 
-static bool read_points(swipe_row *row, const json_t *root, message m) {
+static bool read_points(swipe_row *row, const json_t *root, message m)
+{
     static const char *const fields[3] = {"x", "y", "t"};
     const json_t *arrays[3];
     for (size_t i = 0; i < 3; i++) {
@@ -142,7 +152,8 @@ static bool read_points(swipe_row *row, const json_t *root, message m) {
            read_numbers(arrays[2], "t", row->t, m);
 }
 
-static bool read_keyboard(swipe_row *row, const json_t *root, message m) {
+static bool read_keyboard(swipe_row *row, const json_t *root, message m)
+{
     const json_t *keyboard = json_object_get(root, "keyboard");
     if (!json_is_object(keyboard)) {
         return complain(m, "keyboard", keyboard, "an object with width and height");
@@ -153,14 +164,16 @@ static bool read_keyboard(swipe_row *row, const json_t *root, message m) {
         return complain(m, "keyboard.width", width, "the letter area's width in pixels, a number");
     }
     if (!json_is_number(height)) {
-        return complain(m, "keyboard.height", height, "the letter area's height in pixels, a number");
+        return complain(m, "keyboard.height", height,
+                        "the letter area's height in pixels, a number");
     }
     row->width = json_number_value(width);
     row->height = json_number_value(height);
     return true;
 }
 
-static void forget(swipe_row *row) {
+static void forget(swipe_row *row)
+{
     free(row->id);
     free(row->word);
     row->id = NULL;
@@ -169,8 +182,9 @@ static void forget(swipe_row *row) {
     row->count = 0;
 }
 
-bool swipe_row_parse(swipe_row *row, const char *text, size_t length, bool want_word, char *message_text,
-                     size_t capacity) {
+bool swipe_row_parse(swipe_row *row, const char *text, size_t length, bool want_word,
+                     char *message_text, size_t capacity)
+{
     message m = {message_text, capacity};
     forget(row);
     json_error_t error;
@@ -192,7 +206,8 @@ bool swipe_row_parse(swipe_row *row, const char *text, size_t length, bool want_
     return ok;
 }
 
-void swipe_row_free(swipe_row *row) {
+void swipe_row_free(swipe_row *row)
+{
     forget(row);
     free(row->x);
     *row = (swipe_row){0};

@@ -24,10 +24,10 @@ typedef struct swipe_row {
 } swipe_row;
 
 /*
- * Reads {"id":"7","x":[..],"y":[..],"t":[..],"keyboard":{"width":W,"height":H}}; other fields are left
- * alone, except "word" with want_word. False, with what is wrong in `message` (the field, what it is
- * and what was expected), where the line is no such thing; id is set as far as it was understood.
- * Whether the numbers make a swipe is the library's to say.
+ * Reads {"id":"7","x":[..],"y":[..],"t":[..],"keyboard":{"width":W,"height":H}}; other fields are
+ * left alone, except "word" with want_word. False, with what is wrong in `message` (the field, what
+ * it is and what was expected), where the line is no such thing; id is set as far as it was
+ * understood. Whether the numbers make a swipe is the library's to say.
  */
 bool swipe_row_parse(swipe_row *row, const char *text, size_t length, bool want_word, char *message,
                      size_t capacity);

@@ -8,7 +8,8 @@
 #define REPLACEMENT 0xFFFDu
 #define ELLIPSIS "\xE2\x80\xA6"
 
-uint32_t text_decode(const char *text, size_t length, size_t *used) {
+uint32_t text_decode(const char *text, size_t length, size_t *used)
+{
     const unsigned char *p = (const unsigned char *)text;
     *used = 1;
     if (p[0] < 0x80) {
@@ -33,7 +34,8 @@ uint32_t text_decode(const char *text, size_t length, size_t *used) {
     return point;
 }
 
-size_t text_points(const char *text) {
+size_t text_points(const char *text)
+{
     size_t length = strlen(text), points = 0, used;
     for (size_t i = 0; i < length; i += used, points++) {
         (void)text_decode(text + i, length - i, &used);
@@ -45,7 +47,8 @@ typedef struct range {
     uint32_t first, last;
 } range;
 
-static bool in_ranges(uint32_t point, const range *ranges, size_t count) {
+static bool in_ranges(uint32_t point, const range *ranges, size_t count)
+{
     for (size_t i = 0; i < count; i++) {
         if (point >= ranges[i].first && point <= ranges[i].last) {
             return true;
@@ -55,14 +58,16 @@ static bool in_ranges(uint32_t point, const range *ranges, size_t count) {
 }
 
 /* Controls, and the marks that turn the direction of a line: not for a terminal. */
-static bool is_control(uint32_t point) {
-    static const range controls[] = {{0, 0x1F},         {0x7F, 0x9F},     {0x200E, 0x200F},
-                                     {0x2028, 0x202E},  {0x2066, 0x2069}, {0xFEFF, 0xFEFF}};
+static bool is_control(uint32_t point)
+{
+    static const range controls[] = {{0, 0x1F},        {0x7F, 0x9F},     {0x200E, 0x200F},
+                                     {0x2028, 0x202E}, {0x2066, 0x2069}, {0xFEFF, 0xFEFF}};
     return in_ranges(point, controls, sizeof(controls) / sizeof(controls[0]));
 }
 
 /* The ranges that names in practice come from; a terminal may differ on rarer ones. */
-static size_t point_columns(uint32_t point) {
+static size_t point_columns(uint32_t point)
+{
     static const range marks[] = {{0x300, 0x36F},   {0x483, 0x489},   {0x591, 0x5BD},
                                   {0x610, 0x61A},   {0x64B, 0x65F},   {0x1AB0, 0x1AFF},
                                   {0x1DC0, 0x1DFF}, {0x200B, 0x200D}, {0x20D0, 0x20FF},
@@ -77,7 +82,8 @@ static size_t point_columns(uint32_t point) {
     return in_ranges(point, wide, sizeof(wide) / sizeof(wide[0])) ? 2 : 1;
 }
 
-size_t text_columns(const char *text) {
+size_t text_columns(const char *text)
+{
     size_t length = strlen(text), columns = 0, used;
     for (size_t i = 0; i < length; i += used) {
         columns += point_columns(text_decode(text + i, length - i, &used));
@@ -85,7 +91,8 @@ size_t text_columns(const char *text) {
     return columns;
 }
 
-size_t text_put(FILE *file, const char *text, size_t columns_max) {
+size_t text_put(FILE *file, const char *text, size_t columns_max)
+{
     size_t length = strlen(text), columns = 0, used;
     bool cut = text_columns(text) > columns_max;
     for (size_t i = 0; i < length; i += used) {
@@ -110,7 +117,8 @@ size_t text_put(FILE *file, const char *text, size_t columns_max) {
     return columns;
 }
 
-void text_put_json(FILE *file, const char *text) {
+void text_put_json(FILE *file, const char *text)
+{
     size_t length = strlen(text), used;
     fputc('"', file);
     for (size_t i = 0; i < length; i += used) {
@@ -129,7 +137,8 @@ void text_put_json(FILE *file, const char *text) {
     fputc('"', file);
 }
 
-void text_pad(FILE *file, size_t count) {
+void text_pad(FILE *file, size_t count)
+{
     for (size_t i = 0; i < count; i++) {
         fputc(' ', file);
     }

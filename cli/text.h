@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Text from outside on its way to a terminal or into JSON. Input is UTF-8 or nearly so: bytes that are
- * none become U+FFFD, and what controls a terminal never reaches one.
+ * Text from outside on its way to a terminal or into JSON. Input is UTF-8 or nearly so: bytes that
+ * are none become U+FFFD, and what controls a terminal never reaches one.
  */
 #ifndef ORTPOOL_CLI_TEXT_H
 #define ORTPOOL_CLI_TEXT_H

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-# Runs PROGRAM on GRAPH: it must end well, its tensors (x, which is y too, and z) created once for all
-# runs.
+# Runs PROGRAM on GRAPH: it must end well, its tensors (x, which is y too, and z) created once for
+# all runs.
 execute_process(COMMAND "${PROGRAM}" "${GRAPH}" RESULT_VARIABLE result OUTPUT_VARIABLE output)
 message("${output}")
 if(NOT result EQUAL 0)

@@ -25,7 +25,8 @@
 
 /* ---- size ---- */
 
-static void sizes_are_read(void **state) {
+static void sizes_are_read(void **state)
+{
     (void)state;
     static const struct {
         const char *text;
@@ -41,8 +42,10 @@ static void sizes_are_read(void **state) {
         assert_true(size_parse(good[i].text, &bytes));
         assert_int_equal(bytes, good[i].bytes);
     }
-    static const char *const bad[] = {"",     "0",   "0M",   "-1", "+1", " 1", "1 ", "1.5G", "M", "64MB",
-                                      "64Q", "0x10", "1e6", "18446744073709551616", "16777216T"};
+    static const char *const bad[] = {
+        "",         "0", "0M",   "-1",  "+1",   " 1",  "1 ",
+        "1.5G",     "M", "64MB", "64Q", "0x10", "1e6", "18446744073709551616",
+        "16777216T"};
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         size_t bytes = 7;
         assert_false(size_parse(bad[i], &bytes));
@@ -50,7 +53,8 @@ static void sizes_are_read(void **state) {
     }
 }
 
-static void counts_are_read(void **state) {
+static void counts_are_read(void **state)
+{
     (void)state;
     size_t value = 7;
     assert_true(count_parse("16", 1, 16, &value));
@@ -62,7 +66,8 @@ static void counts_are_read(void **state) {
     assert_int_equal(value, 16);
 }
 
-static void sizes_are_written(void **state) {
+static void sizes_are_written(void **state)
+{
     (void)state;
     static const struct {
         size_t bytes;
@@ -81,7 +86,8 @@ static void sizes_are_written(void **state) {
 
 /* ---- percentiles ---- */
 
-static void percentiles_are_measured_values(void **state) {
+static void percentiles_are_measured_values(void **state)
+{
     (void)state;
     percentiles p = {0};
     assert_int_equal(percentiles_get(&p, 50), 0);
@@ -103,7 +109,8 @@ static void percentiles_are_measured_values(void **state) {
 
 /* ---- text ---- */
 
-static char *written(void (*write)(FILE *, const char *), const char *text) {
+static char *written(void (*write)(FILE *, const char *), const char *text)
+{
     static char buffer[256];
     FILE *file = fmemopen(buffer, sizeof(buffer), "w");
     assert_non_null(file);
@@ -112,15 +119,18 @@ static char *written(void (*write)(FILE *, const char *), const char *text) {
     return buffer;
 }
 
-static void put_eight(FILE *file, const char *text) {
+static void put_eight(FILE *file, const char *text)
+{
     text_put(file, text, 8);
 }
 
-static void put_all(FILE *file, const char *text) {
+static void put_all(FILE *file, const char *text)
+{
     text_put(file, text, SIZE_MAX);
 }
 
-static void text_is_safe(void **state) {
+static void text_is_safe(void **state)
+{
     (void)state;
     assert_string_equal(written(put_eight, "hello"), "hello");
     assert_string_equal(written(put_eight, "eightcol"), "eightcol");
@@ -130,7 +140,9 @@ static void text_is_safe(void **state) {
     assert_string_equal(written(put_all, "\xFF"), "\xEF\xBF\xBD");
     assert_string_equal(written(put_all, "\xC0\xAF"), "\xEF\xBF\xBD\xEF\xBF\xBD");
     assert_string_equal(written(put_all, "x\xE2\x82"), "x\xEF\xBF\xBD\xEF\xBF\xBD");
-    assert_string_equal(written(put_all, "\xC2\x9B" "1m"), "?1m");
+    assert_string_equal(written(put_all, "\xC2\x9B"
+                                         "1m"),
+                        "?1m");
     assert_string_equal(written(text_put_json, "a\"b\\c\n\x7F\xFF\xC3\xA9"),
                         "\"a\\\"b\\\\c\\u000a\\u007f\xEF\xBF\xBD\xC3\xA9\"");
     assert_int_equal(text_columns("\xC3\xA9"), 1);
@@ -142,7 +154,8 @@ static void text_is_safe(void **state) {
 /* ---- input lines ---- */
 
 /* A temporary file with these bytes, open for reading by its name; the caller removes it. */
-static void make_file(char *name, const char *bytes, size_t count) {
+static void make_file(char *name, const char *bytes, size_t count)
+{
     strcpy(name, P_tmpdir "/ortpool-cli-XXXXXX");
     int fd = mkstemp(name);
     assert_true(fd >= 0);
@@ -150,9 +163,11 @@ static void make_file(char *name, const char *bytes, size_t count) {
     close(fd);
 }
 
-static void lines_skip_blanks_and_count_them(void **state) {
+static void lines_skip_blanks_and_count_them(void **state)
+{
     (void)state;
-    static const char bytes[] = "\xEF\xBB\xBF" "one\r\n\n \t\ntwo\n\nlast";
+    static const char bytes[] = "\xEF\xBB\xBF"
+                                "one\r\n\n \t\ntwo\n\nlast";
     char name[64];
     make_file(name, bytes, sizeof(bytes) - 1);
     line_reader reader;
@@ -176,7 +191,8 @@ static void lines_skip_blanks_and_count_them(void **state) {
     unlink(name);
 }
 
-static void a_line_over_the_limit_costs_one_line(void **state) {
+static void a_line_over_the_limit_costs_one_line(void **state)
+{
     (void)state;
     size_t count = LINE_BYTES_MAX + 10;
     char *bytes = malloc(count);
@@ -206,7 +222,8 @@ static void a_line_over_the_limit_costs_one_line(void **state) {
     unlink(name);
 }
 
-static void what_cannot_be_opened_says_why(void **state) {
+static void what_cannot_be_opened_says_why(void **state)
+{
     (void)state;
     line_reader reader;
     assert_false(line_reader_open(&reader, "/nonexistent/file"));
@@ -219,17 +236,19 @@ static void what_cannot_be_opened_says_why(void **state) {
 
 #define KEYBOARD "\"keyboard\":{\"width\":100,\"height\":45.5}"
 
-static bool parses(swipe_row *row, const char *text, bool want_word, char *message, size_t capacity) {
+static bool parses(swipe_row *row, const char *text, bool want_word, char *message, size_t capacity)
+{
     return swipe_row_parse(row, text, strlen(text), want_word, message, capacity);
 }
 
-static void a_swipe_is_read(void **state) {
+static void a_swipe_is_read(void **state)
+{
     (void)state;
     swipe_row row = {0};
     char message[256];
-    assert_true(parses(&row,
-                       "{\"id\":\"7\",\"x\":[1,2.5],\"y\":[3,-4],\"t\":[0,16],\"more\":[{}]," KEYBOARD "}",
-                       false, message, sizeof(message)));
+    assert_true(parses(
+        &row, "{\"id\":\"7\",\"x\":[1,2.5],\"y\":[3,-4],\"t\":[0,16],\"more\":[{}]," KEYBOARD "}",
+        false, message, sizeof(message)));
     assert_int_equal(row.id_kind, ID_STRING);
     assert_string_equal(row.id, "7");
     assert_int_equal(row.count, 2);
@@ -237,21 +256,22 @@ static void a_swipe_is_read(void **state) {
     assert_true(row.width == 100 && row.height == 45.5);
     assert_null(row.word);
     /* The same row again: a number as id, a longer swipe, then no points at all. */
-    assert_true(parses(&row,
-                       "{\"id\":-12,\"word\":\"w\",\"x\":[1,2,3],\"y\":[1,2,3],\"t\":[4,5,6]," KEYBOARD "}",
-                       true, message, sizeof(message)));
+    assert_true(parses(
+        &row, "{\"id\":-12,\"word\":\"w\",\"x\":[1,2,3],\"y\":[1,2,3],\"t\":[4,5,6]," KEYBOARD "}",
+        true, message, sizeof(message)));
     assert_int_equal(row.id_kind, ID_NUMBER);
     assert_string_equal(row.id, "-12");
     assert_string_equal(row.word, "w");
     assert_true(row.x[2] == 3 && row.y[2] == 3 && row.t[2] == 6);
-    assert_true(parses(&row, "{\"x\":[],\"y\":[],\"t\":[]," KEYBOARD "}", false, message,
-                       sizeof(message)));
+    assert_true(
+        parses(&row, "{\"x\":[],\"y\":[],\"t\":[]," KEYBOARD "}", false, message, sizeof(message)));
     assert_int_equal(row.id_kind, ID_UNKNOWN);
     assert_int_equal(row.count, 0);
     swipe_row_free(&row);
 }
 
-static void messages_name_field_and_expectation(void **state) {
+static void messages_name_field_and_expectation(void **state)
+{
     (void)state;
     static const struct {
         const char *text;
@@ -263,7 +283,8 @@ static void messages_name_field_and_expectation(void **state) {
         {"{\"id\":\"1\",\"id\":\"2\"}", false, "duplicate object key"},
         {"{\"id\":\"1\",\"x\":[NaN]}", false, "not JSON"},
         {"{\"id\":1.5}", false, "\"id\" is a number, expected a string or a whole number"},
-        {"{\"id\":\"1\",\"y\":[],\"t\":[]}", true, "\"x\" is missing, expected an array of numbers"},
+        {"{\"id\":\"1\",\"y\":[],\"t\":[]}", true,
+         "\"x\" is missing, expected an array of numbers"},
         {"{\"id\":\"1\",\"x\":\"1\",\"y\":[],\"t\":[]}", true, "\"x\" is a string, expected"},
         {"{\"id\":\"1\",\"x\":[1,2],\"y\":[1],\"t\":[1,2]," KEYBOARD "}", true,
          "\"y\" has 1 values and \"x\" has 2, expected the same number"},
@@ -274,15 +295,16 @@ static void messages_name_field_and_expectation(void **state) {
         {"{\"id\":\"1\",\"x\":[1],\"y\":[1],\"t\":[1]}", true, "\"keyboard\" is missing"},
         {"{\"id\":\"1\",\"x\":[1],\"y\":[1],\"t\":[1],\"keyboard\":{\"width\":3}}", true,
          "\"keyboard.height\" is missing"},
-        {"{\"id\":\"1\",\"x\":[1],\"y\":[1],\"t\":[1],\"keyboard\":{\"width\":{},\"height\":1}}", true,
-         "\"keyboard.width\" is an object, expected"},
+        {"{\"id\":\"1\",\"x\":[1],\"y\":[1],\"t\":[1],\"keyboard\":{\"width\":{},\"height\":1}}",
+         true, "\"keyboard.width\" is an object, expected"},
     };
     swipe_row row = {0};
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         char message[256] = "";
         assert_false(parses(&row, cases[i].text, false, message, sizeof(message)));
         if (strstr(message, cases[i].message) == NULL) {
-            fail_msg("%s\n  gives \"%s\"\n  not   \"%s\"", cases[i].text, message, cases[i].message);
+            fail_msg("%s\n  gives \"%s\"\n  not   \"%s\"", cases[i].text, message,
+                     cases[i].message);
         }
         assert_int_equal(row.id_kind != ID_UNKNOWN, cases[i].id_known);
     }
@@ -305,7 +327,8 @@ typedef struct job_test {
     size_t wrong;
 } job_test;
 
-static bool job_fetch(void *ctx, void *slot) {
+static bool job_fetch(void *ctx, void *slot)
+{
     job_test *t = ctx;
     if (t->fetched == JOBS_ITEMS) {
         return false;
@@ -318,7 +341,8 @@ static bool job_fetch(void *ctx, void *slot) {
     return true;
 }
 
-static void job_work(void *ctx, void *slot) {
+static void job_work(void *ctx, void *slot)
+{
     (void)ctx;
     size_t *item = slot;
     /* Some are slow, so that later ones overtake them. */
@@ -328,14 +352,16 @@ static void job_work(void *ctx, void *slot) {
     *item = *item * 2 + 1;
 }
 
-static bool job_emit(void *ctx, void *slot) {
+static bool job_emit(void *ctx, void *slot)
+{
     job_test *t = ctx;
     t->wrong += *(size_t *)slot != t->emitted * 2 + 1;
     atomic_fetch_sub(&t->in_flight, 1);
     return ++t->emitted != t->stop_at;
 }
 
-static job_test run_jobs(size_t threads, size_t window, size_t stop_at) {
+static job_test run_jobs(size_t threads, size_t window, size_t stop_at)
+{
     job_test t = {.stop_at = stop_at};
     size_t slots[64];
     jobs j = {.threads = threads,
@@ -350,18 +376,21 @@ static job_test run_jobs(size_t threads, size_t window, size_t stop_at) {
     return t;
 }
 
-static void jobs_keep_order_and_window(void **state) {
+static void jobs_keep_order_and_window(void **state)
+{
     (void)state;
     static const size_t shapes[][2] = {{1, 1}, {1, 4}, {4, 16}, {8, 3}, {16, 64}};
     for (size_t i = 0; i < sizeof(shapes) / sizeof(shapes[0]); i++) {
         job_test t = run_jobs(shapes[i][0], shapes[i][1], SIZE_MAX);
         assert_int_equal(t.emitted, JOBS_ITEMS);
         assert_int_equal(t.wrong, 0);
-        assert_true(atomic_load(&t.in_flight_max) <= shapes[i][1] + 1); /* and the one being fetched */
+        assert_true(atomic_load(&t.in_flight_max) <=
+                    shapes[i][1] + 1); /* and the one being fetched */
     }
 }
 
-static void jobs_stop_when_told(void **state) {
+static void jobs_stop_when_told(void **state)
+{
     (void)state;
     job_test t = run_jobs(4, 16, 10);
     assert_int_equal(t.emitted, 10);
@@ -371,7 +400,8 @@ static void jobs_stop_when_told(void **state) {
 
 /* ---- scores ---- */
 
-static void scores_count_every_row(void **state) {
+static void scores_count_every_row(void **state)
+{
     (void)state;
     ortp_prediction p = {.candidate_count = 5};
     static const char *const words[] = {"cat", "cart", "care", "carts", "elephant"};
@@ -399,12 +429,14 @@ static void scores_count_every_row(void **state) {
     assert_int_equal(s.out_of_lexicon.rows, 1);
 }
 
-static int install(void **state) {
+static int install(void **state)
+{
     (void)state;
     return interrupt_install() ? 0 : -1;
 }
 
-int main(void) {
+int main(void)
+{
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sizes_are_read),
         cmocka_unit_test(counts_are_read),
