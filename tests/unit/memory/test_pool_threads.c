@@ -288,17 +288,17 @@ typedef struct holder {
     bool failed;
 } holder;
 
-/* So few that all of them stay in the magazines. */
+/* A whole slab of eight blocks and two mappings: all fit the magazines, the depot has none left. */
 static bool cache_some(fixture *f)
 {
-    ortp_block *blocks[6];
+    ortp_block *blocks[10];
     bool ok = true;
-    for (size_t i = 0; i < 6; i++) {
-        ok = ortp_pool_acquire(f->pool, i < 2 ? 80000 : 900, ORTP_LABEL_RUN, &blocks[i]) ==
+    for (size_t i = 0; i < 10; i++) {
+        ok = ortp_pool_acquire(f->pool, i < 2 ? 80000 : 57344, ORTP_LABEL_RUN, &blocks[i]) ==
                  ORTP_OK &&
              ok;
     }
-    for (size_t i = 0; i < 6; i++) {
+    for (size_t i = 0; i < 10; i++) {
         ok = ortp_block_release(blocks[i]) == ORTP_OK && ok;
     }
     return ok;
@@ -348,7 +348,7 @@ static void magazines_of_others_are_within_reach(void **state)
     size_t limit = charged_bytes(f.budget);
     assert_int_equal(ortp_budget_set_limit(f.budget, limit, NULL), ORTP_OK);
     uint64_t maps = maps_of(f.pool);
-    ortp_block *small = must_acquire(f.pool, 900, ORTP_LABEL_RUN);
+    ortp_block *small = must_acquire(f.pool, 57344, ORTP_LABEL_RUN);
     assert_int_equal(maps_of(f.pool), maps);
     ortp_budget_info account;
     ortp_budget_get_info(f.budget, &account);
