@@ -29,7 +29,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define PREDICTIONS (SEED_SMALL ? 200 : 2000)
+#define PREDICTIONS ((size_t)(SEED_SMALL ? 200 : 2000))
+#define PREDICTIONS_BROKEN ((size_t)200)
 #define HEAP_SLACK_BLOCKS 64
 #define HEAP_SLACK_BYTES 16000
 
@@ -51,7 +52,7 @@ typedef struct bench {
     ortp_prediction *expected;
     size_t hits;
     bool broken;
-    ortp_tensor *unreleased[PREDICTIONS]; /* the broken variant's */
+    ortp_tensor *unreleased[PREDICTIONS_BROKEN]; /* the broken variant's */
     size_t unreleased_count;
     float *features;
     int32_t *keys;
@@ -173,6 +174,7 @@ static bool predict(bench *b, size_t i)
 
 static const char *run(bench *b)
 {
+    size_t total = b->broken ? PREDICTIONS_BROKEN : PREDICTIONS;
     /* Both predictors see every swipe once; after that nothing is new to anyone. */
     bool broken = b->broken;
     b->broken = false;
@@ -188,14 +190,14 @@ static const char *run(bench *b)
     }
     level first = {0};
     const char *what = NULL;
-    for (size_t i = 1; i <= PREDICTIONS && !what; i++) {
+    for (size_t i = 1; i <= total && !what; i++) {
         if (!predict(b, i - 1)) {
             return "a prediction failed";
         }
-        if (i == PREDICTIONS / 4) {
+        if (i == total / 4) {
             first = read_level(b, i);
             print_level(&first);
-        } else if (i == PREDICTIONS / 2 || i == PREDICTIONS) {
+        } else if (i == total / 2 || i == total) {
             level now = read_level(b, i);
             print_level(&now);
             what = grown(&first, &now);
@@ -206,8 +208,8 @@ static const char *run(bench *b)
     if (!what && heap.kept_overflow) {
         return "the interposer could not follow all blocks";
     }
-    if (!what && (b->hits < PREDICTIONS / 4 || b->hits > PREDICTIONS * 3 / 4)) {
-        printf("  %zu cache hits in %d predictions\n", b->hits, PREDICTIONS);
+    if (!what && (b->hits < total / 4 || b->hits > total * 3 / 4)) {
+        printf("  %zu cache hits in %zu predictions\n", b->hits, total);
         return "not the mix of hits and misses that was meant";
     }
     return what;
@@ -269,5 +271,5 @@ int main(int argc, char **argv)
     if (!closed || watch.live_values != 0) {
         return seed_red("left at the end: %" PRId64 " OrtValues", watch.live_values);
     }
-    return seed_green("flat after %d predictions, nothing left at the end", PREDICTIONS);
+    return seed_green("flat after %zu predictions, nothing left at the end", PREDICTIONS);
 }
