@@ -11,6 +11,7 @@
 #   TIMEOUT             120 seconds unless told, five times that under a sanitizer
 #   SKIP_RETURN_CODE    77: data or a machine's ability is missing, visibly skipped
 #   ORTPOOL_ONNXRUNTIME in its environment, where the library was found in a folder of its own
+#   ORT_DISABLE_TELEMETRY=1
 #   suppressions        tests/suppressions/{lsan,tsan}.txt under the sanitizer that reads them
 #
 # Labels with a meaning to the presets: `release-only` keeps a test out of every build but the
@@ -30,7 +31,8 @@ target_link_libraries(ortpool_cmocka INTERFACE ${ORTPOOL_CMOCKA_LIBRARY})
 
 # The environment of every test, as VAR=value; only files that exist are named.
 function(ortpool_test_environment out)
-    set(environment)
+    # ORT's client for telemetry would add a thread, files in the home and a leak of its own.
+    set(environment ORT_DISABLE_TELEMETRY=1)
     if(ORTPOOL_ORT_FOLDER)
         list(APPEND environment "ORTPOOL_ONNXRUNTIME=${ORTPOOL_ORT_FOLDER}")
     endif()
