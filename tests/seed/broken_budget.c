@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The seed's own budget, as its sketch had it: look whether it fits, then add. Between the two another
- * thread may do the same, and both are let in. The atomic does not help: the check and the addition
- * are two operations. (The yield stands for the scheduler, which does it some day anyway.)
+ * The seed's own budget, as its sketch had it: look whether it fits, then add. Between the two
+ * another thread may do the same, and both are let in. The atomic does not help: the check and the
+ * addition are two operations. (The yield stands for the scheduler, which does it some day anyway.)
  */
 #include "budget_subject.h"
 

@@ -71,7 +71,8 @@ void shared_destroy(shared_predictor *s)
 }
 
 /* Fills the shared buffers, then reads them when all threads have filled them: the defect. */
-static bool encode(shared_predictor *s, const ortp_swipe *swipe, ortp_tensor **memory, size_t *length)
+static bool encode(shared_predictor *s, const ortp_swipe *swipe, ortp_tensor **memory,
+                   size_t *length)
 {
     const ortp_swipe_config *config = ortp_predictor_config(s->parts);
     ortp_error error = ORTP_ERROR_INIT;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A budget as seed_bounded sees it: ortpool's, or the broken one it must be able to tell from it. */
+/* A budget as seed_bounded sees it: ortpool's, or the broken one it must tell from it. */
 #ifndef SEED_BUDGET_SUBJECT_H
 #define SEED_BUDGET_SUBJECT_H
 

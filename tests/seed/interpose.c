@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The interposer: see interpose.h. Built over glibc's __libc_malloc and its relatives, so that there is
- * no start-up order to get right and no dlsym (which allocates).
+ * The interposer: see interpose.h. Built over glibc's __libc_malloc and its relatives, so that
+ * there is no start-up order to get right and no dlsym, which allocates, on an allocation's way.
  *
- * Every entry takes its own return address: a shared helper would see the entry's. A tail call in ORT
- * (jmp malloc) would show the caller one level up; that books an allocation of ORT's on our side,
- * never the other way round.
+ * Every entry takes its own return address: a shared helper would see the entry's. A tail call in
+ * ORT (jmp malloc) would show the caller one level up; that books an allocation of ORT's on our
+ * side, never the other way round.
  *
- * Counters are relaxed atomics: they are read at quiet points. The tracker's table (open addressing,
- * linear probing, deletion by shifting back) is under a spinlock and off until asked for.
+ * Counters are relaxed atomics: they are read at quiet points. The tracker's table (open
+ * addressing, linear probing, deletion by shifting back) is under a spinlock and off until asked
+ * for.
  */
 #define _GNU_SOURCE
 #include "interpose.h"

@@ -32,17 +32,17 @@ typedef struct seed_heap {
     uint64_t outside_bytes; /* as asked for */
     uint64_t create_bind_bytes;
     uint64_t inside_bytes;
-    uint64_t aligned_new;  /* operator new(size, align_val_t): ORT's own CPU allocator */
-    uint64_t mappings;     /* mmap of anonymous memory from outside ORT */
-    int64_t live_blocks;   /* allocated minus freed, whole process, since it began */
-    int64_t live_bytes;    /* as the allocator rounds them up */
-    int64_t kept_blocks;   /* from outside, allocated while tracking and not freed yet */
+    uint64_t aligned_new; /* operator new(size, align_val_t): ORT's own CPU allocator */
+    uint64_t mappings;    /* mmap of anonymous memory from outside ORT */
+    int64_t live_blocks;  /* allocated minus freed, whole process, since it began */
+    int64_t live_bytes;   /* as the allocator rounds them up */
+    int64_t kept_blocks;  /* from outside, allocated while tracking and not freed yet */
     int64_t kept_bytes;
-    bool kept_overflow;    /* more than the tracker has room for: kept_* is too small */
+    bool kept_overflow; /* more than the tracker has room for: kept_* is too small */
 } seed_heap;
 
 bool seed_heap_available(void);
-/* Where ORT's code lies; after it was loaded. False: it is not loaded. Before, all calls are outside. */
+/* Where ORT's code lies; after it was loaded, else false. Before that all calls are outside. */
 bool seed_heap_learn(void);
 /* Counters since the process began. Exact when no other thread allocates. */
 void seed_heap_read(seed_heap *out);

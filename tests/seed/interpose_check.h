@@ -8,8 +8,8 @@
 #include <onnxruntime_c_api.h>
 
 /*
- * Makes known allocations and compares the counts, exactly: ours by every function of the family, ORT's
- * in a Create* call through the watched table, ORT's outside one. Prints what differs. Needs
+ * Makes known allocations and compares the counts, exactly: ours by every function of the family,
+ * ORT's in a Create* call through the watched table, ORT's outside one. Prints what differs. Needs
  * seed_heap_learn(); no other thread may allocate.
  */
 bool seed_heap_check(const OrtApi *api, const OrtApi *watched);

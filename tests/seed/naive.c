@@ -319,8 +319,7 @@ static void free_beams(beam **beams, size_t count)
 static bool finish_word(search *s, const beam *b, double score, double log_count)
 {
     naive *n = s->n;
-    naive_word *items =
-        realloc(s->found.items, (s->found.count + 1) * sizeof(*s->found.items));
+    naive_word *items = realloc(s->found.items, (s->found.count + 1) * sizeof(*s->found.items));
     if (!items) {
         return out_of_memory();
     }
@@ -389,7 +388,8 @@ static bool choose(search *s, candidate *list, size_t count)
         const beam *parent = s->beams[list[i].parent];
         double hope = list[i].score + n->manifest->length_reward * (double)parent->length +
                       n->manifest->stop_margin;
-        if (n->manifest->stop_margin > 0 && s->found.count >= 3 && hope <= s->found.items[2].score) {
+        if (n->manifest->stop_margin > 0 && s->found.count >= 3 &&
+            hope <= s->found.items[2].score) {
             continue;
         }
         next[kept] = new_beam(parent, list[i].score, list[i].token, list[i].node);

@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The usual code: what an application writes that runs the model through ONNX Runtime's C API and
- * thinks no further about memory. It is the baseline of the seed's comparisons, so it is written to be
- * fair: it does what tutorials do, leaks nothing, copies nothing that it need not, and does the same
- * search over the same lexicon.
+ * thinks no further about memory. It is the baseline of the seed's comparisons, so it is written to
+ * be fair: it does what tutorials do, leaks nothing, copies nothing that it need not, and does the
+ * same search over the same lexicon.
  *
- *   per swipe    features in fresh arrays, input tensors over them, the encoder's output made by ORT
- *   per run      a fresh token buffer and tensor, the logits made by ORT, the rows of the current step
- *                copied out; sequential: a run for each live beam, [1,T]; batched: one run, [n,T]
+ *   per swipe    features in fresh arrays, input tensors over them, encoder output made by ORT
+ *   per run      a fresh token buffer and tensor, the logits made by ORT, the rows of the current
+ *                step copied out; sequential: a run for each live beam, [1,T]; batched: one, [n,T]
  *   per step     a candidate list, sorted; the best become freshly allocated beams
  *
- * Sessions of its own with ORT's defaults (arena, memory patterns) and one intra-op thread. Inputs are
- * padded to the manifest's buckets, as ortpool does. One thread.
+ * Sessions of its own with ORT's defaults (arena, memory patterns) and one intra-op thread. Inputs
+ * are padded to the manifest's buckets, as ortpool does. One thread.
  */
 #ifndef SEED_NAIVE_H
 #define SEED_NAIVE_H
@@ -48,9 +48,9 @@ void naive_words_free(naive_words *words);
 void naive_as_prediction(const naive_words *words, ortp_prediction *out);
 
 /*
- * Whether ortpool's candidates are the naive code's: the scores of each rank within 1e-3 and each word
- * among the naive words with its score within 1e-3. So two words may change places only where their
- * scores are that close. Prints where they differ.
+ * Whether ortpool's candidates are the naive code's: the scores of each rank within 1e-3 and each
+ * word among the naive words with its score within 1e-3. So two words may change places only where
+ * their scores are that close. Prints where they differ.
  */
 bool naive_agrees(const naive_words *words, const ortp_prediction *prediction, const char *label);
 

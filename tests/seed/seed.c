@@ -69,7 +69,8 @@ const OrtApi *seed_open_ort(void)
         fflush(stdout);
         exit(SEED_SKIP);
     }
-    printf("ONNX Runtime %s, model %s\n", library.version, strrchr(seed_model_directory(), '/') + 1);
+    printf("ONNX Runtime %s, model %s\n", library.version,
+           strrchr(seed_model_directory(), '/') + 1);
     return library.api;
 }
 
@@ -158,7 +159,8 @@ bool seed_world_close(seed_world *world)
     }
     size_t left = charged_now(world->budget);
     if (left != world->empty_bytes) {
-        printf("  the budget still holds %zu bytes; empty it holds %zu\n", left, world->empty_bytes);
+        printf("  the budget still holds %zu bytes; empty it holds %zu\n", left,
+               world->empty_bytes);
         ok = false;
     }
     status = ortp_budget_destroy(world->budget);

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the six seed tests share: the verdict, the bundled swipes, ONNX Runtime, ortpool on top of it,
- * and a little statistics.
+ * What the six seed tests share: the verdict, the bundled swipes, ONNX Runtime, ortpool on top of
+ * it, and a little statistics.
  *
  * Every test prints its figures in plain lines and ends with one line, "GREEN: ..." (exit 0) or
- * "RED: why" (exit 1). Run with --broken it puts a broken subject in the place of ortpool and must end
- * RED. Exit 77: there is no ONNX Runtime on this machine.
+ * "RED: why" (exit 1). Run with --broken it puts a broken subject in the place of ortpool and must
+ * end RED. Exit 77: there is no ONNX Runtime on this machine.
  */
 #ifndef SEED_H
 #define SEED_H
@@ -30,7 +30,7 @@ bool seed_problem(const char *what, ortp_status status, const ortp_error *error)
 /* The ONNX Runtime of this machine; without one says so and ends the process with SEED_SKIP. */
 const OrtApi *seed_open_ort(void);
 
-/* The model of this build: the trained one, or under a sanitizer and in debug builds the tiny one. */
+/* The model of this build: the trained one; under a sanitizer and in debug builds the tiny one. */
 const char *seed_model_directory(void);
 
 /* ---- swipes ---- */
@@ -73,7 +73,7 @@ bool seed_world_close(seed_world *world);
 
 typedef struct seed_setup {
     ortp_path path;
-    uint32_t threads; /* 0: 1 */
+    uint32_t threads;  /* 0: 1 */
     size_t beam_width; /* 0: the manifest's */
     bool cache_off;
 } seed_setup;

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Seed target: the application's and library's allocations per prediction are at least 50 % below those
- * of the usual code on the same path, counted by interposition (interpose.h says what counts).
+ * Seed target: the application's and library's allocations per prediction are at least 50 % below
+ * those of the usual code on the same path, counted by interposition (interpose.h says what
+ * counts).
  *
  * Both sides predict all bundled swipes once to warm up and once counted, on one thread, with the
  * encoder cache off, and must give the same words. Beside it: the count of the whole process, which
  * is mostly ORT's own and which pooling tensors cannot change, and what was allocated for tensors.
  *
- * Broken variant: ortpool used so that it pools nothing: the usual code with its tensors from a pool
- * that keeps none. It must show that a pool in the middle is not yet a gain.
+ * Broken variant: ortpool used so that it pools nothing: the usual code with its tensors from a
+ * pool that keeps none. It must show that a pool in the middle is not yet a gain.
  */
 #include "interpose.h"
 #include "interpose_check.h"
@@ -79,7 +80,7 @@ typedef struct pass {
     const seed_samples *samples;
     ortp_predictor *predictor;
     naive *naive;
-    naive *broken; /* in the predictor's place, or NULL */
+    naive *broken;                /* in the predictor's place, or NULL */
     ortp_prediction *predictions; /* of the subject, one per sample */
 } pass;
 

@@ -2,11 +2,13 @@
 /*
  * Seed target: memory is tracked and bounded. Three parts:
  *   1  the budget alone: 16 threads charge and refund at random. The sum that the test itself keeps
- *      around the calls (added after a charge, taken off before a refund, so never above the truth) is
- *      never above the limit, a sampling thread never reads more, and at the end nothing is charged.
- *   2  real predictions on 4 threads under a limit that just fits, while another thread drops all idle
- *      memory again and again, so that it has to be charged anew. What is charged is sampled and never
- *      above the limit; the words stay right; at quiet points the ledger of stats.h balances.
+ *      around the calls (added after a charge, taken off before a refund, so never above the truth)
+ *      is never above the limit, a sampling thread never reads more, and at the end nothing is
+ *      charged.
+ *   2  real predictions on 4 threads under a limit that just fits, while another thread drops all
+ *      idle memory again and again, so that it has to be charged anew. What is charged is sampled
+ *      and never above the limit; the words stay right; at quiet points the ledger of stats.h
+ *      balances.
  *   3  limits below that: a prediction is denied cleanly or right; after raising the limit all work
  *      again; a predictor that cannot fit is refused; destroyed, everything is back to zero.
  *
@@ -33,7 +35,7 @@
 typedef struct contest {
     const budget_subject *budget;
     size_t empty;
-    atomic_size_t held;      /* the test's own sum */
+    atomic_size_t held; /* the test's own sum */
     atomic_size_t held_peak;
     atomic_size_t read_peak; /* the sampler's */
     atomic_uint_fast64_t granted, denied, samples;
@@ -157,6 +159,7 @@ static const char *check_budget(bool broken)
 /* ---- 2: predictions under a limit that fits ---- */
 
 #define WORKERS 4
+#define TRIM_EVERY_MS (SEED_SMALL ? 2 : 20)
 
 typedef struct load {
     ortp_predictor *predictor;
@@ -196,9 +199,10 @@ static void *load_sampler(void *arg)
     while (!atomic_load(&l->stop)) {
         ortp_budget_info info;
         ortp_budget_get_info(l->budget, &info);
-        l->charged_peak = info.charged_bytes > l->charged_peak ? info.charged_bytes : l->charged_peak;
+        l->charged_peak =
+            info.charged_bytes > l->charged_peak ? info.charged_bytes : l->charged_peak;
         l->samples_taken++;
-        if (seed_now_ms() - last_trim > 20) {
+        if (seed_now_ms() - last_trim > TRIM_EVERY_MS) {
             l->trims += ortp_predictor_trim(l->predictor, 0, true, NULL) == ORTP_OK;
             last_trim = seed_now_ms();
         }
@@ -268,15 +272,16 @@ static const char *check_fitting(load *l, size_t *limit)
     if (!set_limit(l->budget, *limit)) {
         return "the limit that fits does not";
     }
-    l->rounds = 2;
+    l->rounds = SEED_SMALL ? 40 : 2;
     if (!run_load(l)) {
         return "threads could not be started";
     }
-    printf("predictions, %d threads, limit %zu (%zu charged after warm-up): %zu right, %zu wrong or "
-           "denied; charged at most %zu in %" PRIu64 " samples, all idle memory dropped %" PRIu64
-           " times\n",
-           WORKERS, *limit, peak, atomic_load(&l->right), atomic_load(&l->wrong), l->charged_peak,
-           l->samples_taken, l->trims);
+    printf(
+        "predictions, %d threads, limit %zu (%zu charged after warm-up): %zu right, %zu wrong or "
+        "denied; charged at most %zu in %" PRIu64 " samples, all idle memory dropped %" PRIu64
+        " times\n",
+        WORKERS, *limit, peak, atomic_load(&l->right), atomic_load(&l->wrong), l->charged_peak,
+        l->samples_taken, l->trims);
     if (l->charged_peak > *limit) {
         return "more was charged than the limit";
     }
@@ -286,7 +291,8 @@ static const char *check_fitting(load *l, size_t *limit)
     if (l->samples_taken < 100 || l->trims < 3) {
         return "the sampler hardly ran";
     }
-    return seed_ledger_balanced(l->predictor) ? NULL : "the ledger does not balance under the limit";
+    return seed_ledger_balanced(l->predictor) ? NULL
+                                              : "the ledger does not balance under the limit";
 }
 
 /* ---- 3: limits below ---- */
@@ -304,16 +310,15 @@ static const char *check_below(load *l, size_t fitting)
         }
         ortp_budget_info info;
         ortp_budget_get_info(l->budget, &info);
-        size_t limit = info.charged_bytes +
-                       (fitting - info.charged_bytes) / LIMIT_STEPS * step;
+        size_t limit = info.charged_bytes + (fitting - info.charged_bytes) / LIMIT_STEPS * step;
         if (!set_limit(l->budget, limit)) {
             return "a limit of what is held leaves an excess";
         }
         for (size_t i = 0; i < l->samples->count; i += 7) {
             ortp_prediction prediction;
             ortp_error error = ORTP_ERROR_INIT;
-            ortp_status status = ortp_predictor_predict(
-                l->predictor, &l->samples->items[i].swipe, NULL, &prediction, &error);
+            ortp_status status = ortp_predictor_predict(l->predictor, &l->samples->items[i].swipe,
+                                                        NULL, &prediction, &error);
             if (status == ORTP_OK && seed_same_words(&prediction, &l->expected[i])) {
                 right++;
             } else if (status == ORTP_E_BUDGET) {

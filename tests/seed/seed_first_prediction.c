@@ -1,21 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Seed target: after warm-up the first prediction of a swipe is as fast as the later ones (within 1.1
- * times their median), and far faster than a cold one.
+ * Seed target: after warm-up the first prediction of a swipe is as fast as the later ones (within
+ * 1.1 times their median), and far faster than a cold one.
  *
- * What is cold is gone after the first call, so that every figure comes from processes of their own:
- * 30 for each of three ways, taken in turns, the test being its own child.
- *     warmed    predictor created and warmed up; the first prediction, then 15 more of the same swipe
+ * What is cold is gone after the first call, so that every figure comes from processes of their
+ * own: 30 for each of three ways, taken in turns, the test being its own child.
+ *     warmed    predictor created and warmed up; the first prediction, then 15 more of the swipe
  *     open      predictor created, sessions open, not warmed; the first prediction
  *     loading   from before the predictor is created (sessions, lexicon) to the first words
  * Medians over processes, encoder cache off.
  *
- * With the sessions open, cold differs from warm by page faults and first allocations, a few per cent
- * of a prediction: less than what a busy machine adds to a wall clock. So that gain is judged by the
- * processor time of the predicting thread and by its page faults, and printed in both times.
+ * With the sessions open, cold differs from warm by page faults and first allocations, a few per
+ * cent of a prediction: less than what a busy machine adds to a wall clock. So that gain is judged
+ * by the processor time of the predicting thread and by its page faults, and printed in both times.
  *
- * Broken variants: --broken, an application that creates its predictor when the first swipe comes, as
- * most do: nothing is warm then. --broken-skip leaves out the warm-up alone.
+ * Broken variants: --broken, an application that creates its predictor when the first swipe comes,
+ * as most do: nothing is warm then. --broken-skip leaves out the warm-up alone.
  */
 #define _GNU_SOURCE
 #include "seed.h"
@@ -115,8 +115,8 @@ static bool child_measure(const OrtApi *api, const ortp_swipe *swipe, int mode, 
     if (late) {
         predictor = make_predictor(&world);
     }
-    bool ok = predictor && seed_predict(predictor, swipe, &prediction) &&
-              prediction.candidate_count > 0;
+    bool ok =
+        predictor && seed_predict(predictor, swipe, &prediction) && prediction.candidate_count > 0;
     f.ms = seed_now_ms() - from;
     f.cpu_ms = thread_cpu_ms() - cpu;
     f.faults = thread_faults() - faults;
@@ -235,13 +235,14 @@ static int judge(const medians m[MODES], size_t processes)
     double cpu_off_open = percent_off(warm->cpu_ms, open->cpu_ms);
     printf("swipe \"%s\", medians of %zu processes:\n", SWIPE_WORD, processes);
     printf("  steady                         %8.2f ms\n", warm->steady_ms);
-    printf("  first after warm-up            %8.2f ms, %.3f times steady (at most %.1f; quartiles %.3f "
-           "to %.3f; processor time %.3f times); %.0f page faults\n",
+    printf("  first after warm-up            %8.2f ms, %.3f times steady (at most %.1f; quartiles "
+           "%.3f to %.3f; processor time %.3f times); %.0f page faults\n",
            warm->ms, warm->ratio, RATIO_MAX, warm->ratio_low, warm->ratio_high, warm->cpu_ratio,
            warm->faults);
-    printf("  first, cold, sessions open     %8.2f ms, %.0f page faults: warm-up takes %.1f %% off, "
-           "%.1f %% of the processor time\n",
-           open->ms, open->faults, percent_off(warm->ms, open->ms), cpu_off_open);
+    printf(
+        "  first, cold, sessions open     %8.2f ms, %.0f page faults: warm-up takes %.1f %% off, "
+        "%.1f %% of the processor time\n",
+        open->ms, open->faults, percent_off(warm->ms, open->ms), cpu_off_open);
     printf("  first, cold, loading included  %8.2f ms, %.0f page faults: warm-up takes %.1f %% off "
            "(target %.0f %%)\n",
            loading->ms, loading->faults, off_loading, 100 * REDUCTION_MIN);
@@ -250,8 +251,9 @@ static int judge(const medians m[MODES], size_t processes)
         return seed_red("the first prediction takes %.3f times the steady median", warm->ratio);
     }
     if (warm->faults > FAULTS_MAX * open->faults) {
-        return seed_red("the first prediction after warm-up takes %.0f page faults, a cold one %.0f",
-                        warm->faults, open->faults);
+        return seed_red(
+            "the first prediction after warm-up takes %.0f page faults, a cold one %.0f",
+            warm->faults, open->faults);
     }
     if (off_loading < 100 * REDUCTION_MIN) {
         return seed_red("only %.1f %% off a cold start with loading", off_loading);
@@ -259,9 +261,9 @@ static int judge(const medians m[MODES], size_t processes)
     if (cpu_off_open <= 0) {
         return seed_red("warm-up gains nothing on a cold start with open sessions");
     }
-    return seed_green("first prediction after warm-up %.3f times the steady median, %.0f %% off a cold "
-                      "start",
-                      warm->ratio, off_loading);
+    return seed_green(
+        "first prediction after warm-up %.3f times the steady median, %.0f %% off a cold start",
+        warm->ratio, off_loading);
 }
 
 int main(int argc, char **argv)

@@ -1,24 +1,25 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Seed target: no leak after 2,000 predictions. Two predictors share a runtime, one batched, one
- * sequential; every swipe comes twice in a row, so that half of the predictions hit the encoder cache;
- * each round of all swipes goes to the other predictor for each swipe than the round before. Narrow
- * beams (4 and 2) keep it short: what is acquired and released is the same.
+ * sequential; every swipe comes twice in a row, so that half of the predictions hit the encoder
+ * cache; each round of all swipes goes to the other predictor for each swipe than the round before.
+ * Narrow beams (4 and 2) keep it short: what is acquired and released is the same.
  *
  * Levels are compared at a quarter, a half and the end, each with the caches cleared:
- *   exactly flat   live OrtValues (created minus released, counted in the OrtApi), blocks out, mapped
- *                  and charged bytes, ortpool's control structures (counted in its allocator), heap
- *                  blocks and bytes allocated outside ORT and still live (by the interposer)
- *   flat within    the heap of the whole process (by the interposer), ORT's included. ORT's arena keeps
- *   HEAP_SLACK     a node per free chunk, whose number depends on the order of sizes that passed, and
- *                  its thread keeps scratch space: both may wobble, neither grows by the prediction. A
- *                  leak of one block in twenty predictions is above the slack.
+ *   exactly flat   live OrtValues (created minus released, counted in the OrtApi), blocks out,
+ *                  mapped and charged bytes, ortpool's control structures (counted in its
+ *                  allocator), heap blocks and bytes allocated outside ORT and still live (by the
+ *                  interposer)
+ *   flat within    the heap of the whole process (by the interposer), ORT's included. ORT's arena
+ *   HEAP_SLACK     keeps a node per free chunk, whose number depends on the order of sizes that
+ *                  passed, and its threads keep scratch space: both may wobble, neither grows by
+ *                  the prediction. A leak of one block in twenty predictions is above the slack.
  *
- * Under a sanitizer and in debug builds: 200 predictions of the tiny model; with a sanitizer without the
+ * Under a sanitizer and in debug builds with the tiny model; with a sanitizer without the
  * interposer's two (LeakSanitizer looks at the heap there).
  *
- * Broken variant: the defect of the reference application: every encoder run leaves its output tensor
- * unreleased.
+ * Broken variant: the defect of the reference application: every encoder run leaves its output
+ * tensor unreleased.
  */
 #include "interpose.h"
 #include "seed.h"
@@ -29,7 +30,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define PREDICTIONS ((size_t)(SEED_SMALL ? 200 : 2000))
+#define PREDICTIONS ((size_t)2000)
 #define PREDICTIONS_BROKEN ((size_t)200)
 #define HEAP_SLACK_BLOCKS 64
 #define HEAP_SLACK_BYTES 16000
@@ -88,8 +89,8 @@ static level read_level(bench *b, size_t after)
 
 static void print_level(const level *l)
 {
-    printf("after %4zu: OrtValues %" PRId64 ", blocks out %zu, mapped %zu, charged %zu, control %" PRId64
-           " (%" PRId64 " bytes)",
+    printf("after %4zu: OrtValues %" PRId64
+           ", blocks out %zu, mapped %zu, charged %zu, control %" PRId64 " (%" PRId64 " bytes)",
            l->after, l->values, l->blocks, l->mapped, l->charged, l->control_blocks,
            l->control_bytes);
     if (seed_heap_available()) {
@@ -136,8 +137,8 @@ static bool leak_one(bench *b, const ortp_swipe *swipe)
     ortp_predictor *p = b->predictors[BATCHED];
     ortp_error error = ORTP_ERROR_INIT;
     size_t length = 0;
-    ortp_status status = ortp_swipe_features(ortp_predictor_config(p), swipe, b->features, b->keys,
-                                             &length, &error);
+    ortp_status status =
+        ortp_swipe_features(ortp_predictor_config(p), swipe, b->features, b->keys, &length, &error);
     if (status == ORTP_OK) {
         ortp_encoder_input input = {b->features, b->keys, length};
         status = ortp_model_encode(ortp_predictor_model(p), &input,
@@ -220,10 +221,10 @@ static bool open_bench(bench *b, const OrtApi *api)
     if (!seed_world_open(&b->world, api, ORTP_POOL_THREAD_CACHED, 0)) {
         return false;
     }
-    b->predictors[BATCHED] = seed_predictor(
-        &b->world, &(seed_setup){.path = ORTP_PATH_BATCHED, .beam_width = 4});
-    b->predictors[SEQUENTIAL] = seed_predictor(
-        &b->world, &(seed_setup){.path = ORTP_PATH_SEQUENTIAL, .beam_width = 2});
+    b->predictors[BATCHED] =
+        seed_predictor(&b->world, &(seed_setup){.path = ORTP_PATH_BATCHED, .beam_width = 4});
+    b->predictors[SEQUENTIAL] =
+        seed_predictor(&b->world, &(seed_setup){.path = ORTP_PATH_SEQUENTIAL, .beam_width = 2});
     if (!b->predictors[BATCHED] || !b->predictors[SEQUENTIAL] ||
         !seed_warm(b->predictors[BATCHED]) || !seed_warm(b->predictors[SEQUENTIAL])) {
         return false;

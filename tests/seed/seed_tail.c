@@ -1,22 +1,22 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Seed target: tail latency with pools is no worse than without; where the seed spoke of pauses of a
- * garbage collector, C has the allocator, page faults and teardown in the middle of a prediction.
+ * Seed target: tail latency with pools is no worse than without; where the seed spoke of pauses of
+ * a garbage collector, C has the allocator, page faults and teardown in the middle of a prediction.
  *
- * pooled: ortpool, batched. unpooled: the usual code, batched (naive.h), same sessions' settings but
- * for memory patterns, same swipes, same search. Encoder cache off. The two take turns swipe by swipe,
- * and who goes first alternates, so that what the machine does meets both alike.
+ * pooled: ortpool, batched. unpooled: the usual code, batched (naive.h), same sessions' settings
+ * but for memory patterns, same swipes, same search. Encoder cache off. The two take turns swipe by
+ * swipe, and who goes first alternates, so that what the machine does meets both alike.
  *
  * A long word takes ten times as long as a short one, so that the tail in milliseconds is only the
- * longest words. Judged is therefore each latency over its swipe's own unpooled median: what is left is
- * pauses. Both are printed.
+ * longest words. Judged is therefore each latency over its swipe's own unpooled median: what is
+ * left is pauses. Both are printed.
  *
  * p99 comes with the 95 % interval of its order statistic: its rank is binomial, so that
  * ranks n q +- 1.96 sqrt(n q (1 - q)) bound it without any assumption about the distribution. RED
  * where the whole interval of pooled lies above that of unpooled.
  *
- * Broken variant: the counterpart of a full collection. Before every 25th prediction the subject drops
- * all it has and makes its predictor anew; the pause counts for that prediction.
+ * Broken variant: the counterpart of a full collection. Before every 25th prediction the subject
+ * drops all it has and makes its predictor anew; the pause counts for that prediction.
  */
 #include "naive.h"
 
@@ -85,8 +85,8 @@ static tail measure_tail(double *ms, size_t count)
 
 static void print_tail(const char *name, const char *unit, const tail *t)
 {
-    printf("  %-8s p50 %7.2f   p99 %7.2f (95 %% interval %.2f to %.2f)   max %7.2f %s\n", name, t->p50,
-           t->p99, t->low, t->high, t->max, unit);
+    printf("  %-8s p50 %7.2f   p99 %7.2f (95 %% interval %.2f to %.2f)   max %7.2f %s\n", name,
+           t->p50, t->p99, t->low, t->high, t->max, unit);
 }
 
 /* Latencies over the unpooled median of their swipe; at [round * swipes + swipe], as they came. */
@@ -163,7 +163,8 @@ static int judge(double *pooled, double *unpooled, size_t rounds, size_t swipes,
     print_tail("unpooled", "times", &without);
     print_tail(name, "times", &with);
     if (with.low > without.high) {
-        return seed_red("the pooled p99 is above the unpooled one: %.2f times", with.p99 / without.p99);
+        return seed_red("the pooled p99 is above the unpooled one: %.2f times",
+                        with.p99 / without.p99);
     }
     return seed_green("the pooled p99 is %.2f times the unpooled one", with.p99 / without.p99);
 }
@@ -181,11 +182,12 @@ int main(int argc, char **argv)
     double *pooled = calloc(rounds * swipes, sizeof(*pooled));
     double *unpooled = calloc(rounds * swipes, sizeof(*unpooled));
     subject s = {&world, seed_predictor(&world, &setup), false, 0};
-    ortp_predictor *settings = seed_predictor(&world, &setup); /* the broken subject loses its own */
-    naive *n = settings ? naive_create(api, ortp_runtime_env(world.runtime), settings, setup.path)
-                        : NULL;
-    bool ok = pooled && unpooled && s.predictor && n && seed_warm(s.predictor) &&
-              agree(&s, n, &samples);
+    /* The naive code borrows from this one; the broken subject loses its own. */
+    ortp_predictor *settings = seed_predictor(&world, &setup);
+    naive *n =
+        settings ? naive_create(api, ortp_runtime_env(world.runtime), settings, setup.path) : NULL;
+    bool ok =
+        pooled && unpooled && s.predictor && n && seed_warm(s.predictor) && agree(&s, n, &samples);
     s.collects = broken;
     ok = ok && run_rounds(&s, n, &samples, rounds, pooled, unpooled);
     naive_destroy(n);

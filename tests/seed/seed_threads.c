@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Seed target: thread safety. 4 threads predict all bundled swipes, each from another place on, several
- * rounds, on one predictor with its cache on; words and scores must be those of one thread, bit for
- * bit. Once with pool A and once with pool B. Under TSan (with the tiny model) it must be clean too.
+ * Seed target: thread safety. 4 threads predict all bundled swipes, each from another place on,
+ * several rounds, on one predictor with its cache on; words and scores must be those of one thread,
+ * bit for bit. Once with pool A and once with pool B. Under TSan (with the tiny model) it must be
+ * clean too.
  *
  * Broken variant: the reference application's defect, trajectory buffers shared between calls
  * (broken_shared.c). On one thread it gives the right words; on four it must not.
@@ -15,7 +16,7 @@
 #include <stdlib.h>
 
 #define THREADS 4
-#define ROUNDS (SEED_SMALL ? 4 : 2)
+#define ROUNDS (SEED_SMALL ? 20 : 2)
 
 typedef struct job {
     ortp_predictor *predictor;
@@ -32,7 +33,7 @@ static void *job_main(void *arg)
 {
     job *j = arg;
     for (size_t i = 0; i < j->rounds * j->samples->count; i++) {
-        /* Twice the same in a row, so that the cache is hit; threads meet on the same swipes too. */
+        /* Twice the same in a row, so that the cache is hit; threads meet on swipes too. */
         size_t at = (i / 2 + j->thread * 11) % j->samples->count;
         const ortp_swipe *swipe = &j->samples->items[at].swipe;
         ortp_prediction prediction;
@@ -81,8 +82,8 @@ static bool run_broken(const seed_world *world, job *model, job *total)
         model->rounds = 1;
         ok = model->shared && run_jobs(model, counts[i], total);
         shared_destroy(model->shared);
-        printf("  broken subject, %u threads: %zu predictions, %zu differ\n", counts[i], total->done,
-               total->different);
+        printf("  broken subject, %u threads: %zu predictions, %zu differ\n", counts[i],
+               total->done, total->different);
         if (i == 0 && total->different > 0) {
             printf("  it must be right on one thread\n");
             ok = false;
@@ -92,8 +93,8 @@ static bool run_broken(const seed_world *world, job *model, job *total)
 }
 
 /* False where it could not be run or left something behind. */
-static bool run_pool(const OrtApi *api, ortp_pool_kind kind, const seed_samples *samples, bool broken,
-                     job *total)
+static bool run_pool(const OrtApi *api, ortp_pool_kind kind, const seed_samples *samples,
+                     bool broken, job *total)
 {
     seed_world world;
     ortp_prediction *expected = calloc(samples->count, sizeof(*expected));
@@ -145,8 +146,8 @@ int main(int argc, char **argv)
         return seed_red("could not be run");
     }
     if (different > 0) {
-        return seed_red("results on %d threads differ from those of one thread: %zu of %zu", THREADS,
-                        different, done);
+        return seed_red("results on %d threads differ from those of one thread: %zu of %zu",
+                        THREADS, different, done);
     }
     return seed_green("%zu predictions on %d threads, all as on one thread", done, THREADS);
 }
