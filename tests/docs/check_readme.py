@@ -1,0 +1,30 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""The README's first program is examples/pool_session.c to the letter, under 40 lines; its links to files hold."""
+import pathlib
+import re
+import sys
+
+TOP = pathlib.Path(__file__).resolve().parents[2]
+
+
+def main() -> int:
+    readme = (TOP / "README.md").read_text(encoding="utf-8")
+    problems = []
+    programs = re.findall(r"^```c\n(.*?)^```$", readme, re.M | re.S)
+    example = (TOP / "examples/pool_session.c").read_text(encoding="utf-8")
+    if example not in programs:
+        problems.append("README.md does not show examples/pool_session.c as it is")
+    if len(example.splitlines()) >= 40:
+        problems.append("examples/pool_session.c has 40 lines or more")
+    for page in [TOP / "README.md", *sorted((TOP / "docs").glob("*.md"))]:
+        for link in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
+            if not (page.parent / link).exists():
+                problems.append(f"{page.relative_to(TOP)} links to {link}, which is not there")
+    for problem in problems:
+        print(problem)
+    return 1 if problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
