@@ -7,85 +7,18 @@
  * first one wins, and that must not depend on how a manifest lists them.
  */
 #include "internal.h"
+#include "json_reader.h"
 
 #include <ortpool/swipe_features.h>
 
-#include <errno.h>
-#include <jansson.h>
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
-#define MANIFEST_FILE "model.json"
 #define LETTERS 26
 #define POINTS_MAX 65536
 #define TOKENS_MAX 1048576
 #define COLUMNS_MAX 64
 #define ROWS_MAX 16
-
-/* What is being read: the first failure stays, later reads do nothing. */
-typedef struct reader {
-    const char *directory;
-    const char *prefix; /* "layout." */
-    ortp_status status;
-    ortp_error *error;
-} reader;
-
-static void expected(reader *r, const char *field, const char *what)
-{
-    if (r->status == ORTP_OK) {
-        r->status = ortp__fail(r->error, ORTP_E_INVAL, "%s/" MANIFEST_FILE ": %s%s: expected %s",
-                               r->directory, r->prefix, field, what);
-    }
-}
-
-/* NULL, an empty section, when it is not there: every field of it is then missing. */
-static const json_t *section(reader *r, const json_t *root, const char *name, const char *prefix)
-{
-    const json_t *value = json_object_get(root, name);
-    r->prefix = "";
-    if (!json_is_object(value)) {
-        expected(r, name, "an object");
-        return NULL;
-    }
-    r->prefix = prefix;
-    return value;
-}
-
-static size_t size_field(reader *r, const json_t *object, const char *field, int least, int most)
-{
-    const json_t *value = json_object_get(object, field);
-    const json_int_t number = json_is_integer(value) ? json_integer_value(value) : -1;
-    if (number < least || number > most) {
-        char what[64];
-        (void)snprintf(what, sizeof what, "an integer from %d to %d", least, most);
-        expected(r, field, what);
-        return (size_t)least;
-    }
-    return (size_t)number;
-}
-
-/* A finite number of at least 0, or above 0 where `positive`. */
-static double number_field(reader *r, const json_t *object, const char *field, bool positive)
-{
-    const json_t *value = json_object_get(object, field);
-    const double number = json_is_number(value) ? json_number_value(value) : -1.0;
-    if (!isfinite(number) || number < 0.0 || (positive && number == 0.0)) {
-        expected(r, field, positive ? "a number above 0" : "a number of at least 0");
-        return 1.0;
-    }
-    return number;
-}
-
-static const char *string_field(reader *r, const json_t *object, const char *field)
-{
-    const json_t *value = json_object_get(object, field);
-    if (!json_is_string(value) || json_string_length(value) == 0) {
-        expected(r, field, "a string that is not empty");
-        return "";
-    }
-    return json_string_value(value);
-}
 
 /* Where each letter lies; count[letter] is 0 where the layout does not have it. */
 typedef struct key_table {
@@ -93,31 +26,31 @@ typedef struct key_table {
     bool present[LETTERS];
 } key_table;
 
-static void read_row(reader *r, const ortp_layout *layout, size_t row, const json_t *letters,
+static void read_row(ortp__json *r, const ortp_layout *layout, size_t row, const json_t *letters,
                      const json_t *offset, key_table *table)
 {
     char field[32];
     (void)snprintf(field, sizeof field, "rows[%zu]", row);
     if (!json_is_string(letters) || json_string_length(letters) == 0) {
-        expected(r, field, "a string of letters");
+        ortp__json_expected(r, field, "a string of letters");
         return;
     }
     const double shift = json_is_number(offset) ? json_number_value(offset) : -1.0;
     const double width = (double)json_string_length(letters) + shift;
     if (shift < 0.0 || !(width <= (double)layout->columns)) {
         (void)snprintf(field, sizeof field, "offsets[%zu]", row);
-        expected(r, field, "a number of at least 0 that keeps the row within the columns");
+        ortp__json_expected(r, field, "a number of at least 0 that keeps the row within the columns");
         return;
     }
     const char *text = json_string_value(letters);
     for (size_t column = 0; column < json_string_length(letters); column++) {
         const int letter = text[column] - 'a';
         if (letter < 0 || letter >= LETTERS) {
-            expected(r, field, "letters a to z only");
+            ortp__json_expected(r, field, "letters a to z only");
             return;
         }
         if (table->present[letter]) {
-            expected(r, field, "each letter at most once in the layout");
+            ortp__json_expected(r, field, "each letter at most once in the layout");
             return;
         }
         table->present[letter] = true;
@@ -126,18 +59,18 @@ static void read_row(reader *r, const ortp_layout *layout, size_t row, const jso
     }
 }
 
-static void read_layout(reader *r, const json_t *root, ortp_layout *layout)
+static void read_layout(ortp__json *r, ortp_layout *layout)
 {
-    const json_t *object = section(r, root, "layout", "layout.");
-    const json_t *rows = json_object_get(object, "rows");
-    const json_t *offsets = json_object_get(object, "offsets");
-    layout->columns = size_field(r, object, "columns", 1, COLUMNS_MAX);
+    ortp__json_enter(r, "layout", "layout.");
+    const json_t *rows = ortp__json_value(r, "rows");
+    const json_t *offsets = ortp__json_value(r, "offsets");
+    layout->columns = ortp__json_size(r, "columns", 1, COLUMNS_MAX);
     layout->rows = json_array_size(rows);
     if (layout->rows == 0 || layout->rows > ROWS_MAX) {
-        expected(r, "rows", "an array of 1 to 16 strings");
+        ortp__json_expected(r, "rows", "an array of 1 to 16 strings");
     }
     if (!json_is_array(offsets) || json_array_size(offsets) != layout->rows) {
-        expected(r, "offsets", "an array of one number per row");
+        ortp__json_expected(r, "offsets", "an array of one number per row");
     }
     key_table table = {0};
     for (size_t row = 0; row < layout->rows && r->status == ORTP_OK; row++) {
@@ -153,70 +86,48 @@ static void read_layout(reader *r, const json_t *root, ortp_layout *layout)
     }
 }
 
-static void read_scaling(reader *r, const json_t *root, ortp_swipe_config *config)
+static void read_scaling(ortp__json *r, ortp_swipe_config *config)
 {
-    const json_t *object = section(r, root, "scaling", "scaling.");
-    if (strcmp(string_field(r, object, "position"), "2x-1") != 0) {
-        expected(r, "position", "\"2x-1\"");
+    ortp__json_enter(r, "scaling", "scaling.");
+    const char *position = ortp__json_string(r, "position", true);
+    if (position != NULL && strcmp(position, "2x-1") != 0) {
+        ortp__json_expected(r, "position", "\"2x-1\"");
     }
-    config->min_dt_s = number_field(r, object, "min_dt_s", true);
-    config->velocity_clamp = number_field(r, object, "velocity_clamp", true);
-    config->acceleration_clamp = number_field(r, object, "acceleration_clamp", true);
-    config->divide_by = number_field(r, object, "divide_by", true);
+    config->min_dt_s = ortp__json_number(r, "min_dt_s", ORTP__JSON_POSITIVE, true);
+    config->velocity_clamp = ortp__json_number(r, "velocity_clamp", ORTP__JSON_POSITIVE, true);
+    config->acceleration_clamp =
+        ortp__json_number(r, "acceleration_clamp", ORTP__JSON_POSITIVE, true);
+    config->divide_by = ortp__json_number(r, "divide_by", ORTP__JSON_POSITIVE, true);
 }
 
-static void read_lexicon_path(reader *r, const json_t *root, ortp_swipe_config *config)
+static void read_lexicon_path(ortp__json *r, ortp_swipe_config *config)
 {
-    r->prefix = "";
-    const char *name = string_field(r, root, "lexicon");
+    ortp__json_enter(r, NULL, NULL);
+    const char *name = ortp__json_string(r, "lexicon", true);
+    if (name == NULL) {
+        return;
+    }
     const int length = snprintf(config->lexicon_path, sizeof config->lexicon_path, "%s/%s",
                                 r->directory, name);
     if (length < 0 || (size_t)length >= sizeof config->lexicon_path) {
-        expected(r, "lexicon", "a path that with its directory is below 1,024 bytes");
+        ortp__json_expected(r, "lexicon", "a path that with its directory is below 1,024 bytes");
     }
 }
 
-static void read_all(reader *r, const json_t *root, ortp_swipe_config *config)
+static void read_all(ortp__json *r, ortp_swipe_config *config)
 {
-    if (!json_is_object(root)) {
-        expected(r, "the file", "a JSON object");
-        return;
-    }
-    config->max_points = size_field(r, root, "max_points", 1, POINTS_MAX);
-    (void)size_field(r, root, "features", ORTP_SWIPE_FEATURES, ORTP_SWIPE_FEATURES);
-    const size_t vocabulary = size_field(r, root, "vocabulary", LETTERS, TOKENS_MAX);
-    const json_t *tokens = section(r, root, "tokens", "tokens.");
-    config->first_letter = (int32_t)size_field(r, tokens, "first_letter", 0,
-                                               (int)vocabulary - LETTERS);
-    const json_t *beam = section(r, root, "beam", "beam.");
-    config->frequency_weight = number_field(r, beam, "frequency_weight", false);
-    read_scaling(r, root, config);
-    read_layout(r, root, &config->layout);
-    read_lexicon_path(r, root, config);
-}
-
-static ortp_status parse(const char *directory, json_t **out, ortp_error *error)
-{
-    char path[sizeof ((ortp_swipe_config *)0)->lexicon_path];
-    const int length = snprintf(path, sizeof path, "%s/" MANIFEST_FILE, directory);
-    if (length < 0 || (size_t)length >= sizeof path) {
-        return ortp__fail(error, ORTP_E_INVAL, "%.64s...: the path of a model is too long",
-                          directory);
-    }
-    FILE *file = fopen(path, "rb");
-    if (file == NULL) {
-        return ortp__fail(error, errno == ENOMEM ? ORTP_E_NOMEM : ORTP_E_NOTFOUND,
-                          "%s: cannot be opened", path);
-    }
-    json_error_t problem;
-    *out = json_loadf(file, JSON_REJECT_DUPLICATES, &problem);
-    (void)fclose(file);
-    if (*out == NULL) {
-        const bool memory = json_error_code(&problem) == json_error_out_of_memory;
-        return ortp__fail(error, memory ? ORTP_E_NOMEM : ORTP_E_INVAL, "%s: line %d: %s", path,
-                          problem.line, problem.text);
-    }
-    return ORTP_OK;
+    config->max_points = ortp__json_size(r, "max_points", 1, POINTS_MAX);
+    (void)ortp__json_size(r, "features", ORTP_SWIPE_FEATURES, ORTP_SWIPE_FEATURES);
+    const size_t vocabulary = ortp__json_size(r, "vocabulary", LETTERS, TOKENS_MAX);
+    ortp__json_enter(r, "tokens", "tokens.");
+    config->first_letter =
+        (int32_t)ortp__json_size(r, "first_letter", 0, (int64_t)vocabulary - LETTERS);
+    ortp__json_enter(r, "beam", "beam.");
+    config->frequency_weight =
+        ortp__json_number(r, "frequency_weight", ORTP__JSON_NOT_NEGATIVE, true);
+    read_scaling(r, config);
+    read_layout(r, &config->layout);
+    read_lexicon_path(r, config);
 }
 
 ortp_status ortp_swipe_config_load(const char *directory, ortp_swipe_config *out, ortp_error *error)
@@ -225,14 +136,17 @@ ortp_status ortp_swipe_config_load(const char *directory, ortp_swipe_config *out
         return ortp__fail(error, ORTP_E_INVAL,
                           "ortp_swipe_config_load: directory and out are required");
     }
-    json_t *root = NULL;
-    ortp_status status = parse(directory, &root, error);
-    if (status != ORTP_OK) {
-        return status;
+    if (strlen(directory) + sizeof "/" ORTP__MANIFEST_FILE > sizeof out->lexicon_path) {
+        return ortp__fail(error, ORTP_E_INVAL, "%.64s...: the path of a model is too long",
+                          directory);
     }
-    memset(out, 0, sizeof *out);
-    reader r = {.directory = directory, .prefix = "", .status = ORTP_OK, .error = error};
-    read_all(&r, root, out);
-    json_decref(root);
-    return r.status;
+    ortp__json r;
+    ortp_status status = ortp__json_open(&r, directory, NULL, error);
+    if (status == ORTP_OK) {
+        memset(out, 0, sizeof *out);
+        read_all(&r, out);
+        status = r.status;
+    }
+    ortp__json_close(&r);
+    return status;
 }

@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: MIT */
+/* See json_reader.h. */
+#include "json_reader.h"
+
+#include "internal.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+void ortp__json_expected(ortp__json *r, const char *field, const char *what)
+{
+    if (r->status == ORTP_OK) {
+        r->status = ortp__fail(r->error, ORTP_E_INVAL,
+                               "%s/" ORTP__MANIFEST_FILE ": %s%s: expected %s", r->directory,
+                               r->prefix, field, what);
+    }
+}
+
+/* The file as a JSON tree. */
+static ortp_status parse(ortp__json *r, const char *path)
+{
+    FILE *file = fopen(path, "rb");
+    if (file == NULL) {
+        return ortp__fail(r->error, errno == ENOMEM ? ORTP_E_NOMEM : ORTP_E_NOTFOUND,
+                          "%s: cannot be opened", path);
+    }
+    json_error_t problem;
+    r->root = json_loadf(file, JSON_REJECT_DUPLICATES, &problem);
+    (void)fclose(file);
+    if (r->root == NULL) {
+        const bool memory = json_error_code(&problem) == json_error_out_of_memory;
+        return ortp__fail(r->error, memory ? ORTP_E_NOMEM : ORTP_E_INVAL, "%s: line %d: %s", path,
+                          problem.line, problem.text);
+    }
+    return ORTP_OK;
+}
+
+ortp_status ortp__json_open(ortp__json *r, const char *directory, const ortp_alloc *alloc,
+                            ortp_error *error)
+{
+    *r = (ortp__json){.directory = directory, .prefix = "", .status = ORTP_OK, .error = error};
+    const ortp_alloc standard = {0};
+    ortp_alloc resolved;
+    r->status = ortp__alloc_resolve(alloc != NULL ? alloc : &standard, &resolved);
+    if (r->status != ORTP_OK) {
+        return ortp__fail(error, r->status, "%s: alloc has one of its two functions", directory);
+    }
+    const size_t bytes = strlen(directory) + sizeof "/" ORTP__MANIFEST_FILE;
+    char *path = ortp__raw_alloc(&resolved, bytes);
+    if (path == NULL) {
+        r->status = ortp__fail(error, ORTP_E_NOMEM,
+                               "%s/" ORTP__MANIFEST_FILE ": no memory for its path", directory);
+        return r->status;
+    }
+    (void)snprintf(path, bytes, "%s/" ORTP__MANIFEST_FILE, directory);
+    r->status = parse(r, path);
+    ortp__raw_free(&resolved, path, bytes);
+    if (r->status == ORTP_OK && !json_is_object(r->root)) {
+        ortp__json_expected(r, "the file", "a JSON object");
+    }
+    r->section = r->root;
+    return r->status;
+}
+
+void ortp__json_close(ortp__json *r)
+{
+    json_decref(r->root); /* NULL is fine */
+    r->root = NULL;
+    r->section = NULL;
+}
+
+void ortp__json_enter(ortp__json *r, const char *name, const char *prefix)
+{
+    r->section = r->root;
+    r->prefix = "";
+    if (name == NULL) {
+        return;
+    }
+    const json_t *section = json_object_get(r->root, name);
+    if (!json_is_object(section)) {
+        ortp__json_expected(r, name, "an object");
+        r->section = NULL;
+        return;
+    }
+    r->section = section;
+    r->prefix = prefix;
+}
+
+const json_t *ortp__json_value(const ortp__json *r, const char *field)
+{
+    return json_object_get(r->section, field);
+}
+
+const char *ortp__json_string(ortp__json *r, const char *field, bool required)
+{
+    const json_t *value = ortp__json_value(r, field);
+    if (r->status != ORTP_OK || (value == NULL && !required)) {
+        return NULL;
+    }
+    if (!json_is_string(value) || json_string_length(value) == 0) {
+        ortp__json_expected(r, field, "a string that is not empty");
+        return NULL;
+    }
+    return json_string_value(value);
+}
+
+bool ortp__json_choice(ortp__json *r, const char *field, const char *first, const char *second)
+{
+    const char *value = ortp__json_string(r, field, false);
+    if (value == NULL || strcmp(value, first) == 0) {
+        return true;
+    }
+    if (strcmp(value, second) != 0) {
+        char what[64];
+        (void)snprintf(what, sizeof what, "\"%s\" or \"%s\"", first, second);
+        ortp__json_expected(r, field, what);
+    }
+    return false;
+}
+
+int64_t ortp__json_integer(ortp__json *r, const char *field, const json_t *value, int64_t least,
+                           int64_t most)
+{
+    if (r->status != ORTP_OK) {
+        return least;
+    }
+    const int64_t number = json_is_integer(value) ? (int64_t)json_integer_value(value) : least - 1;
+    if (number < least || number > most) {
+        char what[80];
+        (void)snprintf(what, sizeof what, "an integer from %lld to %lld", (long long)least,
+                       (long long)most);
+        ortp__json_expected(r, field, what);
+        return least;
+    }
+    return number;
+}
+
+size_t ortp__json_size(ortp__json *r, const char *field, int64_t least, int64_t most)
+{
+    return (size_t)ortp__json_integer(r, field, ortp__json_value(r, field), least, most);
+}
+
+double ortp__json_number(ortp__json *r, const char *field, ortp__json_range range, bool required)
+{
+    static const char *const texts[] = {"a number", "a number of at least 0", "a number above 0"};
+    const json_t *value = ortp__json_value(r, field);
+    if (r->status != ORTP_OK || (value == NULL && !required)) {
+        return 0.0;
+    }
+    const double number = json_number_value(value);
+    const bool fits = json_is_number(value) && isfinite(number) &&
+                      (range == ORTP__JSON_ANY || number > 0.0 ||
+                       (range == ORTP__JSON_NOT_NEGATIVE && number == 0.0));
+    if (!fits) {
+        ortp__json_expected(r, field, texts[range]);
+        return 0.0;
+    }
+    return number;
+}
