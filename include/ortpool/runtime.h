@@ -46,13 +46,16 @@ typedef struct ortp_runtime_options {
     ortp_alloc alloc;
     ortp_clock clock;
     ortp_logger log; /* gets what ORT logs of sessions made here, too, unless fn is NULL */
+    const char *ort_version; /* copied, at most 63 bytes; may be NULL. What OrtGetApiBase()->
+                                GetVersionString() gives, "1.29.0": OrtApi itself does not say it.
+                                With it models that need a newer ORT are refused. */
 } ortp_runtime_options;
 #define ORTP_RUNTIME_OPTIONS_INIT                                                                  \
     {                                                                                              \
         .struct_size = sizeof(ortp_runtime_options)                                                \
     }
 
-/* Errors: INVAL (no api; a pool of another budget), VERSION, NOMEM, BUDGET, ORT. */
+/* Errors: INVAL (no api; a pool of another budget; too long a version), VERSION, NOMEM, BUDGET, ORT. */
 ORTP_API ORTP_CHECK ortp_status ortp_runtime_create(const ortp_runtime_options *options,
                                                     ortp_runtime **out, ortp_error *error);
 /*
@@ -67,6 +70,8 @@ ORTP_API const OrtApi *ortp_runtime_api(const ortp_runtime *runtime);
 ORTP_API OrtEnv *ortp_runtime_env(const ortp_runtime *runtime);
 ORTP_API ortp_budget *ortp_runtime_budget(const ortp_runtime *runtime);
 ORTP_API ortp_pool *ortp_runtime_pool(const ortp_runtime *runtime);
+/* The runtime's copy of ort_version; NULL where none was given. Thread-safe: yes. */
+ORTP_API const char *ortp_runtime_ort_version(const ortp_runtime *runtime);
 
 /*
  * Turns an OrtStatus of the host's own calls into a status and an error detail, and releases it.

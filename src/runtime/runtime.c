@@ -15,6 +15,8 @@
  */
 #include "runtime_internal.h"
 
+#include <string.h>
+
 static const char env_name[] = "ortpool";
 
 /* Takes what the host gave, or makes it. On failure destroy frees what is there. */
@@ -113,6 +115,11 @@ ortp_status ortp_runtime_create(const ortp_runtime_options *given, ortp_runtime 
         return ortp__fail(error, ORTP_E_INVAL,
                           "runtime: api is NULL (GetApi returns NULL for a version above its own)");
     }
+    const size_t version_length = options.ort_version ? strlen(options.ort_version) : 0;
+    if (version_length >= ORTP__ORT_VERSION_BYTES) {
+        return ortp__fail(error, ORTP_E_INVAL, "runtime: ort_version has %zu bytes, at most %u go",
+                          version_length, ORTP__ORT_VERSION_BYTES - 1);
+    }
     ortp_alloc alloc;
     status = ortp__alloc_resolve(&options.alloc, &alloc);
     if (status != ORTP_OK) {
@@ -123,6 +130,9 @@ ortp_status ortp_runtime_create(const ortp_runtime_options *given, ortp_runtime 
         return ortp__fail(error, ORTP_E_NOMEM, "runtime: no memory for its struct");
     }
     runtime->api = options.api;
+    if (version_length > 0) {
+        memcpy(runtime->ort_version, options.ort_version, version_length); /* zeroed: ends with 0 */
+    }
     runtime->alloc = alloc;
     runtime->clock = options.clock;
     runtime->log = options.log;
@@ -236,6 +246,26 @@ ortp_budget *ortp_runtime_budget(const ortp_runtime *runtime)
 ortp_pool *ortp_runtime_pool(const ortp_runtime *runtime)
 {
     return runtime->pool;
+}
+
+const char *ortp_runtime_ort_version(const ortp_runtime *runtime)
+{
+    return runtime->ort_version[0] ? runtime->ort_version : NULL;
+}
+
+const ortp_alloc *ortp__runtime_alloc(const ortp_runtime *runtime)
+{
+    return &runtime->alloc;
+}
+
+const ortp_clock *ortp__runtime_clock(const ortp_runtime *runtime)
+{
+    return &runtime->clock;
+}
+
+const ortp_logger *ortp__runtime_log(const ortp_runtime *runtime)
+{
+    return &runtime->log;
 }
 
 ortp_status ortp_runtime_take_status(const ortp_runtime *runtime, OrtStatus *status,

@@ -6,11 +6,14 @@
 #define ORTP_RUNTIME_INTERNAL_H
 
 #include "internal.h"
+#include "runtime_parts.h"
 
 #include <ortpool/runtime.h>
 #include <ortpool/tensor.h>
 
 #include <onnxruntime_c_api.h>
+
+#define ORTP__ORT_VERSION_BYTES 64u /* with the final 0; longer ones are refused */
 
 /*
  * Lock: `mutex` (ORTP_RANK_RUNTIME) guards `creating` and the counts. Everything else is set before
@@ -19,6 +22,7 @@
  */
 struct ortp_runtime {
     const OrtApi *api;
+    char ort_version[ORTP__ORT_VERSION_BYTES]; /* empty: not told */
     OrtEnv *env;
     OrtMemoryInfo *cpu; /* where our buffers lie, for every OrtValue that we make */
     ortp_budget *budget;

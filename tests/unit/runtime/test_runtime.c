@@ -41,6 +41,47 @@ static void owns_what_it_makes(void **state)
     assert_int_equal(counting_api_calls(COUNTING_DisableTelemetryEvents), 1);
 }
 
+static void tells_the_version_it_was_told(void **state)
+{
+    (void)state;
+    char version[80] = "1.29.0";
+    ortp_runtime_options options = ORTP_RUNTIME_OPTIONS_INIT;
+    ortp_runtime *runtime = test_runtime_create(&options);
+    assert_null(ortp_runtime_ort_version(runtime));
+    test_runtime_destroy(runtime);
+
+    options.ort_version = version;
+    runtime = test_runtime_create(&options);
+    memset(version, '9', sizeof(version)); /* a copy was made */
+    assert_string_equal(ortp_runtime_ort_version(runtime), "1.29.0");
+    test_runtime_destroy(runtime);
+
+    version[63] = '\0';
+    runtime = test_runtime_create(&options);
+    assert_string_equal(ortp_runtime_ort_version(runtime), version);
+    test_runtime_destroy(runtime);
+
+    version[63] = '9';
+    version[64] = '\0';
+    options.api = test_ort_api();
+    ortp_error error = ORTP_ERROR_INIT;
+    assert_int_equal(ortp_runtime_create(&options, &runtime, &error), ORTP_E_INVAL);
+    assert_null(runtime);
+    assert_non_null(strstr(error.message, "64 bytes"));
+}
+
+/* An older caller's options end before the version. */
+static void takes_options_without_the_version(void **state)
+{
+    (void)state;
+    ortp_runtime_options options = ORTP_RUNTIME_OPTIONS_INIT;
+    options.struct_size = offsetof(ortp_runtime_options, ort_version);
+    options.ort_version = "beyond the struct";
+    ortp_runtime *runtime = test_runtime_create(&options);
+    assert_null(ortp_runtime_ort_version(runtime));
+    test_runtime_destroy(runtime);
+}
+
 static void borrows_what_it_is_given(void **state)
 {
     (void)state;
@@ -251,6 +292,8 @@ int main(void)
     }
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(owns_what_it_makes),
+        cmocka_unit_test(tells_the_version_it_was_told),
+        cmocka_unit_test(takes_options_without_the_version),
         cmocka_unit_test(borrows_what_it_is_given),
         cmocka_unit_test(several_live_together),
         cmocka_unit_test(wrong_options_are_refused),

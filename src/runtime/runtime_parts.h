@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What a runtime was given and the rooms above it use, too: allocator, clock and log. Includes no
+ * header of ONNX Runtime.
+ */
+#ifndef ORTP_RUNTIME_PARTS_H
+#define ORTP_RUNTIME_PARTS_H
+
+#include <ortpool/runtime.h>
+
+/* Owned by the runtime, unchanged as long as it lives. The allocator has both of its functions. */
+const ortp_alloc *ortp__runtime_alloc(const ortp_runtime *runtime);
+const ortp_clock *ortp__runtime_clock(const ortp_runtime *runtime);
+const ortp_logger *ortp__runtime_log(const ortp_runtime *runtime);
+
+#endif
