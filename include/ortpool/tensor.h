@@ -52,7 +52,6 @@ typedef struct ortp_tensor_pool_options {
     ortp_runtime *runtime; /* required; must outlive the tensor pool */
     size_t idle_bytes_max; /* idle tensors above this are dropped, least recently used first; 0: 16
                               MiB */
-    uint64_t idle_ms_max;  /* idle tensors as old as this are dropped by trim; 0: 60,000 */
 } ortp_tensor_pool_options;
 #define ORTP_TENSOR_POOL_OPTIONS_INIT                                                              \
     {                                                                                              \
@@ -106,8 +105,9 @@ ORTP_API ORTP_CHECK ortp_status ortp_tensor_view(ortp_tensor *tensor, ortp_type 
                                                  ortp_error *error);
 
 /*
- * Drops idle tensors, least recently used first: down to `keep_bytes`, and all idle for `idle_ms`
- * or the pool's idle_ms_max, whichever is less, or longer. Thread-safe: yes.
+ * Drops idle tensors that have not been used for `idle_ms`, least recently used first, until at
+ * most `keep_bytes` are idle: the meaning of ortp_pool_trim(), whose idle blocks theirs become.
+ * *dropped_bytes may be NULL. Thread-safe: yes.
  */
 ORTP_API ortp_status ortp_tensor_pool_trim(ortp_tensor_pool *pool, size_t keep_bytes,
                                            uint64_t idle_ms, size_t *dropped_bytes);

@@ -12,57 +12,48 @@
 #include <stdio.h>
 #include <string.h>
 
-#define HAS(stats, field)                                                                          \
-    ((stats)->struct_size >= offsetof(ortp_stats, field) + sizeof((stats)->field))
-#define ADD(stats, field, amount)                                                                  \
-    do {                                                                                           \
-        if (HAS(stats, field)) {                                                                   \
-            (stats)->field += (uint64_t)(amount);                                                  \
-        }                                                                                          \
-    } while (0)
-
 void ortp_stats_add_budget(ortp_stats *stats, const ortp_budget *budget)
 {
     ortp_budget_info info;
     ortp_budget_get_info(budget, &info);
-    if (HAS(stats, limit)) {
+    if (ORTP__STATS_HAS(stats, limit)) {
         stats->limit = info.limit_bytes;
     }
-    ADD(stats, charged, info.charged_bytes);
-    ADD(stats, charged_peak, info.peak_bytes);
-    ADD(stats, mapped, info.mapped_bytes);
-    ADD(stats, mapped_peak, info.mapped_peak_bytes);
-    ADD(stats, metadata, info.account_bytes[ORTP_ACCOUNT_METADATA]);
-    ADD(stats, declared, info.account_bytes[ORTP_ACCOUNT_DECLARED]);
-    ADD(stats, charges, info.charges);
-    ADD(stats, denials, info.denials);
-    ADD(stats, reclaims, info.reclaims);
+    ORTP__STATS_ADD(stats, charged, info.charged_bytes);
+    ORTP__STATS_ADD(stats, charged_peak, info.peak_bytes);
+    ORTP__STATS_ADD(stats, mapped, info.mapped_bytes);
+    ORTP__STATS_ADD(stats, mapped_peak, info.mapped_peak_bytes);
+    ORTP__STATS_ADD(stats, metadata, info.account_bytes[ORTP_ACCOUNT_METADATA]);
+    ORTP__STATS_ADD(stats, declared, info.account_bytes[ORTP_ACCOUNT_DECLARED]);
+    ORTP__STATS_ADD(stats, charges, info.charges);
+    ORTP__STATS_ADD(stats, denials, info.denials);
+    ORTP__STATS_ADD(stats, reclaims, info.reclaims);
 }
 
 void ortp_stats_add_pool(ortp_stats *stats, const ortp_pool *pool)
 {
     ortp_pool_info info;
     ortp_pool_get_info(pool, &info);
-    ADD(stats, in_use_tensors, info.in_use_bytes[ORTP_LABEL_TENSORS]);
-    ADD(stats, in_use_decode, info.in_use_bytes[ORTP_LABEL_DECODE]);
-    ADD(stats, in_use_cache, info.in_use_bytes[ORTP_LABEL_CACHE]);
-    ADD(stats, in_use_run, info.in_use_bytes[ORTP_LABEL_RUN]);
-    ADD(stats, in_use_weights, info.in_use_bytes[ORTP_LABEL_WEIGHTS]);
-    ADD(stats, in_use_other, info.in_use_bytes[ORTP_LABEL_OTHER]);
-    ADD(stats, idle, info.idle_bytes);
-    ADD(stats, block_acquires, info.acquires);
-    ADD(stats, block_reuses, info.reuses);
-    ADD(stats, maps, info.maps);
-    ADD(stats, unmaps, info.unmaps);
+    ORTP__STATS_ADD(stats, in_use_tensors, info.in_use_bytes[ORTP_LABEL_TENSORS]);
+    ORTP__STATS_ADD(stats, in_use_decode, info.in_use_bytes[ORTP_LABEL_DECODE]);
+    ORTP__STATS_ADD(stats, in_use_cache, info.in_use_bytes[ORTP_LABEL_CACHE]);
+    ORTP__STATS_ADD(stats, in_use_run, info.in_use_bytes[ORTP_LABEL_RUN]);
+    ORTP__STATS_ADD(stats, in_use_weights, info.in_use_bytes[ORTP_LABEL_WEIGHTS]);
+    ORTP__STATS_ADD(stats, in_use_other, info.in_use_bytes[ORTP_LABEL_OTHER]);
+    ORTP__STATS_ADD(stats, idle, info.idle_bytes);
+    ORTP__STATS_ADD(stats, block_acquires, info.acquires);
+    ORTP__STATS_ADD(stats, block_reuses, info.reuses);
+    ORTP__STATS_ADD(stats, maps, info.maps);
+    ORTP__STATS_ADD(stats, unmaps, info.unmaps);
 }
 
 void ortp_stats_add_cache(ortp_stats *stats, const ortp_cache *cache)
 {
     ortp_cache_info info;
     ortp_cache_get_info(cache, &info);
-    ADD(stats, cache_hits, info.hits);
-    ADD(stats, cache_misses, info.misses);
-    ADD(stats, cache_evictions, info.evictions + info.stale);
+    ORTP__STATS_ADD(stats, cache_hits, info.hits);
+    ORTP__STATS_ADD(stats, cache_misses, info.misses);
+    ORTP__STATS_ADD(stats, cache_evictions, info.evictions + info.stale);
 }
 
 ortp_status ortp_stats_add_process(ortp_stats *stats)
@@ -71,9 +62,9 @@ ortp_status ortp_stats_add_process(ortp_stats *stats)
     if (!ortp__process_memory_get(&memory)) {
         return ORTP_E_SYS;
     }
-    ADD(stats, process_anonymous, memory.anonymous);
-    ADD(stats, process_file, memory.file);
-    ADD(stats, process_resident, memory.resident);
+    ORTP__STATS_ADD(stats, process_anonymous, memory.anonymous);
+    ORTP__STATS_ADD(stats, process_file, memory.file);
+    ORTP__STATS_ADD(stats, process_resident, memory.resident);
     return ORTP_OK;
 }
 
@@ -146,11 +137,11 @@ ortp_status ortp_stats_write(const ortp_stats *stats, ortp_stats_format format, 
         append(&w, "{");
     }
 #define WRITE_BYTES(name, text)                                                                    \
-    if (HAS(stats, name)) {                                                                        \
+    if (ORTP__STATS_HAS(stats, name)) {                                                                        \
         write_field(&w, format, #name, text, true, stats->name);                                   \
     }
 #define WRITE_COUNT(name, text)                                                                    \
-    if (HAS(stats, name)) {                                                                        \
+    if (ORTP__STATS_HAS(stats, name)) {                                                                        \
         write_field(&w, format, #name, text, false, stats->name);                                  \
     }
     ORTP_STATS_MAP(WRITE_BYTES, WRITE_COUNT)

@@ -14,7 +14,6 @@
 #include <ortpool/stats.h>
 
 #define IDLE_BYTES_DEFAULT ((size_t)16 << 20)
-#define IDLE_MS_DEFAULT 60000u
 
 static void list_push(ortp__tensor_list *list, ortp_tensor *tensor)
 {
@@ -167,7 +166,6 @@ ortp_status ortp_tensor_pool_create(const ortp_tensor_pool_options *given, ortp_
     ortp_tensor_pool *pool = memory;
     pool->runtime = runtime;
     pool->idle_bytes_max = options.idle_bytes_max > 0 ? options.idle_bytes_max : IDLE_BYTES_DEFAULT;
-    pool->idle_ms_max = options.idle_ms_max > 0 ? options.idle_ms_max : IDLE_MS_DEFAULT;
     if (!ortp__mutex_init(&pool->mutex, ORTP_RANK_TENSORS)) {
         status = ortp__fail(error, ORTP_E_SYS, "tensor pool: no mutex");
         goto fail_struct;
@@ -410,12 +408,11 @@ ortp_status ortp_tensor_pool_trim(ortp_tensor_pool *pool, size_t keep_bytes, uin
         return ORTP_E_INVAL;
     }
     const uint64_t now_ms = ortp__clock_ms(&pool->runtime->clock);
-    const uint64_t age_ms = idle_ms < pool->idle_ms_max ? idle_ms : pool->idle_ms_max;
     ortp__tensor_list dropped = {NULL, NULL};
     size_t bytes = 0;
     ortp__lock(&pool->mutex);
-    while (pool->idle.last &&
-           (pool->info.idle_bytes > keep_bytes || idle_ms_of(pool->idle.last, now_ms) >= age_ms)) {
+    while (pool->idle.last && pool->info.idle_bytes > keep_bytes &&
+           idle_ms_of(pool->idle.last, now_ms) >= idle_ms) {
         bytes += drop_last_locked(pool, &dropped);
     }
     ortp__unlock(&pool->mutex);
@@ -438,7 +435,7 @@ void ortp_stats_add_tensors(ortp_stats *stats, const ortp_tensor_pool *pool)
 {
     ortp_tensor_pool_info info;
     ortp_tensor_pool_get_info(pool, &info);
-    stats->tensor_acquires += info.acquires;
-    stats->tensor_reuses += info.reuses;
-    stats->tensor_creates += info.creates;
+    ORTP__STATS_ADD(stats, tensor_acquires, info.acquires);
+    ORTP__STATS_ADD(stats, tensor_reuses, info.reuses);
+    ORTP__STATS_ADD(stats, tensor_creates, info.creates);
 }

@@ -71,7 +71,6 @@ struct ortp_tensor_pool {
     ortp_runtime *runtime;
     ortp_reclaimer *reclaimer;
     size_t idle_bytes_max;
-    uint64_t idle_ms_max;
 
     ortp__mutex mutex;
     ortp__tensor_list unused;
