@@ -126,7 +126,10 @@ typedef struct ortp_pool_need {
  */
 ORTP_API ORTP_CHECK ortp_status ortp_pool_warm(ortp_pool *pool, const ortp_pool_need *needs,
                                                size_t need_count);
-/* The bytes ortp_pool_warm() would map for these needs in an empty pool. Thread-safe: yes. */
+/*
+ * The bytes ortp_pool_warm() would map for these needs in an empty pool; SIZE_MAX where that is more
+ * than can be counted. pool NULL: a pool with default options. Thread-safe: yes.
+ */
 ORTP_API size_t ortp_pool_warm_bytes(const ortp_pool *pool, const ortp_pool_need *needs,
                                      size_t need_count);
 

@@ -440,6 +440,12 @@ static size_t add_product(size_t a, size_t b, size_t c)
 
 size_t ortp_pool_warm_bytes(const ortp_pool *pool, const ortp_pool_need *needs, size_t need_count)
 {
+    ortp__classes classes;
+    if (pool != NULL) {
+        classes = pool->classes;
+    } else {
+        ortp__classes_init(&classes, ALIGNMENT_DEFAULT, ortp__page_size());
+    }
     size_t counts[ORTP__CLASSES_MAX] = {0};
     size_t total = 0;
     for (size_t i = 0; i < need_count; i++) {
@@ -447,7 +453,7 @@ size_t ortp_pool_warm_bytes(const ortp_pool *pool, const ortp_pool_need *needs, 
         if (needs[i].count == 0) {
             continue;
         }
-        if (!ortp__classes_resolve(&pool->classes, needs[i].bytes, &size)) {
+        if (!ortp__classes_resolve(&classes, needs[i].bytes, &size)) {
             return SIZE_MAX;
         }
         if (size.small) {
@@ -456,10 +462,10 @@ size_t ortp_pool_warm_bytes(const ortp_pool *pool, const ortp_pool_need *needs, 
             total = add_product(total, needs[i].count, size.mapping);
         }
     }
-    for (size_t i = 0; i < pool->classes.count; i++) {
-        size_t blocks = pool->classes.slab_blocks[i];
+    for (size_t i = 0; i < classes.count; i++) {
+        size_t blocks = classes.slab_blocks[i];
         size_t slabs = counts[i] / blocks + (counts[i] % blocks != 0 ? 1u : 0u);
-        total = add_product(total, slabs, pool->classes.slab_bytes[i]);
+        total = add_product(total, slabs, classes.slab_bytes[i]);
     }
     return total;
 }

@@ -169,6 +169,8 @@ static void warm_bytes_are_exact(void **state)
                          info.account_bytes[ORTP_ACCOUNT_BLOCKS]);
         fixture_close(&g);
     }
+    assert_int_equal(ortp_pool_warm_bytes(NULL, needs, NEEDS),
+                     ortp_pool_warm_bytes(f.pool, needs, NEEDS));
     ortp_pool_need huge[] = {{SIZE_MAX, 1}, {MIB, SIZE_MAX}, {64, SIZE_MAX}};
     assert_int_equal(ortp_pool_warm_bytes(f.pool, &huge[0], 1), SIZE_MAX);
     assert_int_equal(ortp_pool_warm_bytes(f.pool, &huge[1], 1), SIZE_MAX);
