@@ -37,7 +37,8 @@ size_t ortp__buffer_bytes(const ortp__buffer_shape *shape)
 {
     size_t bytes = shape->rank > 0 ? ortp_type_bytes(shape->type) : 0;
     for (size_t i = 0; i < shape->rank; i++) {
-        bytes *= (size_t)shape->dims[i];
+        const uint64_t dim = (uint64_t)shape->dims[i];
+        bytes = ortp__product(bytes, dim < SIZE_MAX ? (size_t)dim : SIZE_MAX);
     }
     return bytes;
 }

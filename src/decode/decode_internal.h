@@ -58,6 +58,12 @@ static inline void ortp__int_set(void *data, ortp_type type, size_t index, int64
 /* The first `length` of `source` positions count; the rest is padding. */
 void ortp__mask_fill(bool *mask, size_t length, size_t source, bool true_is_padding);
 
+/* a * b, or SIZE_MAX: the pool refuses that. */
+static inline size_t ortp__product(size_t a, size_t b)
+{
+    return b != 0 && a > SIZE_MAX / b ? SIZE_MAX : a * b;
+}
+
 /* One of the buffers a search works in; rank 0: the model does not want it. */
 typedef struct ortp__buffer_shape {
     ortp_type type;
@@ -78,6 +84,7 @@ typedef enum ortp__buffer {
 /* The one place that knows which buffers there are; plan.c counts what buffers.c takes. */
 void ortp__buffer_shapes(const ortp_manifest *manifest, ortp_type token_type, ortp_type length_type,
                          size_t beams, size_t source, ortp__buffer_shape out[ORTP__BUFFER_COUNT]);
+/* SIZE_MAX where that is more than can be addressed. */
 size_t ortp__buffer_bytes(const ortp__buffer_shape *shape);
 
 struct ortp_decoder_buffers {

@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: MIT */
+/* The plan against what the ledger says of a warm predictor, or of a model that was warmed by hand. */
+#include "fixture.h"
+
+#include <stdio.h>
+
+#include <ortpool/predictor.h>
+
+static void assert_near(const char *what, size_t planned, size_t measured)
+{
+    const double ratio = (double)planned / (double)measured;
+    if (ratio < 0.85 || ratio > 1.15) {
+        fail_msg("%s: planned %zu, measured %zu", what, planned, measured);
+    }
+}
+
+static size_t blocks_bytes(const ortp_runtime *runtime)
+{
+    ortp_budget_info info;
+    ortp_budget_get_info(ortp_runtime_budget(runtime), &info);
+    return info.account_bytes[ORTP_ACCOUNT_BLOCKS];
+}
+
+static void assert_files(const ortp_manifest *m, const ortp_plan *plan)
+{
+    const char *const paths[] = {m->encoder_path, m->decoder_path};
+    size_t files = 0;
+    for (size_t i = 0; i < 2; i++) {
+        size_t bytes = 0;
+        free(test_read_file(paths[i], &bytes));
+        files += bytes;
+    }
+    assert_int_equal(plan->declared_bytes, files);
+    assert_int_equal(plan->total_bytes, plan->declared_bytes + plan->tensor_bytes +
+                                            plan->cache_bytes + plan->decode_bytes);
+}
+
+/* The whole of the blocks, those of the lexicon apart. */
+static void predictor_case(const char *directory, ortp_path path, size_t threads,
+                           size_t cache_entries)
+{
+    ortp_error error = ORTP_ERROR_INIT;
+    ortp_runtime *runtime = test_runtime_create(NULL);
+    ortp_predictor_options options = ORTP_PREDICTOR_OPTIONS_INIT;
+    options.runtime = runtime;
+    options.model_directory = test_file(directory);
+    options.path = path;
+    options.threads = (uint32_t)threads;
+    options.cache_entries = cache_entries;
+    options.cache_off = cache_entries == 0;
+    ortp_predictor *predictor = NULL;
+    assert_ok(ortp_predictor_create(&options, &predictor, &error), error);
+    assert_int_equal(ortp_pool_trim(ortp_runtime_pool(runtime), 0, 0, NULL), ORTP_OK);
+    const size_t lexicon = blocks_bytes(runtime);
+    assert_ok(ortp_predictor_warm(predictor, NULL, NULL, &error), error);
+
+    const ortp_manifest *m = ortp_model_manifest(ortp_predictor_model(predictor));
+    ortp_plan plan;
+    assert_ok(ortp_plan_estimate(m, 0, path, threads, cache_entries, &plan, &error), error);
+    char what[100];
+    (void)snprintf(what, sizeof what, "%s, path %d, %zu threads, %zu cache entries", directory,
+                   (int)path, threads, cache_entries);
+    assert_near(what, plan.total_bytes - plan.declared_bytes, blocks_bytes(runtime) - lexicon);
+    assert_files(m, &plan);
+    (void)ortp_predictor_destroy(predictor);
+    test_runtime_destroy(runtime);
+}
+
+static void plan_is_what_a_warm_predictor_has(void **state)
+{
+    (void)state;
+    static const ortp_path paths[] = {ORTP_PATH_BATCHED, ORTP_PATH_SEQUENTIAL};
+    for (size_t i = 0; i < 2; i++) {
+        predictor_case(TINY, paths[i], 1, 4);
+        predictor_case(TINY, paths[i], 3, 0);
+        predictor_case(SWIPE, paths[i], 3, 4);
+        predictor_case(SWIPE, paths[i], 1, 0);
+    }
+}
+
+/* Masks and replicated memory, which no predictor has here: one thread, no cache. */
+static void plan_is_what_a_warm_model_has(void **state)
+{
+    (void)state;
+    fixture f;
+    ortp_error error = ORTP_ERROR_INIT;
+    fixture_open(&f, MASK, NULL);
+    const size_t before = blocks_bytes(f.runtime);
+    ortp_decoder *decoder = NULL;
+    assert_ok(ortp_decoder_create(f.model, f.tensors, 0, &decoder, &error), error);
+    for (size_t i = 0; i < f.manifest->bucket_count; i++) {
+        assert_ok(ortp_model_warm(f.model, i, &error), error);
+        assert_ok(ortp_decoder_warm(decoder, i, f.manifest->beam_width, &error), error);
+    }
+    ortp_plan plan;
+    assert_ok(ortp_plan_estimate(f.manifest, 0, ORTP_PATH_BATCHED, 1, 0, &plan, &error), error);
+    assert_near(MASK, plan.total_bytes - plan.declared_bytes, blocks_bytes(f.runtime) - before);
+    assert_true(plan.decode_bytes >= f.manifest->beam_width * f.manifest->max_points *
+                                         (f.manifest->hidden * sizeof(float) + 1));
+    assert_files(f.manifest, &plan);
+    ortp_decoder_destroy(decoder);
+    fixture_close(&f);
+}
+
+static void plan_grows_with_what_is_asked_for(void **state)
+{
+    (void)state;
+    ortp_error error = ORTP_ERROR_INIT;
+    ortp_manifest *m = NULL;
+    ortp_plan one;
+    ortp_plan more;
+    assert_ok(ortp_manifest_load(test_file(SWIPE), NULL, NULL, &m, &error), error);
+    assert_ok(ortp_plan_estimate(m, 8, ORTP_PATH_BATCHED, 1, 0, &one, &error), error);
+    /* An encoder output of each bucket, two copies more for each entry and thread. */
+    size_t points = 0;
+    for (size_t i = 0; i < m->bucket_count; i++) {
+        points += m->buckets[i];
+    }
+    assert_true(one.cache_bytes >= points * m->hidden * sizeof(float));
+    assert_ok(ortp_plan_estimate(m, 8, ORTP_PATH_BATCHED, 16, 100, &more, &error), error);
+    assert_true(more.cache_bytes >= (100 + 31) * points * m->hidden * sizeof(float));
+    assert_ok(ortp_plan_estimate(m, 8, ORTP_PATH_SEQUENTIAL, 1, 0, &more, &error), error);
+    assert_true(more.total_bytes <= one.total_bytes);
+    ortp_manifest_destroy(m);
+}
+
+static void plan_refuses_what_cannot_be(void **state)
+{
+    (void)state;
+    ortp_error error = ORTP_ERROR_INIT;
+    ortp_manifest *m = NULL;
+    ortp_plan plan;
+    make_model_folder("plan.test", TINY, "graphs.decoder", "\"gone.onnx\"");
+    assert_ok(ortp_manifest_load("plan.test", NULL, NULL, &m, &error), error);
+    assert_int_equal(ortp_plan_estimate(m, 0, ORTP_PATH_BATCHED, 1, 4, &plan, &error),
+                     ORTP_E_NOTFOUND);
+    assert_non_null(strstr(error.message, "plan.test/gone.onnx"));
+    assert_int_equal(ortp_plan_estimate(m, 0, ORTP_PATH_BATCHED, 0, 4, &plan, &error),
+                     ORTP_E_INVAL);
+    assert_int_equal(ortp_plan_estimate(m, 33, ORTP_PATH_BATCHED, 1, 4, &plan, &error),
+                     ORTP_E_INVAL);
+    assert_int_equal(ortp_plan_estimate(NULL, 0, ORTP_PATH_BATCHED, 1, 4, &plan, &error),
+                     ORTP_E_INVAL);
+    ortp_manifest_destroy(m);
+
+    assert_ok(ortp_manifest_load(test_file(TINY), NULL, NULL, &m, &error), error);
+    static const size_t many[] = {SIZE_MAX, SIZE_MAX / 2 + 2, SIZE_MAX / 4, SIZE_MAX / 4000};
+    for (size_t i = 0; i < sizeof many / sizeof *many; i++) {
+        assert_int_equal(ortp_plan_estimate(m, 0, ORTP_PATH_BATCHED, many[i], 0, &plan, &error),
+                         ORTP_E_INVAL);
+        assert_non_null(strstr(error.message, "more than can be addressed"));
+        assert_int_equal(plan.total_bytes, 0);
+        assert_int_equal(ortp_plan_estimate(m, 0, ORTP_PATH_BATCHED, 1, many[i], &plan, &error),
+                         ORTP_E_INVAL);
+    }
+    ortp_manifest_destroy(m);
+}
+
+int main(void)
+{
+    if (!test_ort_found()) {
+        return TEST_SKIPPED;
+    }
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(plan_is_what_a_warm_predictor_has),
+        cmocka_unit_test(plan_is_what_a_warm_model_has),
+        cmocka_unit_test(plan_grows_with_what_is_asked_for),
+        cmocka_unit_test(plan_refuses_what_cannot_be),
+    };
+    return cmocka_run_group_tests_name("plan", tests, NULL, NULL);
+}
