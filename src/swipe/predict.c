@@ -167,18 +167,14 @@ static ortp_status search(ortp_predictor *p, ortp__state *state, const source *s
     return ORTP_OK;
 }
 
-ortp_status ortp__predict(ortp_predictor *p, const ortp_swipe *swipe,
+ortp_status ortp__predict(ortp_predictor *p, ortp__state *state, const ortp_swipe *swipe,
                           const ortp_predict_options *options, bool rehearsal, ortp_prediction *out,
                           ortp_error *error)
 {
-    ortp__state *state = NULL;
     source s = {0};
     size_t rows = 0;
-    ortp_status status = ortp__state_acquire(p, &state, error);
-    if (status != ORTP_OK) {
-        return status;
-    }
-    status = ortp_swipe_features(&p->config, swipe, state->features, state->keys, &rows, error);
+    ortp_status status =
+        ortp_swipe_features(&p->config, swipe, state->features, state->keys, &rows, error);
     if (status == ORTP_OK) {
         status = encode(p, state, rows, options, rehearsal, &s, error);
     }
@@ -186,7 +182,6 @@ ortp_status ortp__predict(ortp_predictor *p, const ortp_swipe *swipe,
         status = search(p, state, &s, options, out, error);
     }
     source_release(&s);
-    ortp__state_release(p, state);
     return status;
 }
 
@@ -225,7 +220,12 @@ ortp_status ortp_predictor_predict(ortp_predictor *p, const ortp_swipe *swipe,
         return status;
     }
     memset(out, 0, sizeof *out);
-    status = ortp__predict(p, swipe, &options, false, out, error);
+    ortp__state *state = NULL;
+    status = ortp__state_acquire(p, &state, error);
+    if (status == ORTP_OK) {
+        status = ortp__predict(p, state, swipe, &options, false, out, error);
+        ortp__state_release(p, state);
+    }
     ortp__predictor_leave(p, status == ORTP_OK ? ORTP__SUCCEEDED : ORTP__FAILED);
     out->microseconds = ortp__now_us() - start_us;
     return status;

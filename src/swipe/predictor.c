@@ -111,20 +111,19 @@ static ortp_status make_locks(ortp_predictor *p, ortp_error *error)
         return ortp__fail(error, ORTP_E_SYS, "predictor: the system refuses a mutex");
     }
     if (!ortp__cond_init(&p->quiet)) {
-        ortp__mutex_destroy(&p->mutex);
-        return ortp__fail(error, ORTP_E_SYS, "predictor: the system refuses a condition variable");
+        goto fail_mutex;
+    }
+    if (!ortp__cond_init(&p->returned)) {
+        goto fail_quiet;
     }
     p->locks_made = true;
     return ORTP_OK;
-}
 
-/* What cannot be decoded at all is refused when the predictor is made. */
-static ortp_status make_first_state(ortp_predictor *p, ortp_error *error)
-{
-    ortp__state *state = NULL;
-    const ortp_status status = ortp__state_acquire(p, &state, error);
-    ortp__state_release(p, state);
-    return status;
+fail_quiet:
+    ortp__cond_destroy(&p->quiet);
+fail_mutex:
+    ortp__mutex_destroy(&p->mutex);
+    return ortp__fail(error, ORTP_E_SYS, "predictor: the system refuses a condition variable");
 }
 
 /* Cheap checks first: a bad manifest is refused before a graph is loaded. */
@@ -153,7 +152,7 @@ static ortp_status make_parts(ortp_predictor *p, const ortp_predictor_options *o
         status = ortp__warm_plan(p, error);
     }
     if (status == ORTP_OK) {
-        status = make_first_state(p, error);
+        status = ortp__state_fill(p, 1, error); /* what cannot be decoded at all is refused now */
     }
     if (status == ORTP_OK) {
         status = ortp_budget_add_reclaimer(p->runtime->budget, ORTP_RECLAIM_TENSORS,
@@ -202,8 +201,10 @@ static void predictor_free(ortp_predictor *p)
     ortp_runtime *runtime = p->runtime;
     ortp_budget_remove_reclaimer(runtime->budget, p->reclaimer);
     if (p->locks_made) {
-        ortp__state_drop_idle(p);
+        while (ortp__state_drop(p)) {
+        }
         assert(p->state_count == 0);
+        ortp__cond_destroy(&p->returned);
         ortp__cond_destroy(&p->quiet);
         ortp__mutex_destroy(&p->mutex);
     }
@@ -290,6 +291,7 @@ ortp_status ortp_predictor_close(ortp_predictor *p, uint64_t wait_ms)
     const uint64_t deadline = wait_ms > UINT64_MAX - now ? UINT64_MAX : now + wait_ms;
     ortp__lock(&p->mutex);
     p->closed = true;
+    ortp__cond_broadcast(&p->returned);
     bool in_time = true;
     while (p->active > 0 && in_time) {
         if (deadline == UINT64_MAX) {
@@ -320,7 +322,8 @@ ortp_status ortp_predictor_trim(ortp_predictor *p, size_t keep_bytes, bool drop_
     if (drop_cache) {
         (void)ortp_cache_clear(p->cache);
     }
-    ortp__state_drop_idle(p);
+    while (ortp__state_drop(p)) {
+    }
     const ortp_status status = ortp_tensor_pool_trim(p->tensors, keep_bytes, 0, NULL);
     if (status != ORTP_OK) {
         return status;

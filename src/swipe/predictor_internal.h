@@ -19,12 +19,21 @@
  * the same allocation.
  */
 typedef struct ortp__state {
-    struct ortp__state *next; /* while idle or held by warm-up */
+    struct ortp__state *next; /* while idle */
     ortp_decoder *decoder;
+    size_t warmed; /* its level, see warm_steps.c: written by who has it, under the lock */
+    bool used;     /* has been handed out, and so may hold buffers */
     float *features; /* [max_points, 6] */
     int32_t *keys;   /* [max_points] */
     ortp_hypothesis results[ORTP_CANDIDATES_MAX];
 } ortp__state;
+
+/* A warm-up step that waits for a state; on the waiter's stack. */
+typedef struct ortp__state_waiter {
+    struct ortp__state_waiter *next;
+    size_t level;       /* wants one below it */
+    ortp__state *state; /* what it was given */
+} ortp__state_waiter;
 
 /* One step of the warm-up plan; its index is the step's argument. */
 typedef struct ortp__warm_entry {
@@ -39,7 +48,8 @@ typedef struct ortp__warm_entry {
  * under it. Everything above it is set before the predictor is handed out and constant from then on.
  *
  *     active == predictions and warm-up steps between enter and leave
- *     state_count == idle states + states in use
+ *     state_count == idle states + states in use == sum of level_count
+ *     once all are idle, state_count <= threads
  */
 struct ortp_predictor {
     ortp_runtime *runtime;
@@ -54,17 +64,21 @@ struct ortp_predictor {
     ortp_constraint constraint; /* over `words` */
     size_t threads;
     size_t cache_entries; /* 0: the cache is off */
+    size_t buffer_bytes;  /* about what the buffers of a used state take */
     ortp_warmup_step *steps;
     ortp__warm_entry *entries; /* as many */
     size_t step_count;
     bool locks_made;
 
     ortp__mutex mutex;
-    ortp__cond quiet; /* close waits here for `active` to become 0 */
+    ortp__cond quiet;    /* close waits here for `active` to become 0 */
+    ortp__cond returned; /* warm-up steps wait here for a state, or the close */
     bool closed;
     size_t active;
     ortp__state *idle;
+    ortp__state_waiter *waiters; /* first come, first served */
     size_t state_count;
+    size_t level_count[ORTP_BUCKETS_MAX + 1]; /* states of each level */
     uint64_t predictions;
     uint64_t failures;
 };
@@ -74,22 +88,34 @@ ortp_status ortp__predictor_enter(ortp_predictor *predictor, ortp_error *error);
 typedef enum ortp__outcome { ORTP__UNCOUNTED, ORTP__SUCCEEDED, ORTP__FAILED } ortp__outcome;
 void ortp__predictor_leave(ortp_predictor *predictor, ortp__outcome outcome);
 
-/* An idle state or a new one. */
+/* Makes states until there are `count`. */
+ortp_status ortp__state_fill(ortp_predictor *predictor, size_t count, ortp_error *error);
+/* For a prediction: an idle state or a new one. */
 ortp_status ortp__state_acquire(ortp_predictor *predictor, ortp__state **out, ortp_error *error);
-/* Back to the idle ones, a list of them. */
-void ortp__state_release(ortp_predictor *predictor, ortp__state *list);
 /*
- * All idle states as a list, after making new ones until there are `threads` in all; those that
- * predictions have at this moment are not waited for.
+ * For a warm-up step: a state below `level` (ORTP__LEVEL_ANY: any), idle, new where there are fewer than
+ * `threads`, or else the next that a prediction gives back. NULL where `threads` have reached the level.
+ * CLOSED when the predictor is closed meanwhile.
  */
-ortp_status ortp__state_hold(ortp_predictor *predictor, ortp__state **list, ortp_error *error);
-/* Frees the idle states. */
-void ortp__state_drop_idle(ortp_predictor *predictor);
+#define ORTP__LEVEL_ANY SIZE_MAX
+ortp_status ortp__state_borrow(ortp_predictor *predictor, size_t level, ortp__state **out,
+                               ortp_error *error);
+/* One level up. */
+void ortp__state_warmed(ortp_predictor *predictor, ortp__state *state);
+/* Back, from either; more than `threads` are not kept: the least warm go. NULL is a no-op. */
+void ortp__state_release(ortp_predictor *predictor, ortp__state *state);
+/* Frees one idle state, the least warm; false: there is none. */
+bool ortp__state_drop(ortp_predictor *predictor);
+/* About what the idle states hold, their buffers included. */
+size_t ortp__state_idle_bytes(ortp_predictor *predictor);
 /* A reclaimer of level ORTP_RECLAIM_TENSORS. */
 size_t ortp__state_reclaim(void *ctx, size_t bytes_wanted);
 
-/* A prediction between enter and leave. `rehearsal`: neither looks into the cache nor adds to it. */
-ortp_status ortp__predict(ortp_predictor *predictor, const ortp_swipe *swipe,
+/*
+ * A prediction between enter and leave, in a state of its own. `rehearsal`: neither looks into the cache
+ * nor adds to it.
+ */
+ortp_status ortp__predict(ortp_predictor *predictor, ortp__state *state, const ortp_swipe *swipe,
                           const ortp_predict_options *options, bool rehearsal, ortp_prediction *out,
                           ortp_error *error);
 

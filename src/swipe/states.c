@@ -1,9 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The pool of decode states: a stack of idle ones, so that the warmest is used next. A state is made
- * when a prediction finds none idle, and kept until trim, reclaim or destroy.
+ * The pool of decode states: a stack of idle ones, so that the last used is used next. A prediction that
+ * finds none idle makes one and never waits. `threads` of them are kept until trim, reclaim or destroy;
+ * of more than that the least warm go as they come back.
+ *
+ * A warm-up step takes one state at a time. Where predictions hold all that it could take it queues up,
+ * and the next state that comes back is handed to it: left among the idle ones it would be gone again
+ * before the step wakes.
  */
 #include "predictor_internal.h"
+
+#include <assert.h>
 
 static size_t state_bytes(const ortp_predictor *p)
 {
@@ -38,109 +45,281 @@ static ortp_status state_make(ortp_predictor *p, ortp__state **out, ortp_error *
     return ORTP_OK;
 }
 
-ortp_status ortp__state_acquire(ortp_predictor *p, ortp__state **out, ortp_error *error)
+/* ---- under the lock ---- */
+
+static void count_new_locked(ortp_predictor *p)
 {
-    ortp__lock(&p->mutex);
-    ortp__state *state = p->idle;
-    if (state != NULL) {
-        p->idle = state->next;
-    } else {
-        p->state_count++; /* the one that is made now */
+    ortp__assert_held(&p->mutex);
+    p->state_count++;
+    p->level_count[0]++;
+}
+
+static void uncount_locked(ortp_predictor *p, size_t level)
+{
+    ortp__assert_held(&p->mutex);
+    assert(p->state_count > 0 && p->level_count[level] > 0);
+    p->state_count--;
+    p->level_count[level]--;
+    ortp__cond_broadcast(&p->returned); /* a step may make one now */
+}
+
+/* States of at least `level`. */
+static size_t warm_enough_locked(const ortp_predictor *p, size_t level)
+{
+    ortp__assert_held(&p->mutex);
+    size_t count = 0;
+    for (size_t i = level; i <= ORTP_BUCKETS_MAX; i++) {
+        count += p->level_count[i];
     }
-    ortp__unlock(&p->mutex);
-    if (state != NULL) {
-        state->next = NULL;
-        *out = state;
-        return ORTP_OK;
+    return count;
+}
+
+/* The link to the least warm idle state, of these the one that lies idle longest. */
+static ortp__state **least_warm_locked(ortp_predictor *p)
+{
+    ortp__assert_held(&p->mutex);
+    ortp__state **least = &p->idle;
+    for (ortp__state **at = &p->idle; *at != NULL; at = &(*at)->next) {
+        if ((*at)->warmed <= (*least)->warmed) {
+            least = at;
+        }
     }
+    return least;
+}
+
+static ortp__state *unlink_state(ortp__state **link)
+{
+    ortp__state *state = *link;
+    *link = state->next;
+    state->next = NULL;
+    return state;
+}
+
+/*
+ * Of more than `threads` states those that are idle and not needed: as many others are as warm. So a
+ * step's work is never thrown away for a colder state that a prediction holds.
+ */
+static ortp__state *take_surplus_locked(ortp_predictor *p)
+{
+    ortp__state *list = NULL;
+    while (p->state_count > p->threads && p->idle != NULL) {
+        ortp__state **least = least_warm_locked(p);
+        if (warm_enough_locked(p, (*least)->warmed) <= p->threads) {
+            break;
+        }
+        ortp__state *state = unlink_state(least);
+        uncount_locked(p, state->warmed);
+        state->next = list;
+        list = state;
+    }
+    return list;
+}
+
+/* An idle state below `level`; NULL: there is none. */
+static ortp__state *take_idle_locked(ortp_predictor *p, size_t level)
+{
+    ortp__assert_held(&p->mutex);
+    for (ortp__state **at = &p->idle; *at != NULL; at = &(*at)->next) {
+        if ((*at)->warmed < level) {
+            return unlink_state(at);
+        }
+    }
+    return NULL;
+}
+
+/* Waits once, for a state of its own or for any change. */
+static ortp__state *wait_locked(ortp_predictor *p, size_t level)
+{
+    ortp__assert_held(&p->mutex);
+    ortp__state_waiter self = {.level = level};
+    ortp__state_waiter **link = &p->waiters;
+    while (*link != NULL) {
+        link = &(*link)->next;
+    }
+    *link = &self;
+    ortp__cond_wait(&p->returned, &p->mutex);
+    if (self.state == NULL) {
+        for (link = &p->waiters; *link != &self; link = &(*link)->next) {
+        }
+        *link = self.next;
+    }
+    return self.state;
+}
+
+/* Hands a state to the first waiter that can use it. */
+static bool hand_over_locked(ortp_predictor *p, ortp__state *state)
+{
+    ortp__assert_held(&p->mutex);
+    for (ortp__state_waiter **at = &p->waiters; *at != NULL; at = &(*at)->next) {
+        if (state->warmed < (*at)->level) {
+            (*at)->state = state;
+            *at = (*at)->next;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* ---- taking and giving back ---- */
+
+/* The state that was counted before; uncounted where it cannot be made. */
+static ortp_status make_counted(ortp_predictor *p, ortp__state **out, ortp_error *error)
+{
     const ortp_status status = state_make(p, out, error);
     if (status != ORTP_OK) {
         ortp__lock(&p->mutex);
-        p->state_count--;
+        uncount_locked(p, 0);
         ortp__unlock(&p->mutex);
     }
     return status;
 }
 
-void ortp__state_release(ortp_predictor *p, ortp__state *list)
+ortp_status ortp__state_fill(ortp_predictor *p, size_t count, ortp_error *error)
+{
+    ortp_status status = ORTP_OK;
+    bool more = true;
+    while (status == ORTP_OK && more) {
+        ortp__lock(&p->mutex);
+        more = p->state_count < count;
+        if (more) {
+            count_new_locked(p);
+        }
+        ortp__unlock(&p->mutex);
+        if (more) {
+            ortp__state *state = NULL;
+            status = make_counted(p, &state, error);
+            ortp__state_release(p, state);
+        }
+    }
+    return status;
+}
+
+ortp_status ortp__state_acquire(ortp_predictor *p, ortp__state **out, ortp_error *error)
 {
     ortp__lock(&p->mutex);
-    while (list != NULL) {
-        ortp__state *next = list->next;
-        list->next = p->idle;
-        p->idle = list;
-        list = next;
+    ortp__state *state = take_idle_locked(p, ORTP__LEVEL_ANY);
+    if (state == NULL) {
+        count_new_locked(p);
     }
     ortp__unlock(&p->mutex);
-}
-
-static ortp__state *take_idle(ortp_predictor *p)
-{
-    ortp__lock(&p->mutex);
-    ortp__state *list = p->idle;
-    p->idle = NULL;
-    ortp__unlock(&p->mutex);
-    return list;
-}
-
-/* Counts one more state unless there are enough. */
-static bool may_make(ortp_predictor *p)
-{
-    ortp__lock(&p->mutex);
-    const bool make = p->state_count < p->threads;
-    if (make) {
-        p->state_count++;
-    }
-    ortp__unlock(&p->mutex);
-    return make;
-}
-
-ortp_status ortp__state_hold(ortp_predictor *p, ortp__state **list, ortp_error *error)
-{
-    *list = take_idle(p);
-    while (may_make(p)) {
-        ortp__state *state = NULL;
-        const ortp_status status = state_make(p, &state, error);
+    if (state == NULL) {
+        const ortp_status status = make_counted(p, &state, error);
         if (status != ORTP_OK) {
-            ortp__lock(&p->mutex);
-            p->state_count--;
-            ortp__unlock(&p->mutex);
-            ortp__state_release(p, *list);
-            *list = NULL;
             return status;
         }
-        state->next = *list;
-        *list = state;
     }
+    state->used = true;
+    *out = state;
     return ORTP_OK;
 }
 
-void ortp__state_drop_idle(ortp_predictor *p)
+ortp_status ortp__state_borrow(ortp_predictor *p, size_t level, ortp__state **out, ortp_error *error)
 {
-    ortp__state *list = take_idle(p);
-    size_t dropped = 0;
-    while (list != NULL) {
-        ortp__state *next = list->next;
-        state_free(p, list);
-        list = next;
-        dropped++;
-    }
+    *out = NULL;
+    ortp__state *state = NULL;
+    bool make = false;
     ortp__lock(&p->mutex);
-    p->state_count -= dropped;
+    while (state == NULL && !make && !p->closed && warm_enough_locked(p, level) < p->threads) {
+        state = take_idle_locked(p, level);
+        if (state == NULL && p->state_count < p->threads) {
+            count_new_locked(p);
+            make = true;
+        } else if (state == NULL) {
+            state = wait_locked(p, level);
+        }
+    }
+    const bool closed = p->closed;
+    ortp__unlock(&p->mutex);
+    if (make) {
+        const ortp_status status = make_counted(p, &state, error);
+        if (status != ORTP_OK) {
+            return status;
+        }
+    }
+    if (state == NULL) {
+        return closed ? ortp__fail(error, ORTP_E_CLOSED, "the predictor is closed") : ORTP_OK;
+    }
+    state->used = true;
+    *out = state;
+    return ORTP_OK;
+}
+
+void ortp__state_warmed(ortp_predictor *p, ortp__state *state)
+{
+    ortp__lock(&p->mutex);
+    assert(state->warmed < ORTP_BUCKETS_MAX);
+    p->level_count[state->warmed]--;
+    state->warmed++;
+    p->level_count[state->warmed]++;
     ortp__unlock(&p->mutex);
 }
 
+void ortp__state_release(ortp_predictor *p, ortp__state *state)
+{
+    if (state == NULL) {
+        return;
+    }
+    ortp__lock(&p->mutex);
+    if (p->waiters != NULL) {
+        ortp__cond_broadcast(&p->returned); /* one may get it, others need none any more */
+    }
+    if (!hand_over_locked(p, state)) {
+        state->next = p->idle;
+        p->idle = state;
+    }
+    ortp__state *surplus = take_surplus_locked(p);
+    ortp__unlock(&p->mutex);
+    while (surplus != NULL) {
+        ortp__state *next = surplus->next;
+        state_free(p, surplus);
+        surplus = next;
+    }
+}
+
+/* ---- giving memory back ---- */
+
+bool ortp__state_drop(ortp_predictor *p)
+{
+    ortp__lock(&p->mutex);
+    ortp__state *state = p->idle != NULL ? unlink_state(least_warm_locked(p)) : NULL;
+    if (state != NULL) {
+        uncount_locked(p, state->warmed);
+    }
+    ortp__unlock(&p->mutex);
+    if (state == NULL) {
+        return false;
+    }
+    state_free(p, state);
+    return true;
+}
+
+size_t ortp__state_idle_bytes(ortp_predictor *p)
+{
+    size_t bytes = 0;
+    ortp__lock(&p->mutex);
+    for (const ortp__state *state = p->idle; state != NULL; state = state->next) {
+        bytes += state_bytes(p) + (state->used ? p->buffer_bytes : 0);
+    }
+    ortp__unlock(&p->mutex);
+    return bytes;
+}
+
+/* One state at a time: what it held are idle tensors then, of which no more go than are wanted. */
 size_t ortp__state_reclaim(void *ctx, size_t bytes_wanted)
 {
     ortp_predictor *p = ctx;
-    ortp__lock(&p->mutex);
-    const bool any = p->idle != NULL;
-    ortp__unlock(&p->mutex);
-    if (!any || bytes_wanted == 0) {
-        return 0;
+    size_t given = 0;
+    while (given < bytes_wanted && ortp__state_drop(p)) {
+        given += state_bytes(p);
+        if (given < bytes_wanted) {
+            ortp_tensor_pool_info info;
+            ortp_tensor_pool_get_info(p->tensors, &info);
+            const size_t wanted = bytes_wanted - given;
+            size_t dropped = 0;
+            (void)ortp_tensor_pool_trim(
+                p->tensors, info.idle_bytes > wanted ? info.idle_bytes - wanted : 0, 0, &dropped);
+            given += dropped;
+        }
     }
-    ortp__state_drop_idle(p);
-    size_t dropped = 0; /* a state's buffers are tensors, idle from now on */
-    (void)ortp_tensor_pool_trim(p->tensors, 0, 0, &dropped);
-    return dropped;
+    return given;
 }

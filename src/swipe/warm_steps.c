@@ -1,7 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The steps of the warm-up plan. To have n of a thing ready, n are held at the same time and then
- * given back; a step done twice finds them and makes nothing new.
+ * The steps of the warm-up plan. To have n tensors or blocks ready, n are held at the same time and
+ * then given back; a step done twice finds them and makes nothing new.
+ *
+ * Decode states are warmed one by one, so that predictions find the others. A state has levels: it has
+ * reached level n when it has made its run of the most rows for the n largest buckets, which is when
+ * its buffers and their views exist. A step of level n is done when `threads` states have reached n,
+ * whichever they are by then: a state that is new meanwhile catches up.
  */
 #include "predictor_internal.h"
 
@@ -9,10 +14,7 @@ ortp_status ortp__warm_states(ortp_predictor *p, size_t bucket, size_t beams, or
 {
     (void)bucket;
     (void)beams;
-    ortp__state *list = NULL;
-    const ortp_status status = ortp__state_hold(p, &list, error);
-    ortp__state_release(p, list);
-    return status;
+    return ortp__state_fill(p, p->threads, error);
 }
 
 /* ---- tensors of the encoder ---- */
@@ -101,23 +103,55 @@ ortp_status ortp__warm_encoder(ortp_predictor *p, size_t bucket, size_t beams, o
 }
 
 /*
- * ORT needs one run per shape, on whichever decoder. A decoder needs its buffers and a view of them per
- * number of rows, all made by its run of the most rows; where memory or mask are among its buffers,
- * there are views per bucket too.
+ * A decoder needs its buffers and a view of them per number of rows, all made by its run of the most
+ * rows for the largest bucket; where memory or mask are among its buffers, there are views per bucket
+ * too. 0: no state needs this step for itself.
  */
-ortp_status ortp__warm_decoder(ortp_predictor *p, size_t bucket, size_t beams, ortp_error *error)
+static size_t level_of(const ortp_predictor *p, size_t bucket, size_t beams)
 {
     const ortp_manifest *m = ortp_model_manifest(p->model);
     const bool views_by_bucket = m->decoder.layout == ORTP_MEMORY_REPLICATED ||
                                  m->decoder.source_mask != NULL;
-    const bool all = beams == ortp__rows_most(p) &&
-                     (views_by_bucket || bucket + 1 == m->bucket_count);
-    ortp__state *list = NULL;
-    ortp_status status = ortp__state_hold(p, &list, error);
-    for (ortp__state *at = list; at != NULL && status == ORTP_OK; at = all ? at->next : NULL) {
-        status = ortp_decoder_warm(at->decoder, bucket, beams, error);
+    const bool needed = beams == ortp__rows_most(p) &&
+                        (views_by_bucket || bucket + 1 == m->bucket_count);
+    return needed ? m->bucket_count - bucket : 0;
+}
+
+static ortp_status catch_up(ortp_predictor *p, ortp__state *state, size_t level, ortp_error *error)
+{
+    const size_t buckets = ortp_model_manifest(p->model)->bucket_count;
+    ortp_status status = ORTP_OK;
+    while (state->warmed < level && status == ORTP_OK) {
+        status = ortp_decoder_warm(state->decoder, buckets - 1 - state->warmed, ortp__rows_most(p),
+                                   error);
+        if (status == ORTP_OK) {
+            ortp__state_warmed(p, state);
+        }
     }
-    ortp__state_release(p, list);
+    return status;
+}
+
+ortp_status ortp__warm_decoder(ortp_predictor *p, size_t bucket, size_t beams, ortp_error *error)
+{
+    const size_t level = level_of(p, bucket, beams);
+    ortp__state *state = NULL;
+    /* ORT needs one run per shape, on whichever decoder. */
+    ortp_status status = ortp__state_borrow(p, ORTP__LEVEL_ANY, &state, error);
+    if (status == ORTP_OK) {
+        status = ortp_decoder_warm(state->decoder, bucket, beams, error);
+        if (status == ORTP_OK && state->warmed + 1 == level) {
+            ortp__state_warmed(p, state);
+        }
+        ortp__state_release(p, state);
+    }
+    while (status == ORTP_OK) {
+        status = ortp__state_borrow(p, level, &state, error);
+        if (status != ORTP_OK || state == NULL) {
+            break;
+        }
+        status = catch_up(p, state, level, error);
+        ortp__state_release(p, state);
+    }
     return status;
 }
 
@@ -176,7 +210,12 @@ ortp_status ortp__warm_rehearsal(ortp_predictor *p, size_t bucket, size_t beams,
     const ortp_swipe swipe = {.x = x, .y = y, .t = t, .count = points, .width = 1.0, .height = 1.0};
     const ortp_predict_options options = {.struct_size = sizeof options, .top = 3};
     ortp_prediction ignored;
-    status = ortp__predict(p, &swipe, &options, true, &ignored, error);
+    ortp__state *state = NULL;
+    status = ortp__state_borrow(p, ORTP__LEVEL_ANY, &state, error);
+    if (status == ORTP_OK) {
+        status = ortp__predict(p, state, &swipe, &options, true, &ignored, error);
+        ortp__state_release(p, state);
+    }
     ortp__meta_free(p->runtime->budget, &p->runtime->alloc, room, bytes);
     return status;
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* One predictor, several threads: equal results, close, trim and limits in the middle of it. */
+#include "gate.h"
 #include "rig.h"
 
 #include <pthread.h>
@@ -178,59 +179,21 @@ static void close_during_predictions(void **state)
     assert_int_equal(closed, THREADS * CLOSE_ROUNDS);
 }
 
-/* ---- a prediction that does not end ---- */
-
-typedef struct gate {
-    atomic_bool inside, open;
-} gate;
-
-static bool wait_at_gate(void *ctx)
-{
-    gate *g = ctx;
-    atomic_store(&g->inside, true);
-    while (!atomic_load(&g->open)) {
-        thrd_yield();
-    }
-    return false;
-}
-
-typedef struct guest {
-    ortp_predictor *predictor;
-    gate *gate;
-    ortp_status status;
-} guest;
-
-static void *enter_gate(void *ctx)
-{
-    guest *g = ctx;
-    ortp_predict_options options = ORTP_PREDICT_OPTIONS_INIT;
-    options.stop = wait_at_gate;
-    options.stop_ctx = g->gate;
-    ortp_prediction out;
-    g->status = ortp_predictor_predict(g->predictor, &rows.rows[0].swipe, &options, &out, NULL);
-    return NULL;
-}
-
 static void close_waits_and_gives_up(void **state)
 {
     (void)state;
     rig r;
     rig_open(&r, NULL);
-    gate g = {0};
-    guest who = {.predictor = r.predictor, .gate = &g};
-    pthread_t thread;
-    assert_int_equal(pthread_create(&thread, NULL, enter_gate, &who), 0);
-    while (!atomic_load(&g.inside)) {
-        thrd_yield();
-    }
+    guest who;
+    guest_enter(&who, r.predictor, &rows.rows[0].swipe, BEFORE_ENCODER);
     assert_int_equal(ortp_predictor_close(r.predictor, 0), ORTP_E_TIMEOUT);
     assert_int_equal(ortp_predictor_close(r.predictor, 20), ORTP_E_TIMEOUT);
     ortp_prediction out;
     assert_int_equal(ortp_predictor_predict(r.predictor, &rows.rows[0].swipe, NULL, &out, NULL),
                      ORTP_E_CLOSED);
-    atomic_store(&g.open, true);
+    guest_open(&who);
     assert_int_equal(ortp_predictor_close(r.predictor, UINT64_MAX), ORTP_OK);
-    assert_int_equal(pthread_join(thread, NULL), 0);
+    guest_leave(&who);
     assert_int_equal(who.status, ORTP_OK); /* it was in time */
     rig_close(&r);
 }

@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The pool of decode states from inside: warm-up while predictions hold states, how many are kept, what
+ * reclaim and trim take.
+ */
+#include "gate.h"
+#include "rig.h"
+
+#include "predictor_internal.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <threads.h>
+#include <time.h>
+
+#include <cmocka.h>
+
+#define BUCKETS 4u
+#define BEAMS 8u
+
+static swipe_rows rows;
+
+static int read_rows(void **state)
+{
+    (void)state;
+    rows = swipe_rows_read(test_file(SAMPLES), 20);
+    return 0;
+}
+
+static int free_rows(void **state)
+{
+    (void)state;
+    swipe_rows_free(&rows);
+    return 0;
+}
+
+static void nap(void)
+{
+    (void)thrd_sleep(&(struct timespec){.tv_nsec = 20000000}, NULL);
+}
+
+static bool count_steps(void *ctx, size_t done, size_t total, const char *step)
+{
+    (void)total;
+    (void)step;
+    atomic_store((atomic_size_t *)ctx, done);
+    return true;
+}
+
+/* A warm-up in the background, held up where it first needs a state that there is not. */
+static ortp_warmup *start_and_wait(const rig *r, atomic_size_t *done, size_t steps)
+{
+    ortp_warmup_options options = ORTP_WARMUP_OPTIONS_INIT;
+    options.progress = count_steps;
+    options.progress_ctx = done;
+    ortp_warmup *warmup = NULL;
+    ortp_error error = ORTP_ERROR_INIT;
+    assert_ok(ortp_predictor_warm_start(r->predictor, &options, &warmup, &error), error);
+    while (atomic_load(done) < steps) {
+        thrd_yield();
+    }
+    nap();
+    assert_int_equal(atomic_load(done), steps);
+    return warmup;
+}
+
+/* Quiet: as many states as threads, all idle and all warm, and nothing more to be taken. */
+static void assert_warm(rig *r, size_t level)
+{
+    const ortp_predictor *p = r->predictor;
+    assert_int_equal(p->state_count, p->threads);
+    assert_int_equal(p->level_count[level], p->threads);
+    size_t idle = 0;
+    for (const ortp__state *s = p->idle; s != NULL; s = s->next) {
+        assert_int_equal(s->warmed, level);
+        idle++;
+    }
+    assert_int_equal(idle, p->threads);
+    const uint64_t creates = rig_stats(r).tensor_creates;
+    const uint64_t maps = rig_pool(r).maps;
+    const uint64_t calls = r->alloc.calls;
+    for (size_t i = 0; i < rows.count; i++) {
+        (void)rig_predict(r, &rows.rows[i], 5);
+    }
+    assert_int_equal(rig_stats(r).tensor_creates, creates);
+    assert_int_equal(rig_pool(r).maps, maps);
+    assert_int_equal(r->alloc.calls, calls);
+}
+
+/* The decoder runs of a warm-up that nothing disturbs. */
+static uint64_t undisturbed_runs(const rig_options *options)
+{
+    rig r;
+    rig_open(&r, options);
+    ortp_error error = ORTP_ERROR_INIT;
+    assert_ok(ortp_predictor_warm(r.predictor, NULL, NULL, &error), error);
+    const uint64_t runs = rig_stats(&r).decoder_runs;
+    rig_close(&r);
+    return runs;
+}
+
+/* states, tensors and encoder go on; the decoder's first step waits for the prediction. */
+static void warm_up_waits_for_the_only_state(void **state)
+{
+    (void)state;
+    const rig_options options = {.pool_kind = ORTP_POOL_STRIPED};
+    const uint64_t runs = undisturbed_runs(&options);
+    assert_true(runs >= BUCKETS * BEAMS);
+    rig r;
+    rig_open(&r, &options);
+    guest g;
+    guest_enter(&g, r.predictor, &rows.rows[0].swipe, BEFORE_ENCODER);
+    atomic_size_t done = 0;
+    ortp_warmup *warmup = start_and_wait(&r, &done, 3);
+    guest_leave(&g);
+    assert_int_equal(g.status, ORTP_OK);
+    ortp_warmup_report report;
+    ortp_error error = ORTP_ERROR_INIT;
+    assert_ok(ortp_warmup_join(warmup, &report, &error), error);
+    assert_int_equal(report.steps_done, report.steps_total);
+    assert_int_equal(rig_stats(&r).decoder_runs, runs + g.out.decoder_runs);
+    assert_warm(&r, 1);
+    rig_close(&r);
+}
+
+/* The same where every bucket is warmed per state: the one that was out catches up. */
+static void warm_up_waits_for_the_last_state(void **state)
+{
+    (void)state;
+    const rig_options options = {.model = "tests/graphs/mask", .pool_kind = ORTP_POOL_STRIPED,
+                                 .predictor = {.threads = 2}};
+    rig r;
+    rig_open(&r, &options);
+    guest g;
+    guest_enter(&g, r.predictor, &rows.rows[0].swipe, BEFORE_ENCODER);
+    atomic_size_t done = 0;
+    ortp_warmup *warmup = start_and_wait(&r, &done, 3);
+    assert_int_equal(r.predictor->state_count, 2);
+    assert_int_equal(r.predictor->level_count[1], 1); /* the one that it could have */
+    guest_leave(&g);
+    ortp_error error = ORTP_ERROR_INIT;
+    assert_ok(ortp_warmup_join(warmup, NULL, &error), error);
+    assert_warm(&r, ortp_model_manifest(ortp_predictor_model(r.predictor))->bucket_count);
+    rig_close(&r);
+}
+
+static void close_ends_the_wait(void **state)
+{
+    (void)state;
+    rig r;
+    rig_open(&r, NULL);
+    guest g;
+    guest_enter(&g, r.predictor, &rows.rows[0].swipe, BEFORE_ENCODER);
+    atomic_size_t done = 0;
+    ortp_warmup *warmup = start_and_wait(&r, &done, 3);
+    assert_int_equal(ortp_predictor_close(r.predictor, 0), ORTP_E_TIMEOUT);
+    ortp_warmup_report report;
+    ortp_error error = ORTP_ERROR_INIT;
+    assert_int_equal(ortp_warmup_join(warmup, &report, &error), ORTP_E_CLOSED);
+    assert_int_equal(report.steps_done, 3);
+    guest_leave(&g);
+    assert_int_equal(g.status, ORTP_OK);
+    rig_close(&r);
+}
+
+/* More predictions at once than threads: each gets a state, `threads` of them stay. */
+static void surplus_goes(void **state)
+{
+    (void)state;
+    rig r;
+    const rig_options options = {.predictor = {.threads = 2}};
+    rig_open(&r, &options);
+    ortp_error error = ORTP_ERROR_INIT;
+    assert_ok(ortp_predictor_warm(r.predictor, NULL, NULL, &error), error);
+    enum { GUESTS = 5 };
+    guest guests[GUESTS];
+    for (size_t i = 0; i < GUESTS; i++) {
+        guest_enter(&guests[i], r.predictor, &rows.rows[i].swipe, BEFORE_ENCODER);
+    }
+    assert_int_equal(r.predictor->state_count, GUESTS);
+    for (size_t i = 0; i < GUESTS; i++) { /* the warm ones come back first */
+        guest_leave(&guests[i]);
+        assert_int_equal(guests[i].status, ORTP_OK);
+    }
+    assert_int_equal(r.predictor->state_count, 2);
+    assert_int_equal(r.predictor->level_count[1], 2);
+    for (size_t i = 0; i < GUESTS; i++) {
+        guest_enter(&guests[i], r.predictor, &rows.rows[i].swipe, BEFORE_ENCODER);
+    }
+    for (size_t i = GUESTS; i > 0; i--) { /* and last */
+        guest_leave(&guests[i - 1]);
+    }
+    assert_int_equal(r.predictor->state_count, 2);
+    assert_int_equal(r.predictor->level_count[1], 2);
+    rig_close(&r);
+}
+
+/* A warm-up gets its turn among more predictions than states. */
+static void warm_up_under_load(void **state)
+{
+    (void)state;
+    rig r;
+    rig_open(&r, NULL);
+    guest first;
+    guest_enter(&first, r.predictor, &rows.rows[0].swipe, BEFORE_ENCODER);
+    atomic_size_t done = 0;
+    ortp_warmup *warmup = start_and_wait(&r, &done, 3);
+    guest second;
+    guest_enter(&second, r.predictor, &rows.rows[1].swipe, BEFORE_ENCODER);
+    assert_int_equal(r.predictor->state_count, 2);
+    guest_leave(&first); /* its state goes to the warm-up, which needs no other */
+    ortp_error error = ORTP_ERROR_INIT;
+    assert_ok(ortp_warmup_join(warmup, NULL, &error), error);
+    guest_leave(&second);
+    assert_int_equal(r.predictor->state_count, 1);
+    assert_int_equal(r.predictor->level_count[1], 1);
+    rig_close(&r);
+}
+
+int main(void)
+{
+    if (!test_ort_found()) {
+        return TEST_SKIPPED;
+    }
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(warm_up_waits_for_the_only_state),
+        cmocka_unit_test(warm_up_waits_for_the_last_state),
+        cmocka_unit_test(close_ends_the_wait),
+        cmocka_unit_test(surplus_goes),
+        cmocka_unit_test(warm_up_under_load),
+    };
+    return cmocka_run_group_tests(tests, read_rows, free_rows);
+}
