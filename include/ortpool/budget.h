@@ -12,7 +12,8 @@
  *
  * A charge that does not fit asks the reclaimers to give idle memory back, outside all locks, and
  * tries again; it is denied only when a whole round of reclaiming gave nothing back (or at once when
- * it alone is larger than the limit).
+ * it alone is larger than the limit). What reclaimers of blocks gave back is what was refunded, not
+ * what they report; the later levels, whose blocks others unmap, are asked a bounded number of times.
  */
 #ifndef ORTPOOL_BUDGET_H
 #define ORTPOOL_BUDGET_H

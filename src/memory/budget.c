@@ -32,6 +32,7 @@ struct ortp_budget {
     ortp_alloc alloc;
     ortp_logger log;
     ortp_reclaimer *reclaimers;
+    uint64_t refunds;      /* that took bytes off an account: what shows that reclaiming works */
     ortp_budget_info info; /* the sums; mapped_bytes is made when asked for */
 };
 
@@ -39,7 +40,26 @@ struct ortp_budget {
 typedef struct demand {
     size_t bytes;
     const size_t *ceiling;
+    unsigned fruitless; /* rounds in a row in which later levels gave and nothing was refunded */
 } demand;
+
+/*
+ * What a later level gives need not come back to the account: its blocks may lie in slabs that are
+ * in use. So the next round asks it for four times as much, and after these rounds it was asked for
+ * everything; a reclaimer that still says it gave is not believed any more.
+ */
+#define FRUITLESS_MAX (sizeof(size_t) * 4u)
+
+static size_t widened(size_t wanted, unsigned fruitless)
+{
+    for (unsigned i = 0; i < fruitless; i++) {
+        if (wanted > SIZE_MAX / 4u) {
+            return SIZE_MAX;
+        }
+        wanted *= 4u;
+    }
+    return wanted;
+}
 
 static bool account_known(ortp_account account)
 {
@@ -111,12 +131,14 @@ static size_t call_reclaimer_locked(ortp_budget *budget, ortp_reclaimer *reclaim
 }
 
 /*
- * One round: asks the reclaimers in order until the demand is met. Ends early after one above BLOCKS
- * gave something: what it gave is idle blocks now, and the next round's first callers unmap them.
+ * One round: asks the reclaimers in order until the demand is met; true when another may help. At
+ * level BLOCKS only refunds are believed, whatever a reclaimer reports. Ends early after one above
+ * BLOCKS gave something: what it gave is idle blocks now, and the next round's first callers unmap
+ * them.
  */
-static size_t reclaim_round_locked(ortp_budget *budget, ortp_reclaim level, const demand *d)
+static bool reclaim_round_locked(ortp_budget *budget, ortp_reclaim level, demand *d)
 {
-    size_t given = 0;
+    bool progress = false;
     for (ortp_reclaimer *r = budget->reclaimers; r != NULL && r->level <= level; r = r->next) {
         size_t wanted = missing_locked(budget, d);
         if (wanted == 0) {
@@ -125,13 +147,24 @@ static size_t reclaim_round_locked(ortp_budget *budget, ortp_reclaim level, cons
         if (r->removed) {
             continue;
         }
-        size_t gave = call_reclaimer_locked(budget, r, wanted);
-        given += gave < SIZE_MAX - given ? gave : SIZE_MAX - given;
-        if (gave > 0 && r->level > ORTP_RECLAIM_BLOCKS) {
+        bool later = r->level > ORTP_RECLAIM_BLOCKS;
+        uint64_t refunds = budget->refunds;
+        size_t gave = call_reclaimer_locked(budget, r, later ? widened(wanted, d->fruitless) : wanted);
+        if (gave == 0) {
+            continue;
+        }
+        if (budget->refunds != refunds) {
+            d->fruitless = 0;
+            progress = true;
+        } else if (later && d->fruitless <= FRUITLESS_MAX) {
+            d->fruitless++;
+            progress = true;
+        }
+        if (later && d->fruitless <= FRUITLESS_MAX) {
             break;
         }
     }
-    return given;
+    return progress;
 }
 
 static bool others_reclaim_locked(const ortp_budget *budget, ortp_reclaim level)
@@ -145,7 +178,7 @@ static bool others_reclaim_locked(const ortp_budget *budget, ortp_reclaim level)
 }
 
 /* Rounds while they give something back; true when the demand is met. */
-static bool make_room_locked(ortp_budget *budget, ortp_reclaim level, const demand *d)
+static bool make_room_locked(ortp_budget *budget, ortp_reclaim level, demand *d)
 {
     bool waited = false;
     for (;;) {
@@ -155,7 +188,7 @@ static bool make_room_locked(ortp_budget *budget, ortp_reclaim level, const dema
         if (level == ORTP_RECLAIM_NONE) {
             return false;
         }
-        if (reclaim_round_locked(budget, level, d) > 0) {
+        if (reclaim_round_locked(budget, level, d)) {
             waited = false;
             continue;
         }
@@ -286,6 +319,7 @@ ortp_status ortp_budget_refund(ortp_budget *budget, ortp_account account, size_t
     if (ok) {
         budget->info.account_bytes[account] -= bytes;
         budget->info.charged_bytes -= bytes;
+        budget->refunds += bytes > 0;
     } else {
         budget->info.refund_errors++;
     }

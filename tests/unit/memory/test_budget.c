@@ -337,6 +337,98 @@ static void later_levels_feed_earlier_ones(void **state)
     assert_int_equal(ortp_budget_destroy(budget), ORTP_OK);
 }
 
+/* Reports what it was asked for, and gives nothing back. */
+static size_t boast(void *ctx, size_t wanted)
+{
+    store *s = ctx;
+    s->calls++;
+    s->wanted = wanted;
+    return wanted;
+}
+
+static void empty_reports_do_not_keep_a_charge_waiting(void **state)
+{
+    (void)state;
+    const ortp_reclaim levels[] = {ORTP_RECLAIM_BLOCKS, ORTP_RECLAIM_TENSORS, ORTP_RECLAIM_CACHE};
+    for (size_t i = 0; i < 3; i++) {
+        ortp_budget *budget = make_exact(1000, 1);
+        store liar = {.budget = budget};
+        ortp_reclaimer *r;
+        assert_int_equal(ortp_budget_add_reclaimer(budget, levels[i], boast, &liar, &r), ORTP_OK);
+        assert_int_equal(charge(budget, 1000), ORTP_OK);
+        assert_int_equal(charge(budget, 7), ORTP_E_BUDGET);
+        assert_true(liar.calls >= 1 && liar.calls < 50);
+        if (levels[i] > ORTP_RECLAIM_BLOCKS) {
+            assert_true(liar.wanted == SIZE_MAX); /* was asked for all it has */
+        } else {
+            assert_int_equal(liar.wanted, 7);
+        }
+        assert_int_equal(ortp_budget_reclaim(budget, ORTP_RECLAIM_CACHE, 10), 0);
+        size_t excess;
+        assert_int_equal(ortp_budget_set_limit(budget, 0, &excess), ORTP_E_BUSY);
+        ortp_budget_remove_reclaimer(budget, r);
+        assert_int_equal(ortp_budget_refund(budget, ORTP_ACCOUNT_BLOCKS, 1000), ORTP_OK);
+        assert_int_equal(ortp_budget_destroy(budget), ORTP_OK);
+    }
+}
+
+/* Liars ahead of honest ones: these are asked all the same, and their blocks unmapped. */
+static void empty_reports_do_not_hide_what_others_give(void **state)
+{
+    (void)state;
+    ortp_budget *budget = make_exact(1000, 4);
+    store liars[2] = {{.budget = budget}, {.budget = budget}};
+    store blocks = {.budget = budget};
+    store cache = {.budget = budget, .idle = 300, .became_idle_in = &blocks.idle};
+    ortp_reclaimer *r[4];
+    assert_int_equal(
+        ortp_budget_add_reclaimer(budget, ORTP_RECLAIM_BLOCKS, boast, &liars[0], &r[0]), ORTP_OK);
+    assert_int_equal(
+        ortp_budget_add_reclaimer(budget, ORTP_RECLAIM_TENSORS, boast, &liars[1], &r[1]), ORTP_OK);
+    r[2] = add(budget, ORTP_RECLAIM_BLOCKS, &blocks);
+    r[3] = add(budget, ORTP_RECLAIM_CACHE, &cache);
+    assert_int_equal(charge(budget, 1000), ORTP_OK);
+    assert_int_equal(charge(budget, 300), ORTP_OK);
+    assert_int_equal(charge(budget, 1), ORTP_E_BUDGET);
+    for (size_t i = 0; i < 4; i++) {
+        ortp_budget_remove_reclaimer(budget, r[i]);
+    }
+    assert_int_equal(ortp_budget_refund(budget, ORTP_ACCOUNT_BLOCKS, 1000), ORTP_OK);
+    assert_int_equal(ortp_budget_destroy(budget), ORTP_OK);
+}
+
+/* Only the last piece of what it gives sets anything free, as with the last block of a slab. */
+static size_t give_in_pieces(void *ctx, size_t wanted)
+{
+    store *s = ctx;
+    s->calls++;
+    size_t given = s->idle < wanted ? s->idle : wanted;
+    s->idle -= given;
+    if (given > 0 && s->idle == 0) {
+        *s->became_idle_in += 300;
+    }
+    return given;
+}
+
+static void later_levels_are_asked_for_more_when_nothing_comes_of_it(void **state)
+{
+    (void)state;
+    ortp_budget *budget = make_exact(1000, 2);
+    store blocks = {.budget = budget};
+    store cache = {.budget = budget, .idle = 1000000, .became_idle_in = &blocks.idle};
+    ortp_reclaimer *r0 = add(budget, ORTP_RECLAIM_BLOCKS, &blocks);
+    ortp_reclaimer *r1 = NULL;
+    assert_int_equal(
+        ortp_budget_add_reclaimer(budget, ORTP_RECLAIM_CACHE, give_in_pieces, &cache, &r1), ORTP_OK);
+    assert_int_equal(charge(budget, 1000), ORTP_OK);
+    assert_int_equal(charge(budget, 1), ORTP_OK);
+    assert_true(cache.calls < 15);
+    ortp_budget_remove_reclaimer(budget, r0);
+    ortp_budget_remove_reclaimer(budget, r1);
+    assert_int_equal(ortp_budget_refund(budget, ORTP_ACCOUNT_BLOCKS, 1000), ORTP_OK);
+    assert_int_equal(ortp_budget_destroy(budget), ORTP_OK);
+}
+
 static void reclaim_on_demand(void **state)
 {
     (void)state;
@@ -449,6 +541,9 @@ int main(void)
         cmocka_unit_test(reclaimers_are_asked_by_level_then_age),
         cmocka_unit_test(rounds_go_on_while_they_give),
         cmocka_unit_test(later_levels_feed_earlier_ones),
+        cmocka_unit_test(empty_reports_do_not_keep_a_charge_waiting),
+        cmocka_unit_test(empty_reports_do_not_hide_what_others_give),
+        cmocka_unit_test(later_levels_are_asked_for_more_when_nothing_comes_of_it),
         cmocka_unit_test(reclaim_on_demand),
         cmocka_unit_test(reclaimer_arguments),
         cmocka_unit_test(lowered_limit_stands_and_says_its_excess),
