@@ -56,7 +56,7 @@ typedef struct ortp_manifest {
     double length_reward;  /* per token, added to a finished score; default 0 */
     double length_alpha;   /* GNMT length penalty exponent; default 0: off */
     double stop_margin;    /* see ortp_search_params; default 0: off */
-    const char *min_ort;   /* "1.18" */
+    const char *min_ort;   /* "1.18" or "1.18.0": the least ONNX Runtime */
 } ortp_manifest;
 
 /*
@@ -83,7 +83,8 @@ typedef struct ortp_model_options {
 
 /*
  * Loads manifest and both graphs and checks that they agree (roles, types, ranks, fixed dimensions).
- * Errors: as ortp_manifest_load and ortp_session_create; INVAL names graph, port, found and expected.
+ * Errors: as ortp_manifest_load and ortp_session_create; INVAL names graph, port, found and expected;
+ * VERSION where the runtime was told ORT's version and the manifest's min_ort is later.
  */
 ORTP_API ORTP_CHECK ortp_status ortp_model_open(const ortp_model_options *options, ortp_model **out,
                                                 ortp_error *error);

@@ -108,8 +108,7 @@ ortp_status ortp_decoder_buffers_create(ortp_model *model, ortp_tensor_pool *ten
     }
     ortp_runtime *runtime = model->runtime;
     void *memory = NULL;
-    status = ortp__meta_alloc(runtime->budget, &runtime->alloc, sizeof(ortp_decoder_buffers),
-                              ORTP_RECLAIM_CACHE, &memory);
+    status = ortp__decode_alloc(runtime, sizeof(ortp_decoder_buffers), &memory);
     if (status != ORTP_OK) {
         return ortp__fail(error, status, "decoder buffers: %s", ortp_status_text(status));
     }
@@ -118,7 +117,7 @@ ortp_status ortp_decoder_buffers_create(ortp_model *model, ortp_tensor_pool *ten
     buffers->tensors = tensors;
     status = grow(buffers, beams, source, error);
     if (status != ORTP_OK) {
-        ortp__meta_free(runtime->budget, &runtime->alloc, buffers, sizeof *buffers);
+        ortp__decode_free(runtime, buffers, sizeof *buffers);
         return status;
     }
     atomic_fetch_add_explicit(&model->users, 1, memory_order_relaxed);
@@ -136,7 +135,7 @@ void ortp_decoder_buffers_destroy(ortp_decoder_buffers *buffers)
     }
     ortp_model *model = buffers->model;
     ortp_runtime *runtime = model->runtime;
-    ortp__meta_free(runtime->budget, &runtime->alloc, buffers, sizeof *buffers);
+    ortp__decode_free(runtime, buffers, sizeof *buffers);
     /* Pairs with the load in ortp_model_close(): all that was done here is done before that. */
     atomic_fetch_sub_explicit(&model->users, 1, memory_order_release);
 }

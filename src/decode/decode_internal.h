@@ -7,7 +7,8 @@
 #define ORTP_DECODE_INTERNAL_H
 
 #include "beams.h"
-#include "runtime_internal.h"
+#include "internal.h"
+#include "runtime_parts.h"
 
 #include <ortpool/decoder.h>
 
@@ -55,8 +56,27 @@ static inline void ortp__int_set(void *data, ortp_type type, size_t index, int64
     }
 }
 
+/* A version of ONNX Runtime: "1.18", "1.18.0"; with `rest` anything may follow ("1.30.0-dev"). */
+typedef struct ortp__version {
+    unsigned parts[3];
+} ortp__version;
+bool ortp__version_read(const char *text, bool rest, ortp__version *out);
+int ortp__version_compare(const ortp__version *a, const ortp__version *b); /* < 0: a is older */
+
 /* The first `length` of `source` positions count; the rest is padding. */
 void ortp__mask_fill(bool *mask, size_t length, size_t source, bool true_is_padding);
+
+/* Control memory on the runtime's budget. */
+static inline ortp_status ortp__decode_alloc(const ortp_runtime *runtime, size_t bytes, void **out)
+{
+    return ortp__meta_alloc(ortp_runtime_budget(runtime), ortp__runtime_alloc(runtime), bytes,
+                            ORTP_RECLAIM_CACHE, out);
+}
+
+static inline void ortp__decode_free(const ortp_runtime *runtime, void *ptr, size_t bytes)
+{
+    ortp__meta_free(ortp_runtime_budget(runtime), ortp__runtime_alloc(runtime), ptr, bytes);
+}
 
 /* a * b, or SIZE_MAX: the pool refuses that. */
 static inline size_t ortp__product(size_t a, size_t b)

@@ -34,8 +34,7 @@ ortp_status ortp_decoder_create(ortp_model *model, ortp_tensor_pool *tensors, si
     ortp_runtime *runtime = model->runtime;
     const size_t bytes = decoder_bytes(m, width);
     void *memory = NULL;
-    const ortp_status status =
-        ortp__meta_alloc(runtime->budget, &runtime->alloc, bytes, ORTP_RECLAIM_CACHE, &memory);
+    const ortp_status status = ortp__decode_alloc(runtime, bytes, &memory);
     if (status != ORTP_OK) {
         return ortp__fail(error, status, "decoder: %s", ortp_status_text(status));
     }
@@ -62,7 +61,7 @@ void ortp_decoder_destroy(ortp_decoder *decoder)
     ortp_decoder_buffers_destroy(decoder->buffers);
     ortp_model *model = decoder->model;
     ortp_runtime *runtime = model->runtime;
-    ortp__meta_free(runtime->budget, &runtime->alloc, decoder, decoder->bytes);
+    ortp__decode_free(runtime, decoder, decoder->bytes);
     /* Pairs with the load in ortp_model_close(): all that was done here is done before that. */
     atomic_fetch_sub_explicit(&model->users, 1, memory_order_release);
 }

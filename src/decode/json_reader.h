@@ -29,9 +29,9 @@ typedef struct ortp__json {
 } ortp__json;
 
 /*
- * Reads directory/model.json; close it whatever comes back. `alloc` is for the path alone (jansson's
- * own memory is malloc's, and gone when the reader is closed); NULL: malloc. Errors: NOTFOUND, NOMEM,
- * INVAL (not JSON, or no object).
+ * Reads directory/model.json; close it whatever comes back. `alloc` is for the path alone
+ * (jansson's own memory is malloc's, and gone when the reader is closed); NULL: malloc. Errors:
+ * NOTFOUND, NOMEM, INVAL (not JSON, or no object).
  */
 ortp_status ortp__json_open(ortp__json *reader, const char *directory, const ortp_alloc *alloc,
                             ortp_error *error);

@@ -107,13 +107,9 @@ static void read_search(ortp__json *r, ortp_manifest *m)
 static void read_version(ortp__json *r, ortp_manifest *m)
 {
     m->min_ort = ortp__json_string(r, "min_ort", true);
-    if (m->min_ort != NULL) {
-        unsigned major = 0;
-        unsigned minor = 0;
-        char rest = 0;
-        if (sscanf(m->min_ort, "%3u.%3u%c", &major, &minor, &rest) != 2) {
-            ortp__json_expected(r, "min_ort", "a version such as \"1.18\"");
-        }
+    ortp__version ignored;
+    if (m->min_ort != NULL && !ortp__version_read(m->min_ort, false, &ignored)) {
+        ortp__json_expected(r, "min_ort", "a version such as \"1.18\" or \"1.18.0\"");
     }
 }
 

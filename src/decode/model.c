@@ -49,6 +49,29 @@ static ortp_status hash_model(ortp_model *model, ortp_error *error)
     return status;
 }
 
+/* A host that does not say its version is not checked: what is missing shows when a graph loads. */
+static ortp_status check_version(const ortp_model *model, ortp_error *error)
+{
+    const char *running = ortp_runtime_ort_version(model->runtime);
+    const ortp_manifest *m = model->manifest;
+    if (running == NULL) {
+        return ORTP_OK;
+    }
+    ortp__version found;
+    ortp__version needed;
+    if (!ortp__version_read(running, true, &found)) {
+        return ortp__fail(error, ORTP_E_VERSION,
+                          "%s: needs ONNX Runtime %s; \"%s\", which the host says, is no version",
+                          m->path, m->min_ort, running);
+    }
+    (void)ortp__version_read(m->min_ort, false, &needed); /* the manifest was read */
+    if (ortp__version_compare(&found, &needed) < 0) {
+        return ortp__fail(error, ORTP_E_VERSION, "%s: needs ONNX Runtime %s or later, this is %s",
+                          m->path, m->min_ort, running);
+    }
+    return ORTP_OK;
+}
+
 static ortp_status open_session(const ortp_model_options *options, const char *path,
                                 ortp_session **out, ortp_error *error)
 {
@@ -69,7 +92,7 @@ static void model_free(ortp_model *model)
     }
     ortp_manifest_destroy(model->manifest);
     ortp_runtime *runtime = model->runtime;
-    ortp__meta_free(runtime->budget, &runtime->alloc, model, sizeof *model);
+    ortp__decode_free(runtime, model, sizeof *model);
 }
 
 ortp_status ortp_model_open(const ortp_model_options *given, ortp_model **out, ortp_error *error)
@@ -89,8 +112,7 @@ ortp_status ortp_model_open(const ortp_model_options *given, ortp_model **out, o
     }
     ortp_runtime *runtime = options.runtime;
     void *memory = NULL;
-    status = ortp__meta_alloc(runtime->budget, &runtime->alloc, sizeof(ortp_model),
-                              ORTP_RECLAIM_CACHE, &memory);
+    status = ortp__decode_alloc(runtime, sizeof(ortp_model), &memory);
     if (status != ORTP_OK) {
         return ortp__fail(error, status, "ortp_model_open: %s", ortp_status_text(status));
     }
@@ -98,8 +120,11 @@ ortp_status ortp_model_open(const ortp_model_options *given, ortp_model **out, o
     model->runtime = runtime;
     model->tensors = options.tensors;
     atomic_init(&model->users, 0);
-    status = ortp_manifest_load(options.directory, runtime->budget, &runtime->alloc,
-                                &model->manifest, error);
+    status = ortp_manifest_load(options.directory, ortp_runtime_budget(runtime),
+                                ortp__runtime_alloc(runtime), &model->manifest, error);
+    if (status == ORTP_OK) {
+        status = check_version(model, error);
+    }
     if (status == ORTP_OK) {
         status = hash_model(model, error);
     }
@@ -159,8 +184,8 @@ uint64_t ortp_model_id(const ortp_model *model)
 
 void ortp_stats_add_model(ortp_stats *stats, const ortp_model *model)
 {
-    stats->encoder_runs += ortp_session_runs(model->encoder);
-    stats->decoder_runs += ortp_session_runs(model->decoder);
+    ORTP__STATS_ADD(stats, encoder_runs, ortp_session_runs(model->encoder));
+    ORTP__STATS_ADD(stats, decoder_runs, ortp_session_runs(model->decoder));
 }
 
 void ortp__mask_fill(bool *mask, size_t length, size_t source, bool true_is_padding)

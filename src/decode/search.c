@@ -93,7 +93,7 @@ static ortp_status poll(const search *s)
                           s->decoder->runs);
     }
     if (p->deadline_ms > 0 &&
-        ortp__clock_ms(&s->decoder->model->runtime->clock) >= p->deadline_ms) {
+        ortp__clock_ms(ortp__runtime_clock(s->decoder->model->runtime)) >= p->deadline_ms) {
         return ortp__fail(s->error, ORTP_E_TIMEOUT,
                           "search: the deadline passed after %zu decoder runs", s->decoder->runs);
     }

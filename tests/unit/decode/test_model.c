@@ -83,6 +83,82 @@ static void names_a_missing_file(void **state)
     fixture_close(&f);
 }
 
+/* Opens a model that needs `needed` on a host that says `running`. */
+static ortp_status open_on(const char *running, const char *needed, ortp_error *error)
+{
+    char value[40];
+    (void)snprintf(value, sizeof value, "\"%s\"", needed);
+    make_model_folder("model.test", TINY, "min_ort", value);
+    ortp_runtime_options options = ORTP_RUNTIME_OPTIONS_INIT;
+    options.api = test_ort_api();
+    options.ort_version = running;
+    fixture f = {.runtime = test_runtime_create(&options)};
+    ortp_tensor_pool_options tensors = ORTP_TENSOR_POOL_OPTIONS_INIT;
+    tensors.runtime = f.runtime;
+    assert_ok(ortp_tensor_pool_create(&tensors, &f.tensors, error), *error);
+    ortp_model_options model = ORTP_MODEL_OPTIONS_INIT;
+    model.runtime = f.runtime;
+    model.tensors = f.tensors;
+    model.directory = "model.test";
+    const ortp_status status = ortp_model_open(&model, &f.model, error);
+    assert_true((f.model != NULL) == (status == ORTP_OK));
+    fixture_close(&f);
+    return status;
+}
+
+static void refuses_an_older_ort(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *running, *needed;
+        ortp_status status;
+    } cases[] = {
+        {"1.29.0", "1.18", ORTP_OK},          {"1.29.0", "1.29", ORTP_OK},
+        {"1.29.0", "1.29.0", ORTP_OK},        {"1.29.0", "1.29.1", ORTP_E_VERSION},
+        {"1.29.0", "1.100", ORTP_E_VERSION},  {"1.100.0", "1.29", ORTP_OK},
+        {"1.29.0", "2.0", ORTP_E_VERSION},    {"2.0.0", "1.30", ORTP_OK},
+        {"1.30.0-dev", "1.30", ORTP_OK},      {"1.30", "1.30.1", ORTP_E_VERSION},
+        {"1.29.0.1", "1.29", ORTP_OK},        {NULL, "99.0", ORTP_OK},
+        {"", "99.0", ORTP_OK},                {"unknown", "1.18", ORTP_E_VERSION},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        ortp_error error = ORTP_ERROR_INIT;
+        const ortp_status status = open_on(cases[i].running, cases[i].needed, &error);
+        if (status != cases[i].status) {
+            fail_msg("%zu: %s: %s", i, ortp_status_name(status), error.message);
+        }
+        if (status != ORTP_OK) {
+            assert_non_null(strstr(error.message, "model.test/model.json: "));
+            assert_non_null(strstr(error.message, cases[i].running));
+            assert_non_null(strstr(error.message, cases[i].needed));
+        }
+    }
+}
+
+/* A caller of an older header has a shorter struct: what lies behind it is not touched. */
+static void adds_to_an_older_struct_only_what_it_has(void **state)
+{
+    (void)state;
+    fixture f;
+    fixture_open(&f, TINY, NULL);
+    ortp_error error = ORTP_ERROR_INIT;
+    assert_ok(ortp_model_warm(f.model, 0, &error), error);
+    static const size_t sizes[] = {sizeof(size_t), offsetof(ortp_stats, encoder_runs),
+                                   offsetof(ortp_stats, decoder_runs)};
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        ortp_stats stats;
+        ortp_stats before;
+        memset(&stats, 0x5a, sizeof stats);
+        stats.struct_size = sizes[i];
+        before = stats;
+        ortp_stats_add_model(&stats, f.model);
+        assert_memory_equal((const char *)&stats + sizes[i], (const char *)&before + sizes[i],
+                            sizeof stats - sizes[i]);
+        assert_true(stats.encoder_runs == before.encoder_runs + (i == 2 ? 1 : 0));
+    }
+    fixture_close(&f);
+}
+
 /* Adds a byte to a file. */
 static void append(const char *path)
 {
@@ -336,6 +412,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(names_graph_and_port),
         cmocka_unit_test(names_a_missing_file),
+        cmocka_unit_test(refuses_an_older_ort),
+        cmocka_unit_test(adds_to_an_older_struct_only_what_it_has),
         cmocka_unit_test(id_follows_the_contents),
         cmocka_unit_test(encodes_what_a_second_implementation_says),
         cmocka_unit_test(encodes_the_golden_cases),

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The plan against what the ledger says of a warm predictor, or of a model that was warmed by hand. */
+/* The plan against what the ledger says of a warm predictor, or of a model warmed by hand. */
 #include "fixture.h"
 
 #include <stdio.h>
