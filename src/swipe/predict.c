@@ -44,7 +44,8 @@ static ortp_status poll(const ortp_predictor *p, const ortp_predict_options *opt
     if (options->stop != NULL && options->stop(options->stop_ctx)) {
         return ortp__fail(error, ORTP_E_CANCELLED, "predict: stopped before the encoder's run");
     }
-    if (options->deadline_ms > 0 && ortp__clock_ms(&p->runtime->clock) >= options->deadline_ms) {
+    const ortp_clock *clock = ortp__runtime_clock(p->runtime);
+    if (options->deadline_ms > 0 && ortp__clock_ms(clock) >= options->deadline_ms) {
         return ortp__fail(error, ORTP_E_TIMEOUT,
                           "predict: the deadline passed before the encoder's run");
     }

@@ -36,11 +36,22 @@ static size_t idle_tensor_bytes(const ortp_manifest *m, size_t threads, size_t c
     return bytes > IDLE_TENSORS_LEAST ? bytes : IDLE_TENSORS_LEAST;
 }
 
+ortp_status ortp__room_take(ortp_runtime *runtime, size_t bytes, void **out)
+{
+    return ortp__meta_alloc(ortp_runtime_budget(runtime), ortp__runtime_alloc(runtime), bytes,
+                            ORTP_RECLAIM_CACHE, out);
+}
+
+void ortp__room_give(ortp_runtime *runtime, void *room, size_t bytes)
+{
+    ortp__meta_free(ortp_runtime_budget(runtime), ortp__runtime_alloc(runtime), room, bytes);
+}
+
 static ortp_status make_tensors(ortp_predictor *p, const char *directory, ortp_error *error)
 {
     ortp_manifest *manifest = NULL;
-    ortp_status status = ortp_manifest_load(directory, p->runtime->budget, &p->runtime->alloc,
-                                            &manifest, error);
+    ortp_status status = ortp_manifest_load(directory, ortp_runtime_budget(p->runtime),
+                                            ortp__runtime_alloc(p->runtime), &manifest, error);
     if (status != ORTP_OK) {
         return status;
     }
@@ -63,9 +74,9 @@ static ortp_status make_model(ortp_predictor *p, const char *directory, ortp_err
 static ortp_status make_lexicon(ortp_predictor *p, ortp_error *error)
 {
     ortp_lexicon_options options = ORTP_LEXICON_OPTIONS_INIT;
-    options.pool = p->runtime->pool;
+    options.pool = ortp_runtime_pool(p->runtime);
     options.path = p->config.lexicon_path;
-    options.alloc = p->runtime->alloc;
+    options.alloc = *ortp__runtime_alloc(p->runtime);
     const ortp_status status = ortp_lexicon_load(&options, &p->lexicon, error);
     p->words = (ortp_lexicon_constraint){.lexicon = p->lexicon,
                                          .first_letter = p->config.first_letter,
@@ -77,14 +88,14 @@ static ortp_status make_lexicon(ortp_predictor *p, ortp_error *error)
 static ortp_status make_cache(ortp_predictor *p, uint64_t stale_ms, ortp_error *error)
 {
     ortp_cache_options options = ORTP_CACHE_OPTIONS_INIT;
-    options.pool = p->runtime->pool;
+    options.pool = ortp_runtime_pool(p->runtime);
     options.entries_max = p->cache_entries;
     options.stale_ms = stale_ms;
     options.disabled = p->cache_entries == 0;
     options.spare_entries = ortp__entries_beyond(p);
-    options.alloc = p->runtime->alloc;
-    options.clock = p->runtime->clock;
-    options.log = p->runtime->log;
+    options.alloc = *ortp__runtime_alloc(p->runtime);
+    options.clock = *ortp__runtime_clock(p->runtime);
+    options.log = *ortp__runtime_log(p->runtime);
     const ortp_status status = ortp_cache_create(&options, &p->cache);
     if (status != ORTP_OK) {
         return ortp__fail(error, status, "predictor: encoder cache: %s", ortp_status_text(status));
@@ -155,7 +166,7 @@ static ortp_status make_parts(ortp_predictor *p, const ortp_predictor_options *o
         status = ortp__state_fill(p, 1, error); /* what cannot be decoded at all is refused now */
     }
     if (status == ORTP_OK) {
-        status = ortp_budget_add_reclaimer(p->runtime->budget, ORTP_RECLAIM_TENSORS,
+        status = ortp_budget_add_reclaimer(ortp_runtime_budget(p->runtime), ORTP_RECLAIM_TENSORS,
                                            ortp__state_reclaim, p, &p->reclaimer);
         if (status != ORTP_OK) {
             (void)ortp__fail(error, status, "predictor: reclaimer: %s", ortp_status_text(status));
@@ -199,7 +210,7 @@ static ortp_status check_options(const ortp_predictor_options *given,
 static void predictor_free(ortp_predictor *p)
 {
     ortp_runtime *runtime = p->runtime;
-    ortp_budget_remove_reclaimer(runtime->budget, p->reclaimer);
+    ortp_budget_remove_reclaimer(ortp_runtime_budget(runtime), p->reclaimer);
     if (p->locks_made) {
         while (ortp__state_drop(p)) {
         }
@@ -217,7 +228,7 @@ static void predictor_free(ortp_predictor *p)
     status = ortp_tensor_pool_destroy(p->tensors, NULL);
     assert(status == ORTP_OK);
     (void)status;
-    ortp__meta_free(runtime->budget, &runtime->alloc, p, sizeof *p);
+    ortp__room_give(runtime, p, sizeof *p);
 }
 
 ortp_status ortp_predictor_create(const ortp_predictor_options *given, ortp_predictor **out,
@@ -234,8 +245,7 @@ ortp_status ortp_predictor_create(const ortp_predictor_options *given, ortp_pred
     }
     ortp_runtime *runtime = options.runtime;
     void *memory = NULL;
-    status = ortp__meta_alloc(runtime->budget, &runtime->alloc, sizeof(ortp_predictor),
-                              ORTP_RECLAIM_CACHE, &memory);
+    status = ortp__room_take(runtime, sizeof(ortp_predictor), &memory);
     if (status != ORTP_OK) {
         return ortp__fail(error, status, "predictor: %zu bytes for its struct: %s",
                           sizeof(ortp_predictor), ortp_status_text(status));
@@ -328,7 +338,7 @@ ortp_status ortp_predictor_trim(ortp_predictor *p, size_t keep_bytes, bool drop_
     if (status != ORTP_OK) {
         return status;
     }
-    return ortp_pool_trim(p->runtime->pool, keep_bytes, 0, freed_bytes);
+    return ortp_pool_trim(ortp_runtime_pool(p->runtime), keep_bytes, 0, freed_bytes);
 }
 
 const ortp_swipe_config *ortp_predictor_config(const ortp_predictor *predictor)
@@ -354,8 +364,8 @@ ortp_cache *ortp_predictor_cache(const ortp_predictor *predictor)
 void ortp_predictor_stats(const ortp_predictor *predictor, ortp_stats *out)
 {
     *out = (ortp_stats)ORTP_STATS_INIT;
-    ortp_stats_add_budget(out, predictor->runtime->budget);
-    ortp_stats_add_pool(out, predictor->runtime->pool);
+    ortp_stats_add_budget(out, ortp_runtime_budget(predictor->runtime));
+    ortp_stats_add_pool(out, ortp_runtime_pool(predictor->runtime));
     ortp_stats_add_cache(out, predictor->cache);
     ortp_stats_add_tensors(out, predictor->tensors);
     ortp_stats_add_model(out, predictor->model);

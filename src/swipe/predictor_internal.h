@@ -10,7 +10,8 @@
 #ifndef ORTP_PREDICTOR_INTERNAL_H
 #define ORTP_PREDICTOR_INTERNAL_H
 
-#include "runtime_internal.h"
+#include "internal.h"
+#include "runtime_parts.h"
 
 #include <ortpool/predictor.h>
 
@@ -82,6 +83,10 @@ struct ortp_predictor {
     uint64_t predictions;
     uint64_t failures;
 };
+
+/* Zeroed control memory on the runtime's budget, from its allocator. Errors: NOMEM, BUDGET. */
+ortp_status ortp__room_take(ortp_runtime *runtime, size_t bytes, void **out);
+void ortp__room_give(ortp_runtime *runtime, void *room, size_t bytes);
 
 /* CLOSED after close; each success is paired with one leave. */
 ortp_status ortp__predictor_enter(ortp_predictor *predictor, ortp_error *error);

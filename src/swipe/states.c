@@ -21,14 +21,13 @@ static size_t state_bytes(const ortp_predictor *p)
 static void state_free(ortp_predictor *p, ortp__state *state)
 {
     ortp_decoder_destroy(state->decoder);
-    ortp__meta_free(p->runtime->budget, &p->runtime->alloc, state, state_bytes(p));
+    ortp__room_give(p->runtime, state, state_bytes(p));
 }
 
 static ortp_status state_make(ortp_predictor *p, ortp__state **out, ortp_error *error)
 {
     void *memory = NULL;
-    ortp_status status = ortp__meta_alloc(p->runtime->budget, &p->runtime->alloc, state_bytes(p),
-                                          ORTP_RECLAIM_CACHE, &memory);
+    ortp_status status = ortp__room_take(p->runtime, state_bytes(p), &memory);
     if (status != ORTP_OK) {
         return ortp__fail(error, status, "predictor: %zu bytes for a decode state: %s",
                           state_bytes(p), ortp_status_text(status));
@@ -38,7 +37,7 @@ static ortp_status state_make(ortp_predictor *p, ortp__state **out, ortp_error *
     state->keys = (int32_t *)(void *)(state->features + p->config.max_points * ORTP_SWIPE_FEATURES);
     status = ortp_decoder_create(p->model, p->tensors, p->params.beam_width, &state->decoder, error);
     if (status != ORTP_OK) {
-        ortp__meta_free(p->runtime->budget, &p->runtime->alloc, state, state_bytes(p));
+        ortp__room_give(p->runtime, state, state_bytes(p));
         return status;
     }
     *out = state;

@@ -72,8 +72,7 @@ ortp_status ortp__warm_plan(ortp_predictor *p, ortp_error *error)
 {
     const ortp_manifest *m = ortp_model_manifest(p->model);
     void *memory = NULL;
-    const ortp_status status = ortp__meta_alloc(p->runtime->budget, &p->runtime->alloc,
-                                                plan_bytes(p), ORTP_RECLAIM_CACHE, &memory);
+    const ortp_status status = ortp__room_take(p->runtime, plan_bytes(p), &memory);
     if (status != ORTP_OK) {
         return ortp__fail(error, status, "predictor: %zu bytes for the warm-up plan: %s",
                           plan_bytes(p), ortp_status_text(status));
@@ -96,7 +95,7 @@ ortp_status ortp__warm_plan(ortp_predictor *p, ortp_error *error)
 void ortp__warm_plan_free(ortp_predictor *p)
 {
     if (p->entries != NULL) {
-        ortp__meta_free(p->runtime->budget, &p->runtime->alloc, p->entries, plan_bytes(p));
+        ortp__room_give(p->runtime, p->entries, plan_bytes(p));
     }
 }
 

@@ -75,8 +75,7 @@ ortp_status ortp__warm_tensors(ortp_predictor *p, size_t bucket, size_t beams, o
                                                  : p->threads;
     const size_t bytes = (p->threads * INPUTS_MAX + memories) * sizeof(ortp_tensor *);
     void *room = NULL;
-    ortp_status status = ortp__meta_alloc(p->runtime->budget, &p->runtime->alloc, bytes,
-                                          ORTP_RECLAIM_CACHE, &room);
+    ortp_status status = ortp__room_take(p->runtime, bytes, &room);
     if (status != ORTP_OK) {
         return ortp__fail(error, status, "%s", ortp_status_text(status));
     }
@@ -90,7 +89,7 @@ ortp_status ortp__warm_tensors(ortp_predictor *p, size_t bucket, size_t beams, o
     while (h.count > 0) {
         (void)ortp_tensor_release(h.tensors[--h.count]);
     }
-    ortp__meta_free(p->runtime->budget, &p->runtime->alloc, room, bytes);
+    ortp__room_give(p->runtime, room, bytes);
     return status;
 }
 
@@ -163,7 +162,7 @@ ortp_status ortp__warm_keys(ortp_predictor *p, size_t bucket, size_t beams, ortp
     for (size_t i = 0; i < m->bucket_count; i++) {
         const ortp_pool_need need = {.bytes = ortp__cache_key_bytes(m->buckets[i]),
                                      .count = p->cache_entries + ortp__entries_beyond(p)};
-        const ortp_status status = ortp_pool_warm(p->runtime->pool, &need, 1);
+        const ortp_status status = ortp_pool_warm(ortp_runtime_pool(p->runtime), &need, 1);
         if (status != ORTP_OK) {
             return ortp__fail(error, status, "%zu blocks of %zu bytes: %s", need.count, need.bytes,
                               ortp_status_text(status));
@@ -198,8 +197,7 @@ ortp_status ortp__warm_rehearsal(ortp_predictor *p, size_t bucket, size_t beams,
     const size_t points = ortp_model_manifest(p->model)->buckets[bucket];
     const size_t bytes = points * 3 * sizeof(double);
     void *room = NULL;
-    ortp_status status = ortp__meta_alloc(p->runtime->budget, &p->runtime->alloc, bytes,
-                                          ORTP_RECLAIM_CACHE, &room);
+    ortp_status status = ortp__room_take(p->runtime, bytes, &room);
     if (status != ORTP_OK) {
         return ortp__fail(error, status, "%s", ortp_status_text(status));
     }
@@ -216,6 +214,6 @@ ortp_status ortp__warm_rehearsal(ortp_predictor *p, size_t bucket, size_t beams,
         status = ortp__predict(p, state, &swipe, &options, true, &ignored, error);
         ortp__state_release(p, state);
     }
-    ortp__meta_free(p->runtime->budget, &p->runtime->alloc, room, bytes);
+    ortp__room_give(p->runtime, room, bytes);
     return status;
 }
