@@ -3,7 +3,8 @@
  * The predictor: swipes in, words out, on pooled memory, from any number of threads.
  *
  * It owns a tensor pool, a model, a lexicon, an encoder cache and a pool of decoders, all under the
- * budget of the runtime. Decoders are made on demand, one per prediction in progress, and kept.
+ * budget of the runtime. Decoders are made on demand, one per prediction in progress; `threads` of
+ * them are kept.
  * Every path gives everything back; close waits for predictions in progress.
  */
 #ifndef ORTPOOL_PREDICTOR_H
@@ -41,12 +42,18 @@ ORTP_API ORTP_CHECK ortp_status ortp_predictor_create(const ortp_predictor_optio
                                                       ortp_predictor **out, ortp_error *error);
 /*
  * New predictions get ORTP_E_CLOSED from now on. Waits for those in progress up to `wait_ms`
- * (UINT64_MAX: for ever); ORTP_E_TIMEOUT where some are left (call it again). Idempotent. Thread-safe:
- * yes.
+ * (UINT64_MAX: for ever); ORTP_E_TIMEOUT where some are left (call it again). Idempotent. Not with
+ * UINT64_MAX from a prediction's `stop`: it would wait for the prediction that waits for it (0 only
+ * closes). Thread-safe: yes.
  */
 ORTP_API ortp_status ortp_predictor_close(ortp_predictor *predictor, uint64_t wait_ms);
-/* Closes (waiting for ever) and frees. No other thread may still call; warm-ups are joined before. */
-ORTP_API void ortp_predictor_destroy(ortp_predictor *predictor);
+/*
+ * Closes (waiting for ever) and frees. ORTP_E_BUSY while the host has decoders or buffers on
+ * ortp_predictor_model(), outputs of its encoder or leases of ortp_predictor_cache(): then it stays
+ * closed, its parts stay as they are but for the cache's entries, and the call is made again later.
+ * No other thread may still call; warm-ups are joined before. Not from a prediction's `stop`.
+ */
+ORTP_API ortp_status ortp_predictor_destroy(ortp_predictor *predictor);
 
 #define ORTP_CANDIDATES_MAX 16u
 
@@ -68,7 +75,8 @@ typedef struct ortp_predict_options {
     size_t struct_size;
     size_t top; /* candidates wanted; 0: 3; at most ORTP_CANDIDATES_MAX */
     uint64_t deadline_ms; /* > 0: ORTP_E_TIMEOUT once the runtime's clock reaches it */
-    bool (*stop)(void *ctx); /* polled between runs; true ends with ORTP_E_CANCELLED */
+    bool (*stop)(void *ctx); /* polled between runs; true ends with ORTP_E_CANCELLED. Runs inside the
+                                prediction: it must not wait for a close or a warm-up */
     void *stop_ctx;
 } ortp_predict_options;
 #define ORTP_PREDICT_OPTIONS_INIT {.struct_size = sizeof(ortp_predict_options)}
@@ -89,8 +97,10 @@ ORTP_API ORTP_CHECK ortp_status ortp_predictor_predict(ortp_predictor *predictor
  * Warm-up: decoders for `threads`, blocks and tensors for every bucket and beam count, one encoder run
  * per bucket, one decoder run per bucket and beam count, and rehearsed predictions; largest shapes
  * first. warm runs it here; warm_start on a thread of its own while predictions go on (join with
- * ortp_warmup_join before destroy; a close ends it with ORTP_E_CLOSED). Idempotent; leaves no cache
- * entry and counts no prediction, but encoder and decoder runs. Thread-safe: yes.
+ * ortp_warmup_join before destroy; a close ends it with ORTP_E_CLOSED). A step that needs a decoder
+ * takes one at a time, and where predictions have them all, waits for the next that comes back; it is
+ * done when `threads` decoders are warm. Idempotent; leaves no cache entry and counts no prediction,
+ * but encoder and decoder runs. Thread-safe: yes.
  */
 ORTP_API ORTP_CHECK ortp_status ortp_predictor_warm(ortp_predictor *predictor,
                                                     const ortp_warmup_options *options,
@@ -100,8 +110,11 @@ ORTP_API ORTP_CHECK ortp_status ortp_predictor_warm_start(ortp_predictor *predic
                                                           ortp_warmup **out, ortp_error *error);
 
 /*
- * Gives idle memory back to the system: idle decoders, tensors and blocks down to `keep_bytes`, and with
- * drop_cache the cache entries that nobody leases. Predictions go on. Thread-safe: yes.
+ * Gives idle memory back to the system until at most about `keep_bytes` of it are left in all: blocks
+ * first (of the runtime's whole pool), then tensors, both least recently used first, and only then
+ * decoders, one at a time. With drop_cache the cache's entries become idle before, those that somebody
+ * leases when the lease ends. *freed_bytes (may be NULL): unmapped. What is dropped is not warm any
+ * more; a `keep_bytes` above what is idle drops nothing. Predictions go on. Thread-safe: yes.
  */
 ORTP_API ortp_status ortp_predictor_trim(ortp_predictor *predictor, size_t keep_bytes,
                                          bool drop_cache, size_t *freed_bytes);
@@ -112,8 +125,11 @@ ORTP_API ortp_model *ortp_predictor_model(const ortp_predictor *predictor);
 ORTP_API const ortp_lexicon *ortp_predictor_lexicon(const ortp_predictor *predictor);
 ORTP_API ortp_cache *ortp_predictor_cache(const ortp_predictor *predictor);
 
-/* Everything: budget, pool, cache, tensors, runs, predictions, process. Thread-safe: yes. */
-ORTP_API void ortp_predictor_stats(const ortp_predictor *predictor, ortp_stats *out);
+/*
+ * Adds everything: budget, pool, cache, tensors, runs, predictions, process. Start from ORTP_STATS_INIT:
+ * fields beyond stats->struct_size are not written. Thread-safe: yes, for stats of one owner.
+ */
+ORTP_API void ortp_predictor_stats(const ortp_predictor *predictor, ortp_stats *stats);
 
 #ifdef __cplusplus
 }

@@ -4,11 +4,14 @@
  */
 #include "predictor_internal.h"
 
+#include <ortpool/stats.h>
+
 #include <assert.h>
 
 #define CACHE_ENTRIES 4u
 #define CACHE_ENTRIES_MAX 65536u
 #define THREADS_MAX 1024u
+#define LETTERS 26
 #define IDLE_TENSORS_LEAST ((size_t)16 << 20)
 
 /*
@@ -47,18 +50,12 @@ void ortp__room_give(ortp_runtime *runtime, void *room, size_t bytes)
     ortp__meta_free(ortp_runtime_budget(runtime), ortp__runtime_alloc(runtime), room, bytes);
 }
 
-static ortp_status make_tensors(ortp_predictor *p, const char *directory, ortp_error *error)
+static ortp_status make_tensors(ortp_predictor *p, const ortp_manifest *manifest,
+                                ortp_error *error)
 {
-    ortp_manifest *manifest = NULL;
-    ortp_status status = ortp_manifest_load(directory, ortp_runtime_budget(p->runtime),
-                                            ortp__runtime_alloc(p->runtime), &manifest, error);
-    if (status != ORTP_OK) {
-        return status;
-    }
     ortp_tensor_pool_options options = ORTP_TENSOR_POOL_OPTIONS_INIT;
     options.runtime = p->runtime;
     options.idle_bytes_max = idle_tensor_bytes(manifest, p->threads, p->cache_entries);
-    ortp_manifest_destroy(manifest);
     return ortp_tensor_pool_create(&options, &p->tensors, error);
 }
 
@@ -137,26 +134,110 @@ fail_mutex:
     return ortp__fail(error, ORTP_E_SYS, "predictor: the system refuses a condition variable");
 }
 
-/* Cheap checks first: a bad manifest is refused before a graph is loaded. */
-static ortp_status make_parts(ortp_predictor *p, const ortp_predictor_options *options,
+/*
+ * model.json is read once for the workload's settings and again with the model: a file that is replaced
+ * in between must not leave arrays of one reading's size to the other's lengths.
+ */
+static ortp_status check_same(const ortp_swipe_config *config, const ortp_manifest *m,
                               ortp_error *error)
 {
-    const char *directory = options->model_directory;
+    if (config->max_points != m->max_points || m->features != ORTP_SWIPE_FEATURES ||
+        m->buckets[m->bucket_count - 1] != config->max_points) {
+        return ortp__fail(error, ORTP_E_INVAL, "%s: changed while it was being loaded", m->path);
+    }
+    return ORTP_OK;
+}
+
+/* The letters are 26 tokens of the vocabulary, and none of those with a meaning of their own. */
+static ortp_status check_letters(const ortp_swipe_config *config, const ortp_manifest *m,
+                                 ortp_error *error)
+{
+    const int64_t first = config->first_letter;
+    const int64_t last = first + LETTERS - 1;
+    const struct {
+        const char *name;
+        int32_t token;
+    } taken[] = {{"pad", m->pad}, {"unk", m->unk}, {"sos", m->sos}, {"eos", m->eos}};
+    if (first < 0 || (uint64_t)last >= m->vocabulary) {
+        return ortp__fail(error, ORTP_E_INVAL, "%s: tokens.first_letter: %d, expected 26 tokens "
+                          "from it on in a vocabulary of %zu", m->path, (int)first, m->vocabulary);
+    }
+    for (size_t i = 0; i < ORTP__COUNT(taken); i++) {
+        if (taken[i].token >= first && taken[i].token <= last) {
+            return ortp__fail(error, ORTP_E_INVAL, "%s: tokens.first_letter: %d, expected 26 "
+                              "tokens from it on without tokens.%s, %d", m->path, (int)first,
+                              taken[i].name, (int)taken[i].token);
+        }
+    }
+    return ORTP_OK;
+}
+
+static ortp_status check_manifest(const ortp_swipe_config *config, const ortp_manifest *m,
+                                  ortp_error *error)
+{
+    const ortp_status status = check_same(config, m, error);
+    return status == ORTP_OK ? check_letters(config, m, error) : status;
+}
+
+/* What the buffers of one state take, blocks' rounding left out; see decoder.h. */
+static size_t buffer_bytes(const ortp_predictor *p)
+{
+    const ortp_manifest *m = ortp_model_manifest(p->model);
+    size_t row = m->max_tokens * (sizeof(int64_t) + m->vocabulary * sizeof(float));
+    if (m->decoder.layout == ORTP_MEMORY_REPLICATED) {
+        row += m->max_points * m->hidden * sizeof(float);
+    }
+    if (m->decoder.source_mask != NULL) {
+        row += m->max_points * sizeof(bool);
+    }
+    return ortp__rows_most(p) * row + m->vocabulary * sizeof(double);
+}
+
+/* All that comes before the model; cheap checks first: a bad manifest is refused before a graph is
+ * loaded. */
+static ortp_status make_ground(ortp_predictor *p, const char *directory, ortp_error *error)
+{
     ortp_status status = make_locks(p, error);
     if (status == ORTP_OK) {
         status = ortp_swipe_config_load(directory, &p->config, error);
     }
+    if (status != ORTP_OK) {
+        return status;
+    }
+    ortp_manifest *manifest = NULL;
+    status = ortp_manifest_load(directory, ortp_runtime_budget(p->runtime),
+                                ortp__runtime_alloc(p->runtime), &manifest, error);
+    if (status != ORTP_OK) {
+        return status;
+    }
+    status = check_manifest(&p->config, manifest, error);
     if (status == ORTP_OK) {
-        status = make_tensors(p, directory, error);
+        status = make_tensors(p, manifest, error);
+    }
+    ortp_manifest_destroy(manifest);
+    return status;
+}
+
+/*
+ * The model before the lexicon: ONNX Runtime's own memory is measured as what the process grows by, and
+ * must not find room in what the lexicon's loading left to the heap.
+ */
+static ortp_status make_parts(ortp_predictor *p, const ortp_predictor_options *options,
+                              ortp_error *error)
+{
+    ortp_status status = make_ground(p, options->model_directory, error);
+    if (status == ORTP_OK) {
+        status = make_model(p, options->model_directory, error);
+    }
+    if (status == ORTP_OK) {
+        status = check_manifest(&p->config, ortp_model_manifest(p->model), error);
     }
     if (status == ORTP_OK) {
         status = make_lexicon(p, error);
     }
     if (status == ORTP_OK) {
-        status = make_model(p, directory, error);
-    }
-    if (status == ORTP_OK) {
         make_params(p, options);
+        p->buffer_bytes = buffer_bytes(p);
         status = make_cache(p, options->cache_stale_ms, error);
     }
     if (status == ORTP_OK) {
@@ -207,28 +288,57 @@ static ortp_status check_options(const ortp_predictor_options *given,
     return ORTP_OK;
 }
 
-static void predictor_free(ortp_predictor *p)
+/* Whether the host has a lease or an encoder's output; its decoders are the model's to know. */
+static bool parts_are_out(const ortp_predictor *p)
+{
+    ortp_cache_info cache = {0};
+    if (p->cache != NULL) {
+        ortp_cache_get_info(p->cache, &cache);
+        if (cache.leased == 0) {
+            (void)ortp_cache_clear(p->cache); /* its entries are tensors that are out */
+        }
+    }
+    ortp_tensor_pool_info tensors = {0};
+    if (p->tensors != NULL) {
+        ortp_tensor_pool_get_info(p->tensors, &tensors);
+    }
+    return cache.leased > 0 || tensors.out > 0;
+}
+
+/*
+ * Frees everything, or ORTP_E_BUSY where the host still uses a part. Up to the model's close, which asks
+ * for its decoders, only what is made again goes: idle states and cache entries. The reclaimer goes
+ * first, since it would hold states at the wrong moment; a closed predictor needs it no more.
+ */
+static ortp_status predictor_free(ortp_predictor *p)
 {
     ortp_runtime *runtime = p->runtime;
     ortp_budget_remove_reclaimer(ortp_runtime_budget(runtime), p->reclaimer);
-    if (p->locks_made) {
-        while (ortp__state_drop(p)) {
-        }
-        assert(p->state_count == 0);
-        ortp__cond_destroy(&p->returned);
-        ortp__cond_destroy(&p->quiet);
-        ortp__mutex_destroy(&p->mutex);
+    p->reclaimer = NULL;
+    while (p->locks_made && ortp__state_drop(p)) {
     }
-    ortp__warm_plan_free(p);
-    ortp_status status = ortp_cache_destroy(p->cache); /* its entries are tensors */
-    assert(status == ORTP_OK);
-    ortp_lexicon_destroy(p->lexicon);
-    status = ortp_model_close(p->model);
+    assert(p->state_count == 0);
+    if (parts_are_out(p)) {
+        return ORTP_E_BUSY;
+    }
+    ortp_status status = ortp_model_close(p->model);
+    if (status != ORTP_OK) {
+        return status;
+    }
+    status = ortp_cache_destroy(p->cache);
     assert(status == ORTP_OK);
     status = ortp_tensor_pool_destroy(p->tensors, NULL);
     assert(status == ORTP_OK);
     (void)status;
+    ortp_lexicon_destroy(p->lexicon);
+    ortp__warm_plan_free(p);
+    if (p->locks_made) {
+        ortp__cond_destroy(&p->returned);
+        ortp__cond_destroy(&p->quiet);
+        ortp__mutex_destroy(&p->mutex);
+    }
     ortp__room_give(runtime, p, sizeof *p);
+    return ORTP_OK;
 }
 
 ortp_status ortp_predictor_create(const ortp_predictor_options *given, ortp_predictor **out,
@@ -258,7 +368,9 @@ ortp_status ortp_predictor_create(const ortp_predictor_options *given, ortp_pred
                                                    : CACHE_ENTRIES;
     status = make_parts(p, &options, error);
     if (status != ORTP_OK) {
-        predictor_free(p);
+        const ortp_status freed = predictor_free(p);
+        assert(freed == ORTP_OK);
+        (void)freed;
         return status;
     }
     *out = p;
@@ -315,14 +427,25 @@ ortp_status ortp_predictor_close(ortp_predictor *p, uint64_t wait_ms)
     return quiet ? ORTP_OK : ORTP_E_TIMEOUT;
 }
 
-void ortp_predictor_destroy(ortp_predictor *p)
+ortp_status ortp_predictor_destroy(ortp_predictor *p)
 {
-    if (p != NULL) {
-        (void)ortp_predictor_close(p, UINT64_MAX);
-        predictor_free(p);
+    if (p == NULL) {
+        return ORTP_OK;
     }
+    (void)ortp_predictor_close(p, UINT64_MAX);
+    return predictor_free(p);
 }
 
+/* What may stay of `keep` besides `held`. */
+static size_t rest(size_t keep, size_t held)
+{
+    return keep > held ? keep - held : 0;
+}
+
+/*
+ * What is cheapest to make again goes first: blocks, then tensors, then states one at a time, whose
+ * buffers are tensors then. The blocks of what goes are unmapped in the end.
+ */
 ortp_status ortp_predictor_trim(ortp_predictor *p, size_t keep_bytes, bool drop_cache,
                                 size_t *freed_bytes)
 {
@@ -332,13 +455,19 @@ ortp_status ortp_predictor_trim(ortp_predictor *p, size_t keep_bytes, bool drop_
     if (drop_cache) {
         (void)ortp_cache_clear(p->cache);
     }
-    while (ortp__state_drop(p)) {
+    size_t states = ortp__state_idle_bytes(p);
+    ortp_status status = ortp_tensor_pool_trim(p->tensors, rest(keep_bytes, states), 0, NULL);
+    while (status == ORTP_OK && states > keep_bytes && ortp__state_drop(p)) {
+        states = ortp__state_idle_bytes(p);
+        status = ortp_tensor_pool_trim(p->tensors, rest(keep_bytes, states), 0, NULL);
     }
-    const ortp_status status = ortp_tensor_pool_trim(p->tensors, keep_bytes, 0, NULL);
     if (status != ORTP_OK) {
         return status;
     }
-    return ortp_pool_trim(ortp_runtime_pool(p->runtime), keep_bytes, 0, freed_bytes);
+    ortp_tensor_pool_info tensors;
+    ortp_tensor_pool_get_info(p->tensors, &tensors);
+    const size_t blocks = rest(rest(keep_bytes, states), tensors.idle_bytes);
+    return ortp_pool_trim(ortp_runtime_pool(p->runtime), blocks, 0, freed_bytes);
 }
 
 const ortp_swipe_config *ortp_predictor_config(const ortp_predictor *predictor)
@@ -361,18 +490,17 @@ ortp_cache *ortp_predictor_cache(const ortp_predictor *predictor)
     return predictor->cache;
 }
 
-void ortp_predictor_stats(const ortp_predictor *predictor, ortp_stats *out)
+void ortp_predictor_stats(const ortp_predictor *predictor, ortp_stats *stats)
 {
-    *out = (ortp_stats)ORTP_STATS_INIT;
-    ortp_stats_add_budget(out, ortp_runtime_budget(predictor->runtime));
-    ortp_stats_add_pool(out, ortp_runtime_pool(predictor->runtime));
-    ortp_stats_add_cache(out, predictor->cache);
-    ortp_stats_add_tensors(out, predictor->tensors);
-    ortp_stats_add_model(out, predictor->model);
-    (void)ortp_stats_add_process(out); /* its fields stay 0 where the system does not say */
+    ortp_stats_add_budget(stats, ortp_runtime_budget(predictor->runtime));
+    ortp_stats_add_pool(stats, ortp_runtime_pool(predictor->runtime));
+    ortp_stats_add_cache(stats, predictor->cache);
+    ortp_stats_add_tensors(stats, predictor->tensors);
+    ortp_stats_add_model(stats, predictor->model);
+    (void)ortp_stats_add_process(stats); /* its fields stay 0 where the system does not say */
     ortp_predictor *p = (ortp_predictor *)predictor; /* for its lock */
     ortp__lock(&p->mutex);
-    out->predictions += p->predictions;
-    out->failures += p->failures;
+    ORTP__STATS_ADD(stats, predictions, p->predictions);
+    ORTP__STATS_ADD(stats, failures, p->failures);
     ortp__unlock(&p->mutex);
 }

@@ -95,7 +95,9 @@ ortp_status ortp__warm_plan(ortp_predictor *p, ortp_error *error)
 void ortp__warm_plan_free(ortp_predictor *p)
 {
     if (p->entries != NULL) {
-        ortp__room_give(p->runtime, p->entries, plan_bytes(p));
+        /* The model is gone by now; the plan has every step that it has room for. */
+        ortp__room_give(p->runtime, p->entries,
+                        p->step_count * (sizeof *p->steps + sizeof *p->entries));
     }
 }
 

@@ -54,7 +54,7 @@ void rig_open(rig *r, const rig_options *options)
 void rig_close(rig *r)
 {
     rig_assert_ledger(r);
-    ortp_predictor_destroy(r->predictor);
+    assert_int_equal(ortp_predictor_destroy(r->predictor), ORTP_OK);
     rig_assert_ledger(r);
     assert_int_equal(rig_pool(r).in_use_blocks, 0);
     assert_int_equal(rig_budget(r).account_bytes[ORTP_ACCOUNT_DECLARED], 0);
@@ -126,7 +126,7 @@ ortp_pool_info rig_pool(const rig *r)
 
 ortp_stats rig_stats(const rig *r)
 {
-    ortp_stats stats;
+    ortp_stats stats = ORTP_STATS_INIT;
     ortp_predictor_stats(r->predictor, &stats);
     return stats;
 }

@@ -4,6 +4,7 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stddef.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -53,7 +54,7 @@ static void bad_options(void **state)
     assert_null(predictor);
     assert_int_equal(ortp_predictor_create(NULL, NULL, NULL), ORTP_E_INVAL);
     assert_int_equal(ortp_predictor_close(NULL, 0), ORTP_OK);
-    ortp_predictor_destroy(NULL);
+    assert_int_equal(ortp_predictor_destroy(NULL), ORTP_OK);
 }
 
 static void bad_arguments(void **state)
@@ -557,6 +558,146 @@ static void trim(void **state)
     rig_close(&r);
 }
 
+/* Up to `keep` all stays as it is: a warm predictor stays warm. */
+static void trim_keeps(void **state)
+{
+    (void)state;
+    rig r;
+    const rig_options options = {.predictor = {.threads = 2}, .pool_kind = ORTP_POOL_STRIPED};
+    rig_open(&r, &options);
+    ortp_error error = ORTP_ERROR_INIT;
+    assert_ok(ortp_predictor_warm(r.predictor, NULL, NULL, &error), error);
+    const size_t mapped = rig_budget(&r).mapped_bytes;
+    const uint64_t creates = rig_stats(&r).tensor_creates;
+    const uint64_t calls = r.alloc.calls;
+    size_t freed = 1;
+    assert_int_equal(ortp_predictor_trim(r.predictor, mapped, true, &freed), ORTP_OK);
+    assert_int_equal(freed, 0);
+    for (size_t i = 0; i < 20; i++) {
+        (void)rig_predict(&r, &rows.rows[i], 0);
+    }
+    assert_int_equal(rig_budget(&r).mapped_bytes, mapped);
+    assert_int_equal(rig_stats(&r).tensor_creates, creates);
+    assert_int_equal(r.alloc.calls, calls);
+    rig_close(&r);
+}
+
+/* Between nothing and all: as much goes as has to, decoders last and not all at once. */
+static void trim_in_steps(void **state)
+{
+    (void)state;
+    rig r;
+    const rig_options options = {.predictor = {.threads = 4}, .pool_kind = ORTP_POOL_STRIPED};
+    rig_open(&r, &options);
+    ortp_error error = ORTP_ERROR_INIT;
+    assert_ok(ortp_predictor_warm(r.predictor, NULL, NULL, &error), error);
+    const size_t decode = rig_pool(&r).in_use_bytes[ORTP_LABEL_DECODE];
+    const size_t idle = rig_pool(&r).idle_bytes;
+    size_t freed = 0;
+    /* Decoders and their control structures, and a little: tensors and blocks go. */
+    assert_int_equal(ortp_predictor_trim(r.predictor, decode * 2, false, &freed), ORTP_OK);
+    assert_int_equal(rig_pool(&r).in_use_bytes[ORTP_LABEL_DECODE], decode);
+    assert_true(freed > 0 && rig_pool(&r).idle_bytes <= idle);
+    assert_int_equal(ortp_predictor_trim(r.predictor, decode * 5 / 8, false, NULL), ORTP_OK);
+    const ortp_pool_info half = rig_pool(&r);
+    assert_true(half.in_use_bytes[ORTP_LABEL_DECODE] > 0);
+    assert_true(half.in_use_bytes[ORTP_LABEL_DECODE] < decode);
+    rig_assert_ledger(&r);
+    (void)rig_predict(&r, &rows.rows[0], 0);
+    rig_close(&r);
+}
+
+/* ---- the host and the parts ---- */
+
+static void destroy_with_a_lease(void **state)
+{
+    (void)state;
+    rig r;
+    rig_open(&r, NULL);
+    (void)rig_predict(&r, &rows.rows[0], 0);
+    ortp_cache *cache = ortp_predictor_cache(r.predictor);
+    const int32_t bytes[] = {1, 2, 3};
+    const ortp_cache_key key = {.parts = {bytes}, .part_bytes = {sizeof bytes}, .part_count = 1};
+    const ortp_cache_value value = {.actual_length = 1};
+    ortp_lease *lease = NULL;
+    assert_int_equal(ortp_cache_put(cache, &key, &value, &lease), ORTP_OK);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(ortp_predictor_destroy(r.predictor), ORTP_E_BUSY);
+        assert_int_equal(ortp_lease_value(lease)->actual_length, 1);
+        ortp_prediction out;
+        assert_int_equal(ortp_predictor_predict(r.predictor, &rows.rows[0].swipe, NULL, &out, NULL),
+                         ORTP_E_CLOSED);
+    }
+    ortp_lease_release(lease);
+    rig_close(&r);
+}
+
+static void destroy_with_an_output(void **state)
+{
+    (void)state;
+    rig r;
+    rig_open(&r, NULL);
+    ortp_error error = ORTP_ERROR_INIT;
+    const float features[2 * ORTP_SWIPE_FEATURES] = {0};
+    const int32_t keys[2] = {0};
+    const ortp_encoder_input input = {.features = features, .keys = keys, .length = 2};
+    ortp_tensor *memory = NULL;
+    ortp_model *model = ortp_predictor_model(r.predictor);
+    assert_ok(ortp_model_encode(model, &input, &memory, &error), error);
+    assert_int_equal(ortp_predictor_destroy(r.predictor), ORTP_E_BUSY);
+    assert_ptr_equal(ortp_predictor_model(r.predictor), model);
+    assert_int_equal(ortp_tensor_release(memory), ORTP_OK);
+    rig_close(&r);
+}
+
+static void destroy_with_a_decoder(void **state)
+{
+    (void)state;
+    rig r;
+    rig_open(&r, NULL);
+    ortp_error error = ORTP_ERROR_INIT;
+    ortp_tensor_pool_options options = ORTP_TENSOR_POOL_OPTIONS_INIT;
+    options.runtime = r.runtime;
+    ortp_tensor_pool *tensors = NULL;
+    assert_ok(ortp_tensor_pool_create(&options, &tensors, &error), error);
+    ortp_decoder *decoder = NULL;
+    assert_ok(ortp_decoder_create(ortp_predictor_model(r.predictor), tensors, 0, &decoder, &error),
+              error);
+    assert_int_equal(ortp_predictor_destroy(r.predictor), ORTP_E_BUSY);
+    assert_ok(ortp_decoder_warm(decoder, 0, 1, &error), error); /* the model is still there */
+    ortp_decoder_destroy(decoder);
+    assert_int_equal(ortp_tensor_pool_destroy(tensors, NULL), ORTP_OK);
+    rig_close(&r);
+}
+
+/* A caller built against an older stats.h: nothing beyond its struct is touched. */
+static void older_stats(void **state)
+{
+    (void)state;
+    rig r;
+    rig_open(&r, NULL);
+    (void)rig_predict(&r, &rows.rows[0], 0);
+    for (int i = 0; i < 2; i++) {
+        ortp_stats stats;
+        memset(&stats, 0xA5, sizeof stats);
+        const size_t known = i == 0 ? offsetof(ortp_stats, tensor_acquires)
+                                    : offsetof(ortp_stats, failures);
+        memset(&stats, 0, known);
+        stats.struct_size = known;
+        ortp_predictor_stats(r.predictor, &stats);
+        assert_true(stats.charged > 0);
+        assert_int_equal(stats.predictions, i == 0 ? 0xA5A5A5A5A5A5A5A5u : 1);
+        for (size_t k = known; k < sizeof stats; k++) {
+            assert_int_equal(((const unsigned char *)&stats)[k], 0xA5);
+        }
+    }
+    ortp_stats sum = ORTP_STATS_INIT; /* additive, as all of stats.h */
+    ortp_predictor_stats(r.predictor, &sum);
+    ortp_predictor_stats(r.predictor, &sum);
+    assert_int_equal(sum.predictions, 2);
+    rig_close(&r);
+}
+
 static void close_refuses(void **state)
 {
     (void)state;
@@ -596,6 +737,12 @@ int main(void)
         cmocka_unit_test(warm_up_cancelled_and_closed),
         cmocka_unit_test(warm_up_without_memory),
         cmocka_unit_test(trim),
+        cmocka_unit_test(trim_keeps),
+        cmocka_unit_test(trim_in_steps),
+        cmocka_unit_test(destroy_with_a_lease),
+        cmocka_unit_test(destroy_with_an_output),
+        cmocka_unit_test(destroy_with_a_decoder),
+        cmocka_unit_test(older_stats),
         cmocka_unit_test(close_refuses),
     };
     return cmocka_run_group_tests(tests, read_rows, free_rows);

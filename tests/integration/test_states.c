@@ -219,6 +219,51 @@ static void warm_up_under_load(void **state)
     rig_close(&r);
 }
 
+/* Few bytes wanted: idle tensors go first, then one state, not all. */
+static void reclaim_takes_one(void **state)
+{
+    (void)state;
+    rig r;
+    const rig_options options = {.predictor = {.threads = 4}};
+    rig_open(&r, &options);
+    ortp_error error = ORTP_ERROR_INIT;
+    assert_ok(ortp_predictor_warm(r.predictor, NULL, NULL, &error), error);
+    ortp_budget *budget = ortp_runtime_budget(r.runtime);
+    size_t left = 4;
+    for (size_t i = 0; i < 10000 && left > 0; i++) {
+        (void)ortp_budget_reclaim(budget, ORTP_RECLAIM_TENSORS, 1);
+        assert_true(r.predictor->state_count == left || r.predictor->state_count == left - 1);
+        left = r.predictor->state_count;
+        rig_assert_ledger(&r);
+    }
+    assert_int_equal(left, 0);
+    (void)rig_predict(&r, &rows.rows[0], 0);
+    rig_close(&r);
+}
+
+/* The least warm goes first. */
+static void trim_takes_the_cold(void **state)
+{
+    (void)state;
+    rig r;
+    const rig_options options = {.predictor = {.threads = 2}};
+    rig_open(&r, &options);
+    ortp_error error = ORTP_ERROR_INIT;
+    guest g;
+    guest_enter(&g, r.predictor, &rows.rows[0].swipe, BEFORE_ENCODER);
+    atomic_size_t done = 0;
+    ortp_warmup *warmup = start_and_wait(&r, &done, 3);
+    assert_int_equal(ortp_predictor_close(r.predictor, 0), ORTP_E_TIMEOUT); /* one is left cold */
+    assert_int_equal(ortp_warmup_join(warmup, NULL, &error), ORTP_E_CLOSED);
+    guest_leave(&g);
+    assert_int_equal(r.predictor->level_count[0], 1);
+    assert_int_equal(r.predictor->level_count[1], 1);
+    assert_true(ortp__state_drop(r.predictor));
+    assert_int_equal(r.predictor->level_count[0], 0);
+    assert_int_equal(r.predictor->level_count[1], 1);
+    rig_close(&r);
+}
+
 int main(void)
 {
     if (!test_ort_found()) {
@@ -230,6 +275,8 @@ int main(void)
         cmocka_unit_test(close_ends_the_wait),
         cmocka_unit_test(surplus_goes),
         cmocka_unit_test(warm_up_under_load),
+        cmocka_unit_test(reclaim_takes_one),
+        cmocka_unit_test(trim_takes_the_cold),
     };
     return cmocka_run_group_tests(tests, read_rows, free_rows);
 }
