@@ -180,14 +180,40 @@ static ortp_status estimate(const ortp_session_options *options, size_t *bytes, 
     return ORTP_OK;
 }
 
-/* By how much the process grew beyond `before`, within what this session can have caused. */
-static size_t growth_since(const ortp__process_memory *before, size_t file_bytes)
+/* What the process holds, and the part of it that is on the budget already. */
+typedef struct footprint {
+    uint64_t anonymous;
+    size_t mapped;
+} footprint;
+
+static bool footprint_get(const ortp_runtime *runtime, footprint *out)
 {
-    ortp__process_memory now;
-    if (!ortp__process_memory_get(&now) || now.anonymous <= before->anonymous) {
+    ortp__process_memory process;
+    if (!ortp__process_memory_get(&process)) {
+        return false;
+    }
+    ortp_budget_info info;
+    ortp_budget_get_info(runtime->budget, &info);
+    out->anonymous = process.anonymous;
+    out->mapped = info.mapped_bytes;
+    return true;
+}
+
+/*
+ * By how much the process grew beyond `before`, within what this session can have caused. Pages
+ * that ortpool maps on other threads meanwhile are charged as such.
+ */
+static size_t growth_since(const ortp_runtime *runtime, const footprint *before, size_t file_bytes)
+{
+    footprint now;
+    if (!footprint_get(runtime, &now) || now.anonymous <= before->anonymous) {
         return 0;
     }
-    const uint64_t growth = now.anonymous - before->anonymous;
+    const size_t mapped = now.mapped > before->mapped ? now.mapped - before->mapped : 0;
+    if (now.anonymous - before->anonymous <= mapped) {
+        return 0;
+    }
+    const uint64_t growth = now.anonymous - before->anonymous - mapped;
     const uint64_t files = file_bytes;
     const uint64_t bound = files > (UINT64_MAX - GROWTH_BASE_MAX) / GROWTH_FACTOR_MAX
                                ? UINT64_MAX
@@ -207,11 +233,11 @@ static ortp_status create_measured(ortp_session *session, const ortp_session_opt
     if (status != ORTP_OK) {
         return status;
     }
-    ortp__process_memory before;
-    const bool measured = ortp__process_memory_get(&before) && options->declared_bytes == 0;
+    footprint before;
+    const bool measured = footprint_get(session->runtime, &before) && options->declared_bytes == 0;
     status = open_session(session, options, error);
     if (status == ORTP_OK && measured) {
-        const size_t growth = growth_since(&before, bytes);
+        const size_t growth = growth_since(session->runtime, &before, bytes);
         if (growth > bytes) {
             status = declare(session, growth - bytes, error);
         }

@@ -157,6 +157,10 @@ static struct {
     uint64_t before;
     uint64_t growth; /* from the first call to the next */
     size_t calls;
+    ortp_pool *pool; /* not NULL: another thread maps map_bytes of it between the calls */
+    size_t map_bytes;
+    size_t mapped; /* by that, as the budget has it */
+    ortp_block *block;
     bool watch; /* instead of faking: see that measurements of two threads never overlap */
     _Atomic int measuring;
     _Atomic uint64_t overlaps;
@@ -174,6 +178,13 @@ static void watch_measurement(void)
     }
 }
 
+static size_t mapped_of(const ortp_pool *pool)
+{
+    ortp_budget_info info;
+    ortp_budget_get_info(ortp_pool_budget(pool), &info);
+    return info.mapped_bytes;
+}
+
 extern bool __real_ortp__process_memory_get(ortp__process_memory *out);
 bool __wrap_ortp__process_memory_get(ortp__process_memory *out);
 bool __wrap_ortp__process_memory_get(ortp__process_memory *out)
@@ -183,6 +194,13 @@ bool __wrap_ortp__process_memory_get(ortp__process_memory *out)
     }
     if (!process.fake) {
         return __real_ortp__process_memory_get(out);
+    }
+    if (process.calls == 1 && process.pool) {
+        const size_t before = mapped_of(process.pool);
+        assert_int_equal(ortp_pool_acquire(process.pool, process.map_bytes, ORTP_LABEL_OTHER,
+                                           &process.block),
+                         ORTP_OK);
+        process.mapped = mapped_of(process.pool) - before;
     }
     *out = (ortp__process_memory){.anonymous =
                                       process.before + (process.calls++ > 0 ? process.growth : 0)};
@@ -239,6 +257,36 @@ static void growth_corrects_what_is_declared(void **state)
     session = open_session(&options);
     assert_int_equal(ortp_session_declared_bytes(session), 777);
     assert_int_equal(ortp_session_destroy(session), ORTP_OK);
+    process.fake = false;
+    test_runtime_destroy(runtime);
+}
+
+/* Pages of the pool are on the budget as blocks; the session's growth is the rest. */
+static void growth_leaves_out_what_the_pool_maps(void **state)
+{
+    (void)state;
+    ortp_runtime_options runtime_options = ORTP_RUNTIME_OPTIONS_INIT;
+    runtime_options.pool_kind = ORTP_POOL_STRIPED; /* no state of this thread's is mapped, too */
+    ortp_runtime *runtime = test_runtime_create(&runtime_options);
+    size_t file_bytes = 0;
+    free(test_read_file(test_file(ADD), &file_bytes));
+    const size_t mib = (size_t)1 << 20;
+    const size_t growths[] = {5 * mib, 3 * mib + file_bytes, 2 * mib, 0};
+    for (size_t i = 0; i < sizeof(growths) / sizeof(growths[0]); ++i) {
+        fake_growth(100 * mib, growths[i]);
+        process.pool = ortp_runtime_pool(runtime);
+        process.map_bytes = 3 * mib;
+        ortp_session_options options = options_for(runtime, test_file(ADD));
+        ortp_session *session = open_session(&options);
+        process.pool = NULL;
+        assert_true(process.mapped >= 3 * mib && process.mapped < 4 * mib);
+        const size_t declared = ortp_session_declared_bytes(session);
+        const size_t rest = growths[i] > process.mapped ? growths[i] - process.mapped : 0;
+        assert_int_equal(declared, rest > file_bytes ? rest : file_bytes);
+        assert_int_equal(ortp_session_destroy(session), ORTP_OK);
+        assert_int_equal(ortp_block_release(process.block), ORTP_OK);
+        assert_int_equal(ortp_pool_trim(ortp_runtime_pool(runtime), 0, 0, NULL), ORTP_OK);
+    }
     process.fake = false;
     test_runtime_destroy(runtime);
 }
@@ -588,6 +636,7 @@ int main(void)
         cmocka_unit_test(weights_are_declared),
         cmocka_unit_test(a_budget_too_small_is_said_before_ort_is_asked),
         cmocka_unit_test(growth_corrects_what_is_declared),
+        cmocka_unit_test(growth_leaves_out_what_the_pool_maps),
         cmocka_unit_test(a_correction_that_does_not_fit_undoes_the_session),
         cmocka_unit_test(wrong_options_are_refused),
         cmocka_unit_test(files_that_are_no_graph_are_refused),
