@@ -28,7 +28,7 @@ typedef struct ortp_cache_options {
     size_t struct_size;
     ortp_pool *pool;       /* required: keys live in its blocks (label cache); must outlive the cache */
     size_t entries_max;    /* 0: 4 */
-    uint64_t stale_ms;     /* age from put at which an entry no longer hits; 0: 5000 */
+    uint64_t stale_ms;     /* an entry older than this since its put no longer hits; 0: 5000 */
     bool disabled;         /* get always misses, put always declines with ORTP_E_AGAIN */
     ortp_alloc alloc;
     ortp_clock clock;
@@ -41,7 +41,10 @@ typedef struct ortp_cache_options {
 /* Errors: NOMEM, BUDGET, INVAL, VERSION. Registers a reclaimer of level ORTP_RECLAIM_CACHE. */
 ORTP_API ORTP_CHECK ortp_status ortp_cache_create(const ortp_cache_options *options,
                                                   ortp_cache **out);
-/* ORTP_E_BUSY while leases are out (clears the rest, the cache stays usable). */
+/*
+ * ORTP_E_BUSY while leases are out, or while another thread that ended one, or cleared, is still
+ * disposing of values; the rest is cleared, the cache stays usable. Nobody may be calling get or put.
+ */
 ORTP_API ortp_status ortp_cache_destroy(ortp_cache *cache);
 
 /* What is fed to the encoder: compared byte for byte. Parts are joined; borrowed for the call. */

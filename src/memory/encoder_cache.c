@@ -54,6 +54,7 @@ struct ortp_cache {
     ortp__mutex lock;           /* guards all below and the entries, but values of leased ones */
     ortp_lease *first, *last;   /* table, by use */
     ortp_lease *free_handles;
+    size_t disposing;           /* calls that evicted or released the last and touch the cache yet */
     ortp_cache_info info;
     size_t handle_count; /* of `handles` */
     ortp_lease handles[];
@@ -243,8 +244,8 @@ static void evict_locked(ortp_cache *cache, ortp_lease *entry, bool stale, ortp_
     *gone = entry;
 }
 
-/* Disposes of what evict_locked() collected; under no lock. */
-static void dispose(ortp_cache *cache, ortp_lease *gone)
+/* Under no lock. */
+static void dispose_values(ortp_lease *gone)
 {
     for (ortp_lease *entry = gone; entry != NULL; entry = entry->older) {
         value_dispose(&entry->value);
@@ -252,16 +253,37 @@ static void dispose(ortp_cache *cache, ortp_lease *gone)
         entry->value = (ortp_cache_value){0};
         entry->key = NULL;
     }
+}
+
+static void handles_give_locked(ortp_cache *cache, ortp_lease *handles)
+{
+    ortp__assert_held(&cache->lock);
+    while (handles != NULL) {
+        ortp_lease *handle = handles;
+        handles = handle->older;
+        handle->older = cache->free_handles;
+        cache->free_handles = handle;
+    }
+}
+
+/*
+ * Gives the lock back and disposes of what evict_locked() collected. Counted, since the entries are
+ * no longer leased nor in the table when a destructor runs: destroy must not take the cache away.
+ */
+static void unlock_and_dispose(ortp_cache *cache, ortp_lease *gone)
+{
+    ortp__assert_held(&cache->lock);
+    if (gone != NULL) {
+        cache->disposing++;
+    }
+    ortp__unlock(&cache->lock);
     if (gone == NULL) {
         return;
     }
+    dispose_values(gone);
     ortp__lock(&cache->lock);
-    while (gone != NULL) {
-        ortp_lease *entry = gone;
-        gone = entry->older;
-        entry->older = cache->free_handles;
-        cache->free_handles = entry;
-    }
+    handles_give_locked(cache, gone);
+    cache->disposing--;
     ortp__unlock(&cache->lock);
 }
 
@@ -297,8 +319,7 @@ static ortp_status handle_take(ortp_cache *cache, ortp_lease **out)
 static void handle_give(ortp_cache *cache, ortp_lease *handle)
 {
     ortp__lock(&cache->lock);
-    handle->older = cache->free_handles;
-    cache->free_handles = handle;
+    handles_give_locked(cache, handle);
     ortp__unlock(&cache->lock);
 }
 
@@ -320,7 +341,11 @@ static size_t reclaim_entries(void *ctx, size_t bytes_wanted)
         entry = newer;
     }
     ortp__unlock(&cache->lock);
-    dispose(cache, gone);
+    /* Not counted: destroy waits for running reclaimers, and must not be refused because of one. */
+    dispose_values(gone);
+    ortp__lock(&cache->lock);
+    handles_give_locked(cache, gone);
+    ortp__unlock(&cache->lock);
     return given;
 }
 
@@ -397,7 +422,7 @@ ortp_status ortp_cache_destroy(ortp_cache *cache)
     }
     (void)reclaim_entries(cache, SIZE_MAX);
     ortp__lock(&cache->lock);
-    bool busy = cache->info.leased > 0;
+    bool busy = cache->info.leased > 0 || cache->disposing > 0;
     ortp__unlock(&cache->lock);
     if (busy) {
         return ORTP_E_BUSY;
@@ -460,8 +485,7 @@ ortp_status ortp_cache_get(ortp_cache *cache, const ortp_cache_key *key, ortp_le
     } else {
         cache->info.misses++;
     }
-    ortp__unlock(&cache->lock);
-    dispose(cache, gone);
+    unlock_and_dispose(cache, gone);
     return ORTP_OK;
 }
 
@@ -566,8 +590,7 @@ ortp_status ortp_cache_put(ortp_cache *cache, const ortp_cache_key *key,
     } else {
         insert_locked(cache, entry, &gone);
     }
-    ortp__unlock(&cache->lock);
-    dispose(cache, gone);
+    unlock_and_dispose(cache, gone);
     *lease = entry;
     return ORTP_OK;
 }
@@ -596,8 +619,7 @@ void ortp_lease_release(ortp_lease *lease)
             gone = lease;
         }
     }
-    ortp__unlock(&cache->lock);
-    dispose(cache, gone);
+    unlock_and_dispose(cache, gone);
 }
 
 /* ---- eviction on demand ---- */
@@ -615,8 +637,7 @@ static size_t evict_all(ortp_cache *cache, bool stale_only, uint64_t now_ms)
         }
         entry = newer;
     }
-    ortp__unlock(&cache->lock);
-    dispose(cache, gone);
+    unlock_and_dispose(cache, gone);
     return count;
 }
 

@@ -181,11 +181,122 @@ static void eight_threads_under_a_short_budget(void **state)
     run(KIND_OF(state), 320 * KIB);
 }
 
+/* ---- a destructor that takes its time ---- */
+
+typedef struct gate {
+    ortp_budget *budget;
+    ortp_cache *cache;
+    ortp_lease *lease; /* NULL: clear, or reclaim */
+    bool reclaims;
+    ortp_status destroyed;
+    _Atomic bool entered;
+    _Atomic bool open;
+    _Atomic bool left;
+} gate;
+
+static void wait_at_gate(void *ctx)
+{
+    gate *g = ctx;
+    g->entered = true;
+    while (!g->open) {
+        sleep_ms(1);
+    }
+    g->left = true;
+}
+
+static void *dispose_of_it(void *ctx)
+{
+    gate *g = ctx;
+    if (g->lease != NULL) {
+        ortp_lease_release(g->lease);
+    } else if (g->reclaims) {
+        (void)ortp_budget_reclaim(g->budget, ORTP_RECLAIM_CACHE, ORTP_UNLIMITED);
+    } else {
+        (void)ortp_cache_clear(g->cache);
+    }
+    return NULL;
+}
+
+static void *destroy_it(void *ctx)
+{
+    gate *g = ctx;
+    g->destroyed = ortp_cache_destroy(g->cache);
+    return NULL;
+}
+
+/* One entry, and a thread that stands in its destructor. */
+static void open_gate(gate *g, fixture *f, pthread_t *thread, bool by_lease)
+{
+    ortp_cache_options options = ORTP_CACHE_OPTIONS_INIT;
+    options.pool = f->pool;
+    options.alloc = counting_alloc_use(&f->alloc);
+    assert_int_equal(ortp_cache_create(&options, &g->cache), ORTP_OK);
+    g->budget = f->budget;
+    size_t number = 1;
+    ortp_cache_key key = key_of(&number);
+    ortp_cache_value value = {
+        .attachment = g, .attachment_free = wait_at_gate, .attachment_bytes = 1};
+    ortp_lease *lease;
+    assert_int_equal(ortp_cache_put(g->cache, &key, &value, &lease), ORTP_OK);
+    if (by_lease) {
+        g->lease = lease;
+        assert_int_equal(ortp_cache_clear(g->cache), 1);
+        assert_false(g->entered);
+        assert_int_equal(ortp_cache_destroy(g->cache), ORTP_E_BUSY);
+    } else {
+        ortp_lease_release(lease);
+    }
+    assert_int_equal(pthread_create(thread, NULL, dispose_of_it, g), 0);
+    while (!g->entered) {
+        sleep_ms(1);
+    }
+}
+
+/* By then nothing is leased nor in the table, and the call has yet to give its handle back. */
+static void destroy_is_refused_while_a_value_goes(void **state)
+{
+    for (int by_lease = 0; by_lease < 2; by_lease++) {
+        fixture f;
+        fixture_open(&f, KIND_OF(state), 0);
+        gate g = {.budget = NULL};
+        pthread_t thread;
+        open_gate(&g, &f, &thread, by_lease == 1);
+        ortp_cache_info info;
+        ortp_cache_get_info(g.cache, &info);
+        assert_int_equal(info.leased + info.entries, 0);
+        assert_int_equal(ortp_cache_destroy(g.cache), ORTP_E_BUSY);
+        g.open = true;
+        assert_int_equal(pthread_join(thread, NULL), 0);
+        assert_int_equal(ortp_cache_destroy(g.cache), ORTP_OK);
+        fixture_close(&f);
+    }
+}
+
+/* A charge of anybody's may be evicting: that is no reason to refuse, destroy waits for it. */
+static void destroy_waits_for_a_reclaim(void **state)
+{
+    fixture f;
+    fixture_open(&f, KIND_OF(state), 0);
+    gate g = {.reclaims = true, .destroyed = ORTP_E_BUSY};
+    pthread_t threads[2];
+    open_gate(&g, &f, &threads[0], false);
+    assert_int_equal(pthread_create(&threads[1], NULL, destroy_it, &g), 0);
+    sleep_ms(5);
+    g.open = true;
+    assert_int_equal(pthread_join(threads[0], NULL), 0);
+    assert_int_equal(pthread_join(threads[1], NULL), 0);
+    assert_int_equal(g.destroyed, ORTP_OK);
+    assert_true(g.left);
+    fixture_close(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         BOTH_KINDS(eight_threads),
         BOTH_KINDS(eight_threads_under_a_short_budget),
+        BOTH_KINDS(destroy_is_refused_while_a_value_goes),
+        BOTH_KINDS(destroy_waits_for_a_reclaim),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
