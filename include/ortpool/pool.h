@@ -10,9 +10,13 @@
  * Two ways to share a pool among threads, chosen at creation:
  *   ORTP_POOL_THREAD_CACHED (option A): each thread keeps magazines of free small blocks, and a few
  *     large ones within its byte cap, over a striped depot. Trim, reclaim and a short budget empty the
- *     magazines of all threads, so that a denial has no slack: no idle byte is out of reach. A thread
- *     that ends gives its magazines back.
+ *     magazines of all threads, so that no idle block is out of reach for where it lies. A thread that
+ *     ends gives its magazines back.
  *   ORTP_POOL_STRIPED (option B): lock-striped depot only, no thread-local state.
+ *
+ * Slack: a slab is unmapped when all of its blocks are free. The free blocks of a slab that is partly
+ * used are idle, and can be acquired for their size class; they cannot be given back, neither by trim
+ * nor to a charge that is denied. It is less than a slab for each slab in use; large blocks have none.
  *
  * Accounting, at any quiet point (no acquire, release or trim in progress):
  *     budget blocks account == sum over pools of (sum of in_use by label + idle)
@@ -78,8 +82,8 @@ typedef struct ortp_pool_options {
 ORTP_API ORTP_CHECK ortp_status ortp_pool_create(const ortp_pool_options *options, ortp_pool **out,
                                                  ortp_error *error);
 /*
- * Unmaps everything. ORTP_E_BUSY, and the pool stays usable, while blocks are out; error then names
- * the label and size of one. Option A: threads that used the pool must have ended or be idle in it,
+ * Unmaps everything. ORTP_E_BUSY, and the pool stays usable, while blocks are out (error then names
+ * the label and size of one) or a release of one is still running on another thread. Option A: threads that used the pool must have ended or be idle in it,
  * not be ending at this moment.
  */
 ORTP_API ortp_status ortp_pool_destroy(ortp_pool *pool, ortp_error *error);

@@ -10,6 +10,7 @@
 
 #include <ortpool/budget.h>
 #include <ortpool/log.h>
+#include <ortpool/pool.h>
 #include <ortpool/status.h>
 
 #define ORTP__COUNT(array) (sizeof(array) / sizeof((array)[0]))
@@ -46,6 +47,9 @@ void ortp__meta_free(ortp_budget *budget, const ortp_alloc *alloc, void *ptr, si
 
 /* Whether a charge of `bytes` would fit at this moment without reclaiming: a hint, no promise. */
 bool ortp__budget_has_room(const ortp_budget *budget, size_t bytes);
+
+/* What the ledger counts for the block: its part of a mapping, padding included. */
+size_t ortp__block_footprint(const ortp_block *block);
 
 uint64_t ortp__clock_ms(const ortp_clock *clock);
 

@@ -200,12 +200,18 @@ ortp_status ortp_pool_destroy(ortp_pool *pool, ortp_error *error)
     }
     ortp_label label = ORTP_LABEL_OTHER;
     size_t bytes = 0;
-    if (ortp__depot_find_out(pool, &label, &bytes)) {
-        ortp_pool_info info;
-        ortp_pool_get_info(pool, &info);
+    const bool found = ortp__depot_find_out(pool, &label, &bytes);
+    ortp_pool_info info;
+    ortp_pool_get_info(pool, &info);
+    if (found) {
         return ortp__fail(error, ORTP_E_BUSY,
                           "pool: %zu blocks are out, one of them with label %s and %zu bytes",
                           info.in_use_blocks, ortp_label_name(label), bytes);
+    }
+    /* A block is taken off the ledger in the last step of its release. */
+    if (info.in_use_blocks > 0) {
+        return ortp__fail(error, ORTP_E_BUSY, "pool: %zu blocks are being released at this moment",
+                          info.in_use_blocks);
     }
     ortp_budget_remove_reclaimer(pool->budget, pool->reclaimer);
     if (thread_cached(pool)) {
@@ -342,6 +348,11 @@ void *ortp_block_data(const ortp_block *block)
 size_t ortp_block_bytes(const ortp_block *block)
 {
     return block->bytes;
+}
+
+size_t ortp__block_footprint(const ortp_block *block)
+{
+    return block->footprint;
 }
 
 ortp_label ortp_block_label(const ortp_block *block)

@@ -515,9 +515,67 @@ static void warming_while_others_work(void **state)
     fixture_close(&f);
 }
 
+/* ---- destroy against a release that takes its time ---- */
+
+typedef struct slow_clock {
+    ortp_block *block;
+    ortp_status released;
+    _Atomic bool slow;
+    _Atomic bool entered;
+} slow_clock;
+
+/* A release reads the clock when its block is no longer out and not yet back. */
+static uint64_t read_slowly(void *ctx)
+{
+    slow_clock *c = ctx;
+    while (c->slow) {
+        c->entered = true;
+        sleep_ms(1);
+    }
+    return 1;
+}
+
+static void *release_slowly(void *ctx)
+{
+    slow_clock *c = ctx;
+    c->released = ortp_block_release(c->block);
+    return NULL;
+}
+
+static void destroy_is_refused_while_a_release_runs(void **state)
+{
+    const size_t sizes[] = {1000, 200000};
+    for (size_t i = 0; i < 2; i++) {
+        fixture f;
+        fixture_open(&f, KIND_OF(state), 0);
+        slow_clock c = {.released = ORTP_E_BUSY};
+        ortp_pool_options options = fixture_pool_options(&f, KIND_OF(state));
+        options.clock = (ortp_clock){.now_ms = read_slowly, .ctx = &c};
+        options.poison = true;
+        ortp_pool *pool;
+        assert_int_equal(ortp_pool_create(&options, &pool, NULL), ORTP_OK);
+        c.block = must_acquire(pool, sizes[i], ORTP_LABEL_OTHER);
+        c.slow = true;
+        pthread_t thread;
+        assert_int_equal(pthread_create(&thread, NULL, release_slowly, &c), 0);
+        while (!c.entered) {
+            sleep_ms(1);
+        }
+        ortp_error error = ORTP_ERROR_INIT;
+        assert_int_equal(ortp_pool_destroy(pool, &error), ORTP_E_BUSY);
+        assert_non_null(strstr(error.message, "1 blocks are being released"));
+        c.slow = false;
+        assert_int_equal(pthread_join(thread, NULL), 0);
+        assert_int_equal(c.released, ORTP_OK);
+        assert_int_equal(ortp_pool_destroy(pool, NULL), ORTP_OK);
+        fixture_close(&f);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        BOTH_KINDS(destroy_is_refused_while_a_release_runs),
         BOTH_KINDS(random_threads_keep_patterns_and_sums),
         BOTH_KINDS(random_threads_under_a_short_budget),
         BOTH_KINDS(release_on_another_thread),
