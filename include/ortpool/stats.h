@@ -9,7 +9,12 @@
  *     ortp_stats_add_process(&s);
  *     ortp_stats_write(&s, ORTP_STATS_TABLE, text, sizeof text, NULL);
  *
- * At a quiet point  in_use_* summed + idle + metadata == mapped  and  mapped + declared == charged.
+ * At a quiet point  in_use_* summed + idle + metadata == mapped  and  mapped + declared == charged,
+ * where each pool that charges the budget was added, and nobody charges its accounts beside them.
+ *
+ * idle is what nobody holds: free blocks, and the blocks of idle tensors once their tensor pool was
+ * added (ortp_stats_add_tensors, after its block pool). Before, these stand under in_use_*, with the
+ * label of their last use, as in the block pool's own ledger.
  */
 #ifndef ORTPOOL_STATS_H
 #define ORTPOOL_STATS_H

@@ -61,7 +61,10 @@ typedef struct ortp_tensor_pool_options {
 /* Errors: INVAL, NOMEM, BUDGET, ORT. Registers a reclaimer of level ORTP_RECLAIM_TENSORS. */
 ORTP_API ORTP_CHECK ortp_status ortp_tensor_pool_create(const ortp_tensor_pool_options *options,
                                                         ortp_tensor_pool **out, ortp_error *error);
-/* ORTP_E_BUSY, and nothing freed, while tensors are out; error names type and shape of one. */
+/*
+ * ORTP_E_BUSY, and nothing freed, while tensors are out (error names type and shape of one) or a
+ * release on another thread is still dropping tensors.
+ */
 ORTP_API ortp_status ortp_tensor_pool_destroy(ortp_tensor_pool *pool, ortp_error *error);
 
 /*
@@ -115,8 +118,9 @@ ORTP_API ortp_status ortp_tensor_pool_trim(ortp_tensor_pool *pool, size_t keep_b
 typedef struct ortp_tensor_pool_info {
     size_t out;        /* tensors acquired now */
     size_t idle;       /* tensors kept for reuse */
-    size_t idle_bytes; /* usable bytes of their blocks: in use in the ledger (label of last use),
-                          given back on reclaim */
+    size_t idle_bytes; /* usable bytes of their blocks, given back on reclaim */
+    size_t idle_footprint[ORTP_LABEL_COUNT]; /* mapped bytes of their blocks by label of last use,
+                                                padding included: in use in the pool's ledger */
     uint64_t acquires;
     uint64_t reuses;
     uint64_t creates; /* OrtValues created, views included */
@@ -125,6 +129,10 @@ typedef struct ortp_tensor_pool_info {
 
 /* Thread-safe: yes. */
 ORTP_API void ortp_tensor_pool_get_info(const ortp_tensor_pool *pool, ortp_tensor_pool_info *out);
+/*
+ * Adds the pool's counts, and moves the bytes of its idle tensors from in_use_* to idle: call it after
+ * ortp_stats_add_pool() for the pool that the blocks are from. Thread-safe: as the others in stats.h.
+ */
 ORTP_API void ortp_stats_add_tensors(ortp_stats *stats, const ortp_tensor_pool *pool);
 
 #ifdef __cplusplus

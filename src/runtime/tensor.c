@@ -63,6 +63,7 @@ static void idle_add_locked(ortp_tensor_pool *pool, ortp_tensor *tensor, uint64_
     list_push(&pool->idle, tensor);
     ++pool->info.idle;
     pool->info.idle_bytes += tensor->block_bytes;
+    pool->info.idle_footprint[ortp_block_label(tensor->block)] += tensor->footprint;
 }
 
 static void idle_remove_locked(ortp_tensor_pool *pool, ortp_tensor *tensor)
@@ -81,6 +82,7 @@ static void idle_remove_locked(ortp_tensor_pool *pool, ortp_tensor *tensor)
     list_remove(&pool->idle, tensor);
     --pool->info.idle;
     pool->info.idle_bytes -= tensor->block_bytes;
+    pool->info.idle_footprint[ortp_block_label(tensor->block)] -= tensor->footprint;
 }
 
 static void out_add_locked(ortp_tensor_pool *pool, ortp_tensor *tensor)
@@ -105,21 +107,41 @@ static size_t drop_last_locked(ortp_tensor_pool *pool, ortp__tensor_list *droppe
 }
 
 /* The second half of dropping, outside the lock: ORT and the pool are called. */
-static void finish_drops(ortp_tensor_pool *pool, ortp__tensor_list *dropped)
+static void empty_all(const ortp__tensor_list *dropped)
 {
-    if (!dropped->first) {
-        return;
-    }
     for (ortp_tensor *tensor = dropped->first; tensor; tensor = tensor->next) {
         ortp__tensor_empty(tensor);
     }
-    ortp__lock(&pool->mutex);
+}
+
+static void unused_add_locked(ortp_tensor_pool *pool, ortp__tensor_list *dropped)
+{
+    ortp__assert_held(&pool->mutex);
     while (dropped->first) {
         ortp_tensor *tensor = dropped->first;
         list_remove(dropped, tensor);
         tensor->state = ORTP__TENSOR_UNUSED;
         list_push(&pool->unused, tensor);
     }
+}
+
+/*
+ * Gives the lock back and finishes the drops. Counted, since the tensors are no longer out: destroy
+ * must not take the pool away meanwhile.
+ */
+static void unlock_and_drop(ortp_tensor_pool *pool, ortp__tensor_list *dropped)
+{
+    ortp__assert_held(&pool->mutex);
+    const bool any = dropped->first != NULL;
+    pool->dropping += any;
+    ortp__unlock(&pool->mutex);
+    if (!any) {
+        return;
+    }
+    empty_all(dropped);
+    ortp__lock(&pool->mutex);
+    unused_add_locked(pool, dropped);
+    --pool->dropping;
     ortp__unlock(&pool->mutex);
 }
 
@@ -133,7 +155,11 @@ static size_t reclaim(void *ctx, size_t bytes_wanted)
         bytes += drop_last_locked(pool, &dropped);
     }
     ortp__unlock(&pool->mutex);
-    finish_drops(pool, &dropped);
+    /* Not counted: destroy waits for running reclaimers, and must not be refused because of one. */
+    empty_all(&dropped);
+    ortp__lock(&pool->mutex);
+    unused_add_locked(pool, &dropped);
+    ortp__unlock(&pool->mutex);
     return bytes;
 }
 
@@ -188,11 +214,13 @@ fail_struct:
     return status;
 }
 
-static bool find_one_out(ortp_tensor_pool *pool, ortp__tensor_kind *kind, size_t *count)
+static bool find_one_out(ortp_tensor_pool *pool, ortp__tensor_kind *kind, size_t *count,
+                         size_t *dropping)
 {
     ortp__lock(&pool->mutex);
     const ortp_tensor *tensor = pool->out.last; /* the longest out: the likeliest leak */
     *count = pool->info.out;
+    *dropping = pool->dropping;
     if (tensor) {
         *kind = tensor->kind;
     }
@@ -207,11 +235,16 @@ ortp_status ortp_tensor_pool_destroy(ortp_tensor_pool *pool, ortp_error *error)
     }
     ortp__tensor_kind kind;
     size_t count = 0;
-    if (find_one_out(pool, &kind, &count)) {
+    size_t dropping = 0;
+    if (find_one_out(pool, &kind, &count, &dropping)) {
         char text[128];
         ortp__tensor_kind_text(&kind, text, sizeof(text));
         return ortp__fail(error, ORTP_E_BUSY, "tensor pool: %zu tensors are out, one is %s", count,
                           text);
+    }
+    if (dropping > 0) {
+        return ortp__fail(error, ORTP_E_BUSY, "tensor pool: %zu calls are dropping tensors",
+                          dropping);
     }
     ortp_runtime *runtime = pool->runtime;
     ortp_budget_remove_reclaimer(runtime->budget, pool->reclaimer);
@@ -351,8 +384,7 @@ ortp_status ortp_tensor_release(ortp_tensor *tensor)
             (void)drop_last_locked(pool, &dropped);
         }
     }
-    ortp__unlock(&pool->mutex);
-    finish_drops(pool, &dropped);
+    unlock_and_drop(pool, &dropped);
     return out ? ORTP_OK : ORTP_E_INVAL;
 }
 
@@ -415,8 +447,7 @@ ortp_status ortp_tensor_pool_trim(ortp_tensor_pool *pool, size_t keep_bytes, uin
            idle_ms_of(pool->idle.last, now_ms) >= idle_ms) {
         bytes += drop_last_locked(pool, &dropped);
     }
-    ortp__unlock(&pool->mutex);
-    finish_drops(pool, &dropped);
+    unlock_and_drop(pool, &dropped);
     if (dropped_bytes) {
         *dropped_bytes = bytes;
     }
@@ -431,10 +462,26 @@ void ortp_tensor_pool_get_info(const ortp_tensor_pool *pool, ortp_tensor_pool_in
     ortp__unlock(&unlocked->mutex);
 }
 
+/* As far as the field has it: the two sides of the sum change by the same. */
+#define MOVE_TO_IDLE(stats, field, bytes)                                                          \
+    do {                                                                                           \
+        if (ORTP__STATS_HAS(stats, field) && ORTP__STATS_HAS(stats, idle)) {                       \
+            const uint64_t moved = (stats)->field < (bytes) ? (stats)->field : (bytes);            \
+            (stats)->field -= moved;                                                               \
+            (stats)->idle += moved;                                                                \
+        }                                                                                          \
+    } while (0)
+
 void ortp_stats_add_tensors(ortp_stats *stats, const ortp_tensor_pool *pool)
 {
     ortp_tensor_pool_info info;
     ortp_tensor_pool_get_info(pool, &info);
+    MOVE_TO_IDLE(stats, in_use_tensors, info.idle_footprint[ORTP_LABEL_TENSORS]);
+    MOVE_TO_IDLE(stats, in_use_decode, info.idle_footprint[ORTP_LABEL_DECODE]);
+    MOVE_TO_IDLE(stats, in_use_cache, info.idle_footprint[ORTP_LABEL_CACHE]);
+    MOVE_TO_IDLE(stats, in_use_run, info.idle_footprint[ORTP_LABEL_RUN]);
+    MOVE_TO_IDLE(stats, in_use_weights, info.idle_footprint[ORTP_LABEL_WEIGHTS]);
+    MOVE_TO_IDLE(stats, in_use_other, info.idle_footprint[ORTP_LABEL_OTHER]);
     ORTP__STATS_ADD(stats, tensor_acquires, info.acquires);
     ORTP__STATS_ADD(stats, tensor_reuses, info.reuses);
     ORTP__STATS_ADD(stats, tensor_creates, info.creates);

@@ -161,6 +161,7 @@ ortp_status ortp__tensor_fill(ortp_tensor *tensor, const ortp__tensor_kind *kind
                           text, ortp_status_text(status));
     }
     tensor->block_bytes = ortp_block_bytes(tensor->block);
+    tensor->footprint = ortp__block_footprint(tensor->block);
     tensor->kind = *kind;
     status = make_value(tensor, kind, &tensor->value, error);
     if (status != ORTP_OK) {
@@ -183,6 +184,7 @@ void ortp__tensor_empty(ortp_tensor *tensor)
     (void)ortp_block_release(tensor->block); /* after every OrtValue over it */
     tensor->block = NULL;
     tensor->block_bytes = 0;
+    tensor->footprint = 0;
 }
 
 void ortp__tensor_free_views(ortp_tensor *tensor)

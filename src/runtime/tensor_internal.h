@@ -46,6 +46,7 @@ struct ortp_tensor {
     ortp__tensor_kind kind;
     ortp_block *block;
     size_t block_bytes;
+    size_t footprint; /* what the ledger counts for the block */
     OrtValue *value;
     ortp__tensor_view *views;
     size_t view_count;
@@ -66,6 +67,7 @@ struct ortp_tensor {
  *
  *     structs made == unused + out + idle + being made or dropped by some thread
  *     idle_bytes == sum of block_bytes over idle
+ *     idle_footprint[l] == sum of footprint over idle whose block has label l
  */
 struct ortp_tensor_pool {
     ortp_runtime *runtime;
@@ -78,6 +80,7 @@ struct ortp_tensor_pool {
     ortp__tensor_list idle; /* first: released last */
     ortp_tensor *buckets[ORTP__TENSOR_BUCKETS];
     ortp_tensor *all;
+    size_t dropping; /* calls of release and trim that drop tensors and touch the pool yet */
     ortp_tensor_pool_info info;
 };
 

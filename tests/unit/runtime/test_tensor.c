@@ -350,6 +350,101 @@ static void labels_follow_the_holder(void **state)
     close_fixture(&f);
 }
 
+static ortp_stats stats_of(const fixture *f)
+{
+    ortp_stats s = ORTP_STATS_INIT;
+    ortp_stats_add_budget(&s, ortp_runtime_budget(f->runtime));
+    ortp_stats_add_pool(&s, ortp_runtime_pool(f->runtime));
+    ortp_stats_add_tensors(&s, f->tensors);
+    assert_int_equal(s.in_use_tensors + s.in_use_decode + s.in_use_cache + s.in_use_run +
+                         s.in_use_weights + s.in_use_other + s.idle + s.metadata,
+                     s.mapped);
+    return s;
+}
+
+/* What nobody holds is idle in the statistics, whatever its last label. */
+static void idle_tensors_are_idle_in_the_statistics(void **state)
+{
+    (void)state;
+    fixture f;
+    open_fixture(&f, 0, 0);
+    const int64_t shape[] = {1000};
+    ortp_tensor *held[ORTP_LABEL_COUNT];
+    for (size_t i = 0; i < ORTP_LABEL_COUNT; ++i) {
+        assert_int_equal(ortp_tensor_acquire_labelled(f.tensors, ORTP_TYPE_FLOAT, shape, 1,
+                                                      (ortp_label)i, &held[i], NULL),
+                         ORTP_OK);
+    }
+    const ortp_stats before = stats_of(&f);
+    assert_true(before.in_use_tensors > 4000);
+    assert_true(before.in_use_other > 4000);
+    assert_int_equal(before.idle, stats_of(&f).idle);
+
+    assert_int_equal(ortp_tensor_release(held[ORTP_LABEL_DECODE]), ORTP_OK);
+    ortp_stats s = stats_of(&f);
+    assert_int_equal(s.in_use_decode, 0);
+    assert_int_equal(s.in_use_tensors, before.in_use_tensors);
+    assert_int_equal(s.idle, before.idle + before.in_use_decode);
+    assert_int_equal(info_of(&f).idle_footprint[ORTP_LABEL_DECODE], before.in_use_decode);
+
+    for (size_t i = 0; i < ORTP_LABEL_COUNT; ++i) {
+        if (i != ORTP_LABEL_DECODE) {
+            assert_int_equal(ortp_tensor_release(held[i]), ORTP_OK);
+        }
+    }
+    s = stats_of(&f);
+    assert_int_equal(s.in_use_tensors + s.in_use_decode + s.in_use_cache + s.in_use_run +
+                         s.in_use_weights + s.in_use_other,
+                     0);
+    assert_int_equal(s.idle + s.metadata, s.mapped);
+
+    /* The one released last, of label other, is taken: in use again, with its new label. */
+    ortp_tensor *taken = acquire(&f, ORTP_TYPE_FLOAT, shape, 1);
+    assert_ptr_equal(taken, held[ORTP_LABEL_OTHER]);
+    s = stats_of(&f);
+    assert_int_equal(s.in_use_tensors, before.in_use_other);
+    assert_int_equal(s.in_use_other, 0);
+    assert_int_equal(ortp_tensor_release(taken), ORTP_OK);
+
+    assert_int_equal(ortp_tensor_pool_trim(f.tensors, 0, 0, NULL), ORTP_OK);
+    for (size_t i = 0; i < ORTP_LABEL_COUNT; ++i) {
+        assert_int_equal(info_of(&f).idle_footprint[i], 0);
+    }
+    (void)stats_of(&f);
+    close_fixture(&f);
+}
+
+static void statistics_of_older_callers_end_where_they_say(void **state)
+{
+    (void)state;
+    fixture f;
+    open_fixture(&f, 0, 0);
+    assert_int_equal(ortp_tensor_release(acquire_bytes(&f, 4000)), ORTP_OK);
+    const struct {
+        size_t bytes;
+        bool moved;
+        bool counted;
+    } cases[] = {
+        {offsetof(ortp_stats, in_use_tensors), false, false},
+        {offsetof(ortp_stats, idle), false, false}, /* in use, but nowhere to move it to */
+        {offsetof(ortp_stats, tensor_acquires), true, false},
+        {offsetof(ortp_stats, tensor_reuses), true, true},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); ++i) {
+        ortp_stats s;
+        memset(&s, 0, sizeof(s));
+        s.struct_size = cases[i].bytes;
+        s.in_use_tensors = 1000000; /* as if the pool was added */
+        ortp_stats_add_tensors(&s, f.tensors);
+        assert_int_equal(s.in_use_tensors + s.idle, 1000000);
+        assert_int_equal(s.idle > 0, cases[i].moved);
+        assert_int_equal(s.tensor_acquires, cases[i].counted ? 1 : 0);
+        assert_int_equal(s.tensor_reuses, 0);
+        assert_int_equal(s.tensor_creates, 0);
+    }
+    close_fixture(&f);
+}
+
 static void idle_tensors_go_by_bytes_least_recent_first(void **state)
 {
     (void)state;
@@ -755,6 +850,8 @@ int main(void)
         cmocka_unit_test(second_acquire_makes_no_ort_call),
         cmocka_unit_test(dropped_structs_are_used_again),
         cmocka_unit_test(labels_follow_the_holder),
+        cmocka_unit_test(idle_tensors_are_idle_in_the_statistics),
+        cmocka_unit_test(statistics_of_older_callers_end_where_they_say),
         cmocka_unit_test(idle_tensors_go_by_bytes_least_recent_first),
         cmocka_unit_test(idle_tensors_go_by_age),
         cmocka_unit_test(idle_bytes_are_capped_at_release),

@@ -3,6 +3,8 @@
  * Eight threads acquire, fill, check and release tensors under a budget too small for all, while
  * trims and reclaims run: no tensor is handed out twice, contents stay, the ledger balances.
  */
+#define _POSIX_C_SOURCE 200809L /* nanosleep */
+
 #include "test_ort.h"
 
 #include <ortpool/tensor.h>
@@ -12,6 +14,7 @@
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <string.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -151,6 +154,77 @@ static void eight_threads_cached(void **state)
     run_with(ORTP_POOL_THREAD_CACHED, (size_t)512 << 10);
 }
 
+/* ---- destroy against a release that takes its time ---- */
+
+typedef struct slow_clock {
+    ortp_tensor *tensor;
+    ortp_status released;
+    _Atomic bool slow;
+    _Atomic int reads;
+} slow_clock;
+
+static void sleep_a_little(void)
+{
+    const struct timespec pause = {.tv_sec = 0, .tv_nsec = 1000000};
+    (void)nanosleep(&pause, NULL);
+}
+
+/*
+ * A release that drops its tensor reads the clock twice: for the tensor, and when it gives back the
+ * block. At the second the tensor is neither out nor idle.
+ */
+static uint64_t read_slowly(void *ctx)
+{
+    slow_clock *c = ctx;
+    if (c->slow && atomic_fetch_add(&c->reads, 1) == 1) {
+        while (c->slow) {
+            sleep_a_little();
+        }
+    }
+    return 1;
+}
+
+static void *release_slowly(void *ctx)
+{
+    slow_clock *c = ctx;
+    c->released = ortp_tensor_release(c->tensor);
+    return NULL;
+}
+
+static void destroy_is_refused_while_a_release_drops(void **state)
+{
+    (void)state;
+    slow_clock c = {.released = ORTP_E_BUSY};
+    ortp_runtime_options options = ORTP_RUNTIME_OPTIONS_INIT;
+    options.clock = (ortp_clock){.now_ms = read_slowly, .ctx = &c};
+    ortp_runtime *runtime = test_runtime_create(&options);
+    ortp_tensor_pool_options pool_options = ORTP_TENSOR_POOL_OPTIONS_INIT;
+    pool_options.runtime = runtime;
+    pool_options.idle_bytes_max = 1;
+    ortp_tensor_pool *tensors = NULL;
+    assert_int_equal(ortp_tensor_pool_create(&pool_options, &tensors, NULL), ORTP_OK);
+    const int64_t shape[] = {1000};
+    assert_int_equal(ortp_tensor_acquire(tensors, ORTP_TYPE_FLOAT, shape, 1, &c.tensor, NULL),
+                     ORTP_OK);
+    c.slow = true;
+    pthread_t thread;
+    assert_int_equal(pthread_create(&thread, NULL, release_slowly, &c), 0);
+    while (c.reads < 2) {
+        sleep_a_little();
+    }
+    ortp_tensor_pool_info info;
+    ortp_tensor_pool_get_info(tensors, &info);
+    assert_int_equal(info.out + info.idle, 0);
+    ortp_error error = ORTP_ERROR_INIT;
+    assert_int_equal(ortp_tensor_pool_destroy(tensors, &error), ORTP_E_BUSY);
+    assert_non_null(strstr(error.message, "dropping"));
+    c.slow = false;
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    assert_int_equal(c.released, ORTP_OK);
+    assert_int_equal(ortp_tensor_pool_destroy(tensors, NULL), ORTP_OK);
+    test_runtime_destroy(runtime);
+}
+
 int main(void)
 {
     if (!test_ort_found()) {
@@ -159,6 +233,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(eight_threads_striped),
         cmocka_unit_test(eight_threads_cached),
+        cmocka_unit_test(destroy_is_refused_while_a_release_drops),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
