@@ -17,7 +17,6 @@
 /* Lowest is taken first. Locks of equal rank are never held together. */
 typedef enum ortp__rank {
     ORTP_RANK_PREDICTOR = 10,
-    ORTP_RANK_WARMUP = 15,
     ORTP_RANK_RUNTIME = 20,
     ORTP_RANK_CACHE = 30,
     ORTP_RANK_TENSORS = 40,
