@@ -41,6 +41,22 @@ static void nap(void)
     (void)thrd_sleep(&(struct timespec){.tv_nsec = 20000000}, NULL);
 }
 
+static size_t state_count(const rig *r)
+{
+    ortp__lock(&r->predictor->mutex);
+    const size_t count = r->predictor->state_count;
+    ortp__unlock(&r->predictor->mutex);
+    return count;
+}
+
+static size_t level_count(const rig *r, size_t level)
+{
+    ortp__lock(&r->predictor->mutex);
+    const size_t count = r->predictor->level_count[level];
+    ortp__unlock(&r->predictor->mutex);
+    return count;
+}
+
 static bool count_steps(void *ctx, size_t done, size_t total, const char *step)
 {
     (void)total;
@@ -137,8 +153,8 @@ static void warm_up_waits_for_the_last_state(void **state)
     guest_enter(&g, r.predictor, &rows.rows[0].swipe, BEFORE_ENCODER);
     atomic_size_t done = 0;
     ortp_warmup *warmup = start_and_wait(&r, &done, 3);
-    assert_int_equal(r.predictor->state_count, 2);
-    assert_int_equal(r.predictor->level_count[1], 1); /* the one that it could have */
+    assert_int_equal(state_count(&r), 2);
+    assert_int_equal(level_count(&r, 1), 1); /* the one that it could have */
     guest_leave(&g);
     ortp_error error = ORTP_ERROR_INIT;
     assert_ok(ortp_warmup_join(warmup, NULL, &error), error);
@@ -179,21 +195,21 @@ static void surplus_goes(void **state)
     for (size_t i = 0; i < GUESTS; i++) {
         guest_enter(&guests[i], r.predictor, &rows.rows[i].swipe, BEFORE_ENCODER);
     }
-    assert_int_equal(r.predictor->state_count, GUESTS);
+    assert_int_equal(state_count(&r), GUESTS);
     for (size_t i = 0; i < GUESTS; i++) { /* the warm ones come back first */
         guest_leave(&guests[i]);
         assert_int_equal(guests[i].status, ORTP_OK);
     }
-    assert_int_equal(r.predictor->state_count, 2);
-    assert_int_equal(r.predictor->level_count[1], 2);
+    assert_int_equal(state_count(&r), 2);
+    assert_int_equal(level_count(&r, 1), 2);
     for (size_t i = 0; i < GUESTS; i++) {
         guest_enter(&guests[i], r.predictor, &rows.rows[i].swipe, BEFORE_ENCODER);
     }
     for (size_t i = GUESTS; i > 0; i--) { /* and last */
         guest_leave(&guests[i - 1]);
     }
-    assert_int_equal(r.predictor->state_count, 2);
-    assert_int_equal(r.predictor->level_count[1], 2);
+    assert_int_equal(state_count(&r), 2);
+    assert_int_equal(level_count(&r, 1), 2);
     rig_close(&r);
 }
 
@@ -209,13 +225,13 @@ static void warm_up_under_load(void **state)
     ortp_warmup *warmup = start_and_wait(&r, &done, 3);
     guest second;
     guest_enter(&second, r.predictor, &rows.rows[1].swipe, BEFORE_ENCODER);
-    assert_int_equal(r.predictor->state_count, 2);
+    assert_int_equal(state_count(&r), 2);
     guest_leave(&first); /* its state goes to the warm-up, which needs no other */
     ortp_error error = ORTP_ERROR_INIT;
     assert_ok(ortp_warmup_join(warmup, NULL, &error), error);
     guest_leave(&second);
-    assert_int_equal(r.predictor->state_count, 1);
-    assert_int_equal(r.predictor->level_count[1], 1);
+    assert_int_equal(state_count(&r), 1);
+    assert_int_equal(level_count(&r, 1), 1);
     rig_close(&r);
 }
 
@@ -232,8 +248,9 @@ static void reclaim_takes_one(void **state)
     size_t left = 4;
     for (size_t i = 0; i < 10000 && left > 0; i++) {
         (void)ortp_budget_reclaim(budget, ORTP_RECLAIM_TENSORS, 1);
-        assert_true(r.predictor->state_count == left || r.predictor->state_count == left - 1);
-        left = r.predictor->state_count;
+        const size_t now = state_count(&r);
+        assert_true(now == left || now == left - 1);
+        left = now;
         rig_assert_ledger(&r);
     }
     assert_int_equal(left, 0);
@@ -256,11 +273,11 @@ static void trim_takes_the_cold(void **state)
     assert_int_equal(ortp_predictor_close(r.predictor, 0), ORTP_E_TIMEOUT); /* one is left cold */
     assert_int_equal(ortp_warmup_join(warmup, NULL, &error), ORTP_E_CLOSED);
     guest_leave(&g);
-    assert_int_equal(r.predictor->level_count[0], 1);
-    assert_int_equal(r.predictor->level_count[1], 1);
+    assert_int_equal(level_count(&r, 0), 1);
+    assert_int_equal(level_count(&r, 1), 1);
     assert_true(ortp__state_drop(r.predictor));
-    assert_int_equal(r.predictor->level_count[0], 0);
-    assert_int_equal(r.predictor->level_count[1], 1);
+    assert_int_equal(level_count(&r, 0), 0);
+    assert_int_equal(level_count(&r, 1), 1);
     rig_close(&r);
 }
 
