@@ -233,7 +233,7 @@ static ortp_status create_measured(ortp_session *session, const ortp_session_opt
     if (status != ORTP_OK) {
         return status;
     }
-    footprint before;
+    footprint before = {0, 0};
     const bool measured = footprint_get(session->runtime, &before) && options->declared_bytes == 0;
     status = open_session(session, options, error);
     if (status == ORTP_OK && measured) {
