@@ -219,6 +219,37 @@ static void short_room_is_not_overrun(void **state)
     assert_int_equal(ortp_stats_write(NULL, ORTP_STATS_JSON, NULL, 0, NULL), ORTP_E_INVAL);
 }
 
+/* Every version that there may have been: nothing behind its end is written. */
+static void no_adder_writes_behind_the_end(void **state)
+{
+    (void)state;
+    fixture f;
+    fixture_open(&f, ORTP_POOL_STRIPED, 0);
+    ortp_cache_options options = ORTP_CACHE_OPTIONS_INIT;
+    options.pool = f.pool;
+    options.alloc = counting_alloc_use(&f.alloc);
+    ortp_cache *cache;
+    assert_int_equal(ortp_cache_create(&options, &cache), ORTP_OK);
+    must_release(must_acquire(f.pool, 100000, ORTP_LABEL_OTHER));
+    for (size_t bytes = sizeof(size_t); bytes <= sizeof(ortp_stats); bytes += sizeof(uint64_t)) {
+        ortp_stats s;
+        memset(&s, 0xA5, sizeof s);
+        memset(&s, 0, bytes);
+        s.struct_size = bytes;
+        ortp_stats_add_budget(&s, f.budget);
+        ortp_stats_add_pool(&s, f.pool);
+        ortp_stats_add_cache(&s, cache);
+        (void)ortp_stats_add_process(&s);
+        const unsigned char *at = (const unsigned char *)&s;
+        for (size_t i = bytes; i < sizeof s; i++) {
+            assert_int_equal(at[i], 0xA5);
+        }
+        assert_int_equal(s.struct_size, bytes);
+    }
+    assert_int_equal(ortp_cache_destroy(cache), ORTP_OK);
+    fixture_close(&f);
+}
+
 static void structs_of_older_callers_are_left_alone_behind_their_end(void **state)
 {
     (void)state;
@@ -253,6 +284,7 @@ int main(void)
         cmocka_unit_test(json_has_all_fields),
         cmocka_unit_test(table_has_all_lines),
         cmocka_unit_test(short_room_is_not_overrun),
+        cmocka_unit_test(no_adder_writes_behind_the_end),
         cmocka_unit_test(structs_of_older_callers_are_left_alone_behind_their_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -442,6 +442,16 @@ static void statistics_of_older_callers_end_where_they_say(void **state)
         assert_int_equal(s.tensor_reuses, 0);
         assert_int_equal(s.tensor_creates, 0);
     }
+    for (size_t bytes = sizeof(size_t); bytes <= sizeof(ortp_stats); bytes += sizeof(uint64_t)) {
+        ortp_stats s;
+        memset(&s, 0xA5, sizeof(s));
+        s.struct_size = bytes;
+        ortp_stats_add_tensors(&s, f.tensors);
+        const unsigned char *at = (const unsigned char *)&s;
+        for (size_t i = bytes; i < sizeof(s); ++i) {
+            assert_int_equal(at[i], 0xA5);
+        }
+    }
     close_fixture(&f);
 }
 
