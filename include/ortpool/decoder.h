@@ -167,19 +167,19 @@ ORTP_API const float *ortp_decoder_logits(const ortp_decoder *decoder, size_t *r
 typedef struct ortp_plan {
     size_t declared_bytes; /* the graphs' files */
     size_t tensor_bytes;   /* encoder inputs, one set per thread and bucket */
-    size_t cache_bytes;    /* encoder outputs and keys of the cache and of what is in work, per bucket */
+    size_t cache_bytes;    /* encoder outputs and keys, cached and in work, per bucket */
     size_t decode_bytes;   /* decoder buffers, one set per thread */
     size_t total_bytes;    /* the sum */
 } ortp_plan;
 
 /*
- * What warm-up has ready for `threads` predictions at once and `cache_entries` (0: no cache), over all
- * buckets, rounded as a pool with default options rounds. beam_width 0: the manifest's.
+ * What warm-up has ready for `threads` predictions at once and `cache_entries` (0: no cache), over
+ * all buckets, rounded as a pool with default options rounds. beam_width 0: the manifest's.
  *
- * Left out: control structures (the ledger's metadata), the workload's own data (swipe: the lexicon),
- * and what ONNX Runtime takes beyond the graphs' files: on glibc declared memory was seen at up to 1.6
- * times the files, where weights are repacked. Blocks that a pool keeps for lack of a better fit come
- * on top as well. Errors: INVAL (also: more than can be addressed), NOTFOUND.
+ * Left out: control structures (the ledger's metadata), the workload's own data (swipe: the
+ * lexicon), and what ONNX Runtime takes beyond the graphs' files: on glibc declared memory was seen
+ * at up to 1.6 times the files, where weights are repacked. Blocks that a pool keeps for lack of a
+ * better fit come on top as well. Errors: INVAL (also: more than can be addressed), NOTFOUND.
  */
 ORTP_API ORTP_CHECK ortp_status ortp_plan_estimate(const ortp_manifest *manifest,
                                                    size_t beam_width, ortp_path path,

@@ -83,8 +83,8 @@ typedef struct ortp_model_options {
 
 /*
  * Loads manifest and both graphs and checks that they agree (roles, types, ranks, fixed dimensions).
- * Errors: as ortp_manifest_load and ortp_session_create; INVAL names graph, port, found and expected;
- * VERSION where the runtime was told ORT's version and the manifest's min_ort is later.
+ * Errors: as ortp_manifest_load and ortp_session_create; INVAL names graph, port, found and
+ * expected; VERSION where the runtime was told ORT's version and the manifest's min_ort is later.
  */
 ORTP_API ORTP_CHECK ortp_status ortp_model_open(const ortp_model_options *options, ortp_model **out,
                                                 ortp_error *error);

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Reads what the swipe workload needs from model.json: keyboard layout, feature scaling, the lexicon's
- * name. The model's own part of the file is read by ortp_manifest_load().
+ * Reads what the swipe workload needs from model.json: keyboard layout, feature scaling, the
+ * lexicon's name. The model's own part of the file is read by ortp_manifest_load().
  *
- * The keys are kept in the order of the alphabet, whatever the rows say: of two keys equally near, the
- * first one wins, and that must not depend on how a manifest lists them.
+ * The keys are kept in the order of the alphabet, whatever the rows say: of two keys equally near,
+ * the first one wins, and that must not depend on how a manifest lists them.
  */
 #include "internal.h"
 #include "json_reader.h"

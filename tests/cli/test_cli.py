@@ -265,7 +265,8 @@ class Predict(OrtCase):
 
     def test_input_forms(self):
         lines = samples(2)
-        done = run("predict", "--json", *tiny(), "-", stdin="\ufeff\n" + lines[0] + "\r\n  \n\n" + lines[1])
+        text = "\ufeff\n" + lines[0] + "\r\n  \n\n" + lines[1]
+        done = run("predict", "--json", *tiny(), "-", stdin=text)
         self.ends(done, 0)
         self.assertEqual([json.loads(line)["id"] for line in done.out.splitlines()], ["1", "2"])
 
@@ -536,8 +537,9 @@ class Stream(OrtCase):
     """The command as one end of a pipe, and on a terminal."""
 
     def start(self, *arguments, **keywords):
-        return subprocess.Popen([CLI, "predict", *tiny(), *arguments], stdin=subprocess.PIPE, cwd=SOURCE,
-                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, **keywords)
+        return subprocess.Popen([CLI, "predict", *tiny(), *arguments], stdin=subprocess.PIPE,
+                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=SOURCE,
+                                **keywords)
 
     def send(self, process, line):
         process.stdin.write(line.encode() + b"\n")
