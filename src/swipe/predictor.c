@@ -218,22 +218,19 @@ static ortp_status make_ground(ortp_predictor *p, const char *directory, ortp_er
     return status;
 }
 
-/*
- * The model before the lexicon: ONNX Runtime's own memory is measured as what the process grows by, and
- * must not find room in what the lexicon's loading left to the heap.
- */
+/* The lexicon before the model: what its loading needs for a while does not add to the model's peak. */
 static ortp_status make_parts(ortp_predictor *p, const ortp_predictor_options *options,
                               ortp_error *error)
 {
     ortp_status status = make_ground(p, options->model_directory, error);
     if (status == ORTP_OK) {
+        status = make_lexicon(p, error);
+    }
+    if (status == ORTP_OK) {
         status = make_model(p, options->model_directory, error);
     }
     if (status == ORTP_OK) {
         status = check_manifest(&p->config, ortp_model_manifest(p->model), error);
-    }
-    if (status == ORTP_OK) {
-        status = make_lexicon(p, error);
     }
     if (status == ORTP_OK) {
         make_params(p, options);
