@@ -23,4 +23,12 @@ function(ortpool_find_dependency name header library package)
 endfunction()
 
 ortpool_find_dependency(jansson jansson.h jansson libjansson-dev)
-ortpool_find_dependency(xxhash xxhash.h xxhash libxxhash-dev)
+
+# Used inline: a header and nothing to link. Found and missed where src/memory is set up.
+if(NOT TARGET xxhash::xxhash)
+    find_path(ORTPOOL_XXHASH_INCLUDE NAMES xxhash.h)
+    add_library(xxhash::xxhash INTERFACE IMPORTED GLOBAL)
+    if(ORTPOOL_XXHASH_INCLUDE)
+        target_include_directories(xxhash::xxhash INTERFACE ${ORTPOOL_XXHASH_INCLUDE})
+    endif()
+endif()

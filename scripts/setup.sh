@@ -253,6 +253,9 @@ Set XDG_CACHE_HOME to a folder that can be written, or ORTPOOL_ONNXRUNTIME to an
         fetch_package "$id" "$name" "$version" "$wanted" "$work"
     done < <(lock_lines package)
 
+    # What links the library asks for the name that it gives itself.
+    ln -s libonnxruntime.so "$work/result/lib/libonnxruntime.so.1"
+
     # Complete or not there at all: one rename.
     rm -rf "$folder"
     mv "$work/result" "$folder"
