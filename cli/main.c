@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* The ortpool command: picks the subcommand. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -44,8 +47,28 @@ static int finish(int code)
     return code;
 }
 
+/*
+ * Nothing that is opened later may get the number of a standard stream that was closed: standard
+ * input would be the pipe of the signals, or standard error the end of the input. A closed input
+ * then reads as empty, a closed output still takes nothing, and messages go nowhere.
+ */
+static bool hold_standard_streams(void)
+{
+    static const int modes[] = {O_RDONLY, O_RDONLY, O_WRONLY};
+    for (int fd = 0; fd < 3; fd++) {
+        /* The numbers below are taken: an open gets this one. */
+        if (fcntl(fd, F_GETFD) < 0 && errno == EBADF && open("/dev/null", modes[fd]) != fd) {
+            return false;
+        }
+    }
+    return true;
+}
+
 int main(int argc, char **argv)
 {
+    if (!hold_standard_streams()) {
+        return EXIT_SETUP; /* where a message would go is not known */
+    }
     if (argc < 2) {
         return refuse("which command? predict or eval", "");
     }

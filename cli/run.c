@@ -5,6 +5,7 @@
  */
 #include "run.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -58,6 +59,17 @@ static bool parse(slot *s, bool want_word)
     return false;
 }
 
+/* A number that JSON has no word for is no answer. */
+static bool scores_are_finite(const ortp_prediction *p)
+{
+    for (size_t i = 0; i < p->candidate_count; i++) {
+        if (!isfinite(p->candidates[i].score)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static void work(void *ctx, void *item)
 {
     const lines_ctx *c = ctx;
@@ -79,6 +91,9 @@ static void work(void *ctx, void *item)
         ortp_predictor_predict(c->run->engine->predictor, &swipe, &options, &s->prediction, &error);
     if (status != ORTP_OK) {
         set_error(s, error.message[0] != '\0' ? error.message : ortp_status_text(status));
+    } else if (!scores_are_finite(&s->prediction)) {
+        set_error(s, "score is not finite: check beam.frequency_weight and length_reward of the "
+                     "manifest");
     }
 }
 

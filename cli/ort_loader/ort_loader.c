@@ -8,6 +8,7 @@
 
 #include <dirent.h>
 #include <dlfcn.h>
+#include <pwd.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -111,17 +112,32 @@ static bool find_in_release(const char *folder, char *path)
            join(path, lib, name) && access(path, R_OK) == 0;
 }
 
+/* The user's folder by the environment, or else by the system's list of users. */
+static bool find_home(char *home)
+{
+    const char *given = getenv("HOME");
+    struct passwd entry;
+    struct passwd *found = NULL;
+    char fields[4 * PATH_BYTES];
+    if (!given || !given[0]) {
+        (void)getpwuid_r(geteuid(), &entry, fields, sizeof(fields), &found);
+        given = found ? found->pw_dir : NULL;
+    }
+    const int length = given && given[0] ? snprintf(home, PATH_BYTES, "%s", given) : 0;
+    return length > 0 && length < PATH_BYTES;
+}
+
 /* The newest release folder that setup.sh left for this kind of machine; *looked: where. */
 static bool find_fetched(char *path, char *looked)
 {
     const char *cache = getenv("XDG_CACHE_HOME");
-    const char *home = getenv("HOME");
+    char home[PATH_BYTES];
     char parent[PATH_BYTES];
     if (cache && cache[0]) {
         if (!join(looked, cache, "ortpool")) {
             return false;
         }
-    } else if (!home || !join(parent, home, ".cache") || !join(looked, parent, "ortpool")) {
+    } else if (!find_home(home) || !join(parent, home, ".cache") || !join(looked, parent, "ortpool")) {
         return false;
     }
     struct utsname machine; /* a home may be shared by machines of several kinds */

@@ -12,6 +12,7 @@ import gzip
 import json
 import os
 import pty
+import pwd
 import re
 import select
 import signal
@@ -195,6 +196,21 @@ class Usage(Case):
                 self.assertIn("libonnxruntime.so", done.err)
                 self.assertIn(folder, done.err)
 
+    def test_no_home_in_the_environment(self):
+        """The home folder is then the one that the system has for the user."""
+        unset = {"ORTPOOL_ONNXRUNTIME": None, "XDG_CACHE_HOME": None}
+        try:
+            home = pwd.getpwuid(os.geteuid()).pw_dir
+        except KeyError:
+            self.skipTest("the system does not know this user")
+        with_home = run("--version", env={**unset, "HOME": home})
+        for home in (None, ""):
+            done = run("--version", env={**unset, "HOME": home})
+            self.ends(done, 0)
+            self.assertEqual(done.out, with_home.out)
+            done = run("predict", *tiny(), env={**unset, "HOME": home})
+            self.assertNotIn("no home folder", done.err)
+
 
 class Predict(OrtCase):
     @classmethod
@@ -323,6 +339,28 @@ class Predict(OrtCase):
             self.assertIn(text, done.out)
         done = run("predict", "--stats", "--no-warmup", *tiny(), stdin=samples(1)[0])
         self.assertRegex(done.out, r"warm-up +none")
+
+    def test_closed_standard_streams(self):
+        """A closed stream's number goes to nothing else; a closed input is an empty one."""
+        def shell(redirections, *arguments):
+            return subprocess.run(["sh", "-c", 'exec "$@" ' + redirections, "sh", CLI, "predict",
+                                   "--json", *tiny(), *arguments], stdout=subprocess.PIPE,
+                                  stderr=subprocess.PIPE, cwd=SOURCE, timeout=TIMEOUT, check=False)
+        done = shell("<&-")
+        self.assertEqual((done.returncode, done.stdout), (0, b""), done)
+        self.assertIn(b"no swipes", done.stderr)
+        with tempfile.NamedTemporaryFile("w", suffix=".jsonl") as file:
+            file.write("\n".join(["nonsense"] + samples(3)) + "\n")
+            file.flush()
+            for redirections in ("<&-", "2>&-", "<&- 2>&-"):
+                done = shell(redirections, file.name)
+                self.assertEqual(done.returncode, 1, done)
+                self.assertEqual(len(done.stdout.splitlines()), 4, done)
+            for redirections in (">&-", "<&- >&-"):
+                done = shell(redirections, file.name)
+                self.assertEqual(done.returncode, 2, done)
+                self.assertIn(b"could not be written", done.stderr)
+            self.assertEqual(shell("<&- >&- 2>&-", file.name).returncode, 2)
 
     def test_output_that_cannot_be_written(self):
         if not os.path.exists("/dev/full"):
@@ -473,16 +511,31 @@ class Setup(OrtCase):
             _, enough = self.too_small("--budget", "1M", "--model", folder)
             self.assertEqual(enough, self.too_small("--budget", "1M")[1])
 
-    def test_model_that_needs_a_later_ort(self):
+    def tiny_with(self, folder, **changes):
+        """The small model in `folder`, with another manifest."""
         source = path("tests", "graphs", "tiny")
+        for name in ("lexicon.tsv", "encoder.onnx", "decoder.onnx"):
+            os.symlink(os.path.join(source, name), os.path.join(folder, name))
+        with open(os.path.join(source, "model.json"), encoding="utf-8") as file:
+            manifest = json.load(file)
+        manifest.update(changes)
+        with open(os.path.join(folder, "model.json"), "w", encoding="utf-8") as file:
+            json.dump(manifest, file)
+
+    def test_score_that_is_not_finite_is_an_error(self):
+        beam = {"width": 8, "frequency_weight": 1e308, "length_reward": 4.5, "stop_margin": 3}
         with tempfile.TemporaryDirectory() as folder:
-            for name in ("lexicon.tsv", "encoder.onnx", "decoder.onnx"):
-                os.symlink(os.path.join(source, name), os.path.join(folder, name))
-            with open(os.path.join(source, "model.json"), encoding="utf-8") as file:
-                manifest = json.load(file)
-            manifest["min_ort"] = "99.1"
-            with open(os.path.join(folder, "model.json"), "w", encoding="utf-8") as file:
-                json.dump(manifest, file)
+            self.tiny_with(folder, beam=beam)
+            rows = self.predict("--model", folder, lines=samples(2), code=1)
+            self.assertEqual([row["id"] for row in rows], ["1", "2"])
+            for number, row in enumerate(rows, 1):
+                self.assertEqual(row.get("error"),
+                                 f"line {number}: score is not finite: check "
+                                 "beam.frequency_weight and length_reward of the manifest")
+
+    def test_model_that_needs_a_later_ort(self):
+        with tempfile.TemporaryDirectory() as folder:
+            self.tiny_with(folder, min_ort="99.1")
             done = run("predict", "--model", folder, stdin=samples(1)[0])
             self.ends(done, 2)
             self.assertIn("needs ONNX Runtime 99.1 or later, this is ", done.err)
