@@ -179,6 +179,22 @@ bool engine_close(engine *e)
     return true;
 }
 
+/* The reasons, one a line below a heading, as one line. */
+static void print_reasons(const char *message)
+{
+    const char *separator = ": ";
+    const char *line = strchr(message, '\n');
+    while (line != NULL) {
+        line += 1 + strspn(line + 1, " ");
+        size_t length = strcspn(line, "\n");
+        if (length > 0) {
+            printf("%s%.*s", separator, (int)length, line);
+            separator = "; ";
+        }
+        line = strchr(line, '\n');
+    }
+}
+
 void engine_print_version(void)
 {
     char message[4096];
@@ -187,6 +203,8 @@ void engine_print_version(void)
     if (ort_library_open(&library, message, sizeof(message))) {
         printf("ONNX Runtime %s (%s)\n", library.version, library.path);
     } else {
-        printf("ONNX Runtime not found\n");
+        printf("ONNX Runtime not found");
+        print_reasons(message);
+        putchar('\n');
     }
 }

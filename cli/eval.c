@@ -192,14 +192,24 @@ static void table_report(output *out, evaluation *e, const run_summary *summary)
             summary->seconds > 0 ? (double)p->count / summary->seconds : 0);
 }
 
+static void clear_progress(void *ctx)
+{
+    evaluation *e = ctx;
+    progress_clear(&e->bar);
+}
+
 static int evaluate(engine *e, const run_options *options, line_reader *reader)
 {
     evaluation ev = {.lexicon = ortp_predictor_lexicon(e->predictor)};
     output out;
     output_start(&out, options->json, options->top);
     progress_start(&ev.bar, "evaluating", 0, options->json);
-    run r = {
-        .engine = e, .options = options, .want_word = true, .result = count_answer, .ctx = &ev};
+    run r = {.engine = e,
+             .options = options,
+             .want_word = true,
+             .result = count_answer,
+             .finished = clear_progress,
+             .ctx = &ev};
     int code = run_lines(&r, reader);
     progress_clear(&ev.bar);
     if (ev.no_memory) {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Ctrl-C and SIGTERM end the input; what was read is still answered. A second one ends the process.
+ * Ctrl-C and SIGTERM end the input; what is in progress is still answered. A second one ends the
+ * process.
  */
 #ifndef ORTPOOL_CLI_INTERRUPT_H
 #define ORTPOOL_CLI_INTERRUPT_H

@@ -16,12 +16,13 @@ typedef struct ring {
     const jobs *options;
     pthread_mutex_t lock;
     pthread_cond_t work_there; /* fetched moved, or the end */
-    pthread_cond_t room_there; /* emitted moved, or stop */
+    pthread_cond_t room_there; /* emitted moved, or stop or drop */
     size_t fetched, started, emitted;
     bool *done;
     bool emitting;
     bool ended; /* no more will be fetched */
     bool stop;  /* emit said so: what is left is dropped */
+    bool drop;  /* dropped() said so: what has not begun never does */
 } ring;
 
 static void *slot_of(const ring *r, size_t item)
@@ -52,17 +53,29 @@ static void emit_ready_locked(ring *r)
     }
 }
 
+/* Whether an item is there to work on; waits for one. */
+static bool next_item_locked(ring *r)
+{
+    while (r->started == r->fetched && !r->ended && !r->stop && !r->drop) {
+        pthread_cond_wait(&r->work_there, &r->lock);
+    }
+    if (r->stop || r->drop || r->started == r->fetched) {
+        return false;
+    }
+    if (r->options->dropped != NULL && r->options->dropped(r->options->ctx)) {
+        r->drop = true;
+        pthread_cond_broadcast(&r->work_there);
+        pthread_cond_signal(&r->room_there);
+        return false;
+    }
+    return true;
+}
+
 static void *worker(void *arg)
 {
     ring *r = arg;
     pthread_mutex_lock(&r->lock);
-    for (;;) {
-        while (r->started == r->fetched && !r->ended && !r->stop) {
-            pthread_cond_wait(&r->work_there, &r->lock);
-        }
-        if (r->stop || r->started == r->fetched) {
-            break;
-        }
+    while (next_item_locked(r)) {
         size_t item = r->started++;
         pthread_mutex_unlock(&r->lock);
         r->options->work(r->options->ctx, slot_of(r, item));
@@ -88,10 +101,10 @@ static void fetch_all(ring *r)
 {
     pthread_mutex_lock(&r->lock);
     for (;;) {
-        while (r->fetched == r->emitted + r->options->window && !r->stop) {
+        while (r->fetched == r->emitted + r->options->window && !r->stop && !r->drop) {
             pthread_cond_wait(&r->room_there, &r->lock);
         }
-        if (r->stop) {
+        if (r->stop || r->drop) {
             break;
         }
         void *slot = slot_of(r, r->fetched);

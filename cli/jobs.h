@@ -25,10 +25,13 @@ typedef struct jobs {
     /* Hands a result out. One at a time, in the order of fetch; false ends it all without more
      * emits. */
     bool (*emit)(void *ctx, void *slot);
+    /* Asked before an item's work: true drops all whose work has not begun; those in progress are
+     * finished and handed out. Any worker; NULL: never. */
+    bool (*dropped)(void *ctx);
 } jobs;
 
 /*
- * Runs until the input ends and all is handed out, or emit says stop. False: no thread could be
+ * Runs until the input ends and all is handed out, or emit or dropped ends it. False: no thread could be
  * started (nothing was fetched). With some threads but not all it goes on with those.
  */
 bool jobs_run(const jobs *options);

@@ -115,6 +115,13 @@ static bool emit(void *ctx, void *item)
     return more;
 }
 
+/* After a signal only what is in progress is answered: a line may take long. */
+static bool dropped(void *ctx)
+{
+    (void)ctx;
+    return interrupt_signal() != 0;
+}
+
 bool run_open_input(line_reader *reader, const char *name)
 {
     if (line_reader_open(reader, name)) {
@@ -132,6 +139,9 @@ static int exit_code(const run *r, const line_reader *reader)
         return EXIT_SETUP;
     }
     if (interrupt_signal() != 0) {
+        size_t answered = r->summary.lines - r->summary.failed;
+        fprintf(stderr, "ortpool: interrupted: %zu line%s answered\n", answered,
+                answered == 1 ? "" : "s");
         return 128 + interrupt_signal();
     }
     if (r->summary.lines == 0) {
@@ -156,7 +166,8 @@ int run_lines(run *r, line_reader *reader)
               .ctx = &ctx,
               .fetch = fetch,
               .work = work,
-              .emit = emit};
+              .emit = emit,
+              .dropped = dropped};
     double start = seconds_now();
     bool ran = jobs_run(&j);
     r->summary.seconds = seconds_now() - start;
@@ -165,6 +176,9 @@ int run_lines(run *r, line_reader *reader)
         swipe_row_free(&slots[i].row);
     }
     free(slots);
+    if (r->finished != NULL) {
+        r->finished(r->ctx);
+    }
     if (!ran) {
         fprintf(stderr, "ortpool: no thread could be started\n");
         return EXIT_SETUP;

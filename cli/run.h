@@ -20,13 +20,15 @@ typedef struct run {
     bool want_word; /* a line without "word" fails */
     /* One at a time, in input order, on any thread; false ends the run. */
     bool (*result)(void *ctx, const answer *a);
+    /* Before anything is said about the run as a whole; may be NULL. */
+    void (*finished)(void *ctx);
     void *ctx;
     run_summary summary; /* filled */
 } run;
 
 /*
  * EXIT_ANSWERED, EXIT_INPUT (a line failed), EXIT_SETUP (said on standard error), or 128 + the
- * signal that ended the input.
+ * signal that ended the input (said as well, with the number of lines answered).
  */
 int run_lines(run *r, line_reader *reader);
 /* Opens the input; false, said on standard error, when it cannot be. */

@@ -121,7 +121,7 @@ class Usage(Case):
             self.ends(done, 0)
             first, second = done.out.splitlines()
             self.assertRegex(first, r"^ortpool \d+\.\d+\.\d+$")
-            self.assertRegex(second, r"^ONNX Runtime (\d+\.\d+\.\d+ \(.+\)|not found)$")
+            self.assertRegex(second, r"^ONNX Runtime (\d+\.\d+\.\d+ \(.+\)|not found: .+)$")
 
     def test_nonsense_names_the_option(self):
         cases = {
@@ -187,7 +187,18 @@ class Usage(Case):
             self.assertIn(folder, done.err)
             done = run("--version", env={"ORTPOOL_ONNXRUNTIME": folder})
             self.ends(done, 0)
-            self.assertIn("ONNX Runtime not found", done.out)
+            self.assertEqual(done.out.splitlines()[1:],
+                             [f"ONNX Runtime not found: ORTPOOL_ONNXRUNTIME={folder}: "
+                              "no lib/libonnxruntime.so in it"])
+            os.mkdir(os.path.join(folder, "lib"))
+            with open(os.path.join(folder, "lib", "libonnxruntime.so"), "wb") as file:
+                file.write(b"no library")
+            done = run("--version", env={"ORTPOOL_ONNXRUNTIME": folder})
+            self.ends(done, 0)
+            self.assertEqual(len(done.out.splitlines()), 2, done.out)
+            self.assertRegex(done.out, r"\nONNX Runtime not found: .*libonnxruntime\.so: .+\n$")
+            os.remove(os.path.join(folder, "lib", "libonnxruntime.so"))
+            os.rmdir(os.path.join(folder, "lib"))
             # Without a name for it: where none is installed, all places are said.
             done = run("predict", env={"ORTPOOL_ONNXRUNTIME": None, "XDG_CACHE_HOME": folder})
             if done.returncode != 0:
@@ -622,7 +633,8 @@ class Stream(OrtCase):
                 process.send_signal(number)
                 self.assertEqual(process.wait(TIMEOUT), code)
                 self.assertEqual(json.loads(process.stdout.read())["stats"]["lines"], 1)
-                self.assertEqual(process.stderr.read(), b"")
+                self.assertEqual(process.stderr.read(),
+                                 b"ortpool: interrupted: 1 line answered\n")
 
     def test_reader_that_goes_away(self):
         with self.start("--json") as process:

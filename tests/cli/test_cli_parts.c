@@ -323,8 +323,8 @@ static void messages_name_field_and_expectation(void **state)
 
 typedef struct job_test {
     size_t fetched, emitted, stop_at;
-    _Atomic size_t in_flight, in_flight_max;
-    size_t wrong;
+    _Atomic size_t in_flight, in_flight_max, begun;
+    size_t wrong, drop_at;
 } job_test;
 
 static bool job_fetch(void *ctx, void *slot)
@@ -343,8 +343,9 @@ static bool job_fetch(void *ctx, void *slot)
 
 static void job_work(void *ctx, void *slot)
 {
-    (void)ctx;
+    job_test *t = ctx;
     size_t *item = slot;
+    atomic_fetch_add(&t->begun, 1);
     /* Some are slow, so that later ones overtake them. */
     if (*item % 97 == 0) {
         usleep(500);
@@ -360,9 +361,15 @@ static bool job_emit(void *ctx, void *slot)
     return ++t->emitted != t->stop_at;
 }
 
-static job_test run_jobs(size_t threads, size_t window, size_t stop_at)
+static bool job_dropped(void *ctx)
 {
-    job_test t = {.stop_at = stop_at};
+    job_test *t = ctx;
+    return atomic_load(&t->begun) >= t->drop_at;
+}
+
+static job_test run_jobs(size_t threads, size_t window, size_t stop_at, size_t drop_at)
+{
+    job_test t = {.stop_at = stop_at, .drop_at = drop_at};
     size_t slots[64];
     jobs j = {.threads = threads,
               .window = window,
@@ -371,7 +378,8 @@ static job_test run_jobs(size_t threads, size_t window, size_t stop_at)
               .ctx = &t,
               .fetch = job_fetch,
               .work = job_work,
-              .emit = job_emit};
+              .emit = job_emit,
+              .dropped = job_dropped};
     assert_true(jobs_run(&j));
     return t;
 }
@@ -381,7 +389,7 @@ static void jobs_keep_order_and_window(void **state)
     (void)state;
     static const size_t shapes[][2] = {{1, 1}, {1, 4}, {4, 16}, {8, 3}, {16, 64}};
     for (size_t i = 0; i < sizeof(shapes) / sizeof(shapes[0]); i++) {
-        job_test t = run_jobs(shapes[i][0], shapes[i][1], SIZE_MAX);
+        job_test t = run_jobs(shapes[i][0], shapes[i][1], SIZE_MAX, SIZE_MAX);
         assert_int_equal(t.emitted, JOBS_ITEMS);
         assert_int_equal(t.wrong, 0);
         assert_true(atomic_load(&t.in_flight_max) <=
@@ -392,10 +400,27 @@ static void jobs_keep_order_and_window(void **state)
 static void jobs_stop_when_told(void **state)
 {
     (void)state;
-    job_test t = run_jobs(4, 16, 10);
+    job_test t = run_jobs(4, 16, 10, SIZE_MAX);
     assert_int_equal(t.emitted, 10);
     assert_int_equal(t.wrong, 0);
     assert_true(t.fetched <= 10 + 16);
+}
+
+/* What has begun is finished and handed out, what has not is never begun. */
+static void jobs_drop_what_has_not_begun(void **state)
+{
+    (void)state;
+    static const size_t shapes[][2] = {{1, 1}, {1, 4}, {4, 16}, {8, 3}, {16, 64}};
+    for (size_t i = 0; i < sizeof(shapes) / sizeof(shapes[0]); i++) {
+        for (size_t drop_at = 0; drop_at <= 200; drop_at += 100) {
+            job_test t = run_jobs(shapes[i][0], shapes[i][1], SIZE_MAX, drop_at);
+            size_t begun = atomic_load(&t.begun);
+            assert_in_range(begun, drop_at, drop_at + shapes[i][0] - 1);
+            assert_int_equal(t.emitted, begun);
+            assert_int_equal(t.wrong, 0);
+            assert_true(t.fetched <= begun + shapes[i][1] + 1);
+        }
+    }
 }
 
 /* ---- scores ---- */
@@ -450,6 +475,7 @@ int main(void)
         cmocka_unit_test(messages_name_field_and_expectation),
         cmocka_unit_test(jobs_keep_order_and_window),
         cmocka_unit_test(jobs_stop_when_told),
+        cmocka_unit_test(jobs_drop_what_has_not_begun),
         cmocka_unit_test(scores_count_every_row),
     };
     return cmocka_run_group_tests(tests, install, NULL);
