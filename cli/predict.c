@@ -21,7 +21,7 @@ static const subcommand predict_command = {
         "{\"id\":\"7\",\"x\":[..],\"y\":[..],\"t\":[..],\"keyboard\":{\"width\":W,\"height\":H}}\n"
         "x and y are pixels in the area of the three letter rows, W by H; t is\n"
         "milliseconds. id is any string or whole number and may be left out; other\n"
-        "fields are ignored.\n"
+        "fields are ignored. A line of more than 64 MB fails.\n"
         "\n"
         "  --json           one JSON object a line instead of a table: {\"id\":..,\n"
         "                   \"candidates\":[{\"word\":..,\"score\":..}],\"cache\":..,\"us\":..}\n"

@@ -50,33 +50,41 @@ static bool no_memory(message m)
     return false;
 }
 
-static bool copy_string(const char *from, char **to)
+/* As far as C strings go: one with a zero character inside would be cut there. */
+static bool copy_string(const char *field, const json_t *from, char **to, message m)
 {
-    *to = strdup(from);
-    return *to != NULL;
+    const char *text = json_string_value(from);
+    if (strlen(text) != json_string_length(from)) {
+        snprintf(m.text, m.capacity, "\"%s\": a zero character is not allowed", field);
+        return false;
+    }
+    *to = strdup(text);
+    return *to != NULL || no_memory(m);
 }
 
 static bool read_id(swipe_row *row, const json_t *root, message m)
 {
     const json_t *value = json_object_get(root, "id");
     char digits[32];
-    const char *text = digits;
-    id_kind kind = ID_NUMBER;
     if (value == NULL || json_is_null(value)) {
         return true;
     }
     if (json_is_string(value)) {
-        text = json_string_value(value);
-        kind = ID_STRING;
-    } else if (json_is_integer(value)) {
-        snprintf(digits, sizeof(digits), "%" JSON_INTEGER_FORMAT, json_integer_value(value));
-    } else {
+        if (!copy_string("id", value, &row->id, m)) {
+            return false;
+        }
+        row->id_kind = ID_STRING;
+        return true;
+    }
+    if (!json_is_integer(value)) {
         return complain(m, "id", value, "a string or a whole number");
     }
-    if (!copy_string(text, &row->id)) {
+    snprintf(digits, sizeof(digits), "%" JSON_INTEGER_FORMAT, json_integer_value(value));
+    row->id = strdup(digits);
+    if (row->id == NULL) {
         return no_memory(m);
     }
-    row->id_kind = kind;
+    row->id_kind = ID_NUMBER;
     return true;
 }
 
@@ -90,7 +98,7 @@ static bool read_word(swipe_row *row, const json_t *root, message m)
         snprintf(m.text, m.capacity, "\"word\" is empty, expected the word that was swiped");
         return false;
     }
-    return copy_string(json_string_value(value), &row->word) || no_memory(m);
+    return copy_string("word", value, &row->word, m);
 }
 
 static bool ensure_points(swipe_row *row, size_t count)
@@ -188,7 +196,9 @@ bool swipe_row_parse(swipe_row *row, const char *text, size_t length, bool want_
     message m = {message_text, capacity};
     forget(row);
     json_error_t error;
-    json_t *root = json_loadb(text, length, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &error);
+    /* Zero characters are let in: a field that is ignored may have them, for others we say so. */
+    const size_t flags = JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | JSON_ALLOW_NUL;
+    json_t *root = json_loadb(text, length, flags, &error);
     if (root == NULL) {
         snprintf(m.text, m.capacity, "not JSON: %s (byte %d), expected one object", error.text,
                  error.position);

@@ -112,7 +112,7 @@ class Usage(Case):
             self.assertTrue(all(len(line) <= 80 for line in lines))
         text = run("predict", "--help").out
         for option in ("--json", "--top", "--beam", "--path", "--pool", "--budget", "--threads",
-                       "--no-warmup", "--stats", "--model", "--help", "--version"):
+                       "--no-warmup", "--stats", "--model", "--help", "--version", "64 MB"):
             self.assertIn(option, text)
 
     def test_version(self):

@@ -283,6 +283,7 @@ static void messages_name_field_and_expectation(void **state)
         {"{\"id\":\"1\",\"id\":\"2\"}", false, "duplicate object key"},
         {"{\"id\":\"1\",\"x\":[NaN]}", false, "not JSON"},
         {"{\"id\":1.5}", false, "\"id\" is a number, expected a string or a whole number"},
+        {"{\"id\":\"\\u0000abc\"}", false, "\"id\": a zero character is not allowed"},
         {"{\"id\":\"1\",\"y\":[],\"t\":[]}", true,
          "\"x\" is missing, expected an array of numbers"},
         {"{\"id\":\"1\",\"x\":\"1\",\"y\":[],\"t\":[]}", true, "\"x\" is a string, expected"},
@@ -310,6 +311,8 @@ static void messages_name_field_and_expectation(void **state)
     }
     char message[256];
     static const char *const words[] = {"{}", "{\"word\":3}", "{\"word\":\"\"}"};
+    assert_false(parses(&row, "{\"word\":\"a\\u0000\"}", true, message, sizeof(message)));
+    assert_string_equal(message, "\"word\": a zero character is not allowed");
     for (size_t i = 0; i < 3; i++) {
         assert_false(parses(&row, words[i], true, message, sizeof(message)));
         assert_non_null(strstr(message, "\"word\" is "));
