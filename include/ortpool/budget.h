@@ -54,7 +54,7 @@ typedef struct ortp_budget_options {
     ortp_alloc alloc;
     ortp_logger log; /* denials at WARNING, reclaims at DEBUG */
 } ortp_budget_options;
-#define ORTP_BUDGET_OPTIONS_INIT {.struct_size = sizeof(ortp_budget_options)}
+#define ORTP_BUDGET_OPTIONS_INIT ORTP_STRUCT_INIT(ortp_budget_options)
 
 /*
  * The budget charges its own struct under metadata. Errors: NOMEM, BUDGET (the limit is below the

@@ -111,7 +111,7 @@ typedef struct ortp_search_params {
     void *stop_ctx;
     uint64_t deadline_ms;  /* > 0: ORTP_E_TIMEOUT once the runtime's clock reaches it */
 } ortp_search_params;
-#define ORTP_SEARCH_PARAMS_INIT {.struct_size = sizeof(ortp_search_params)}
+#define ORTP_SEARCH_PARAMS_INIT ORTP_STRUCT_INIT(ortp_search_params)
 
 /* The manifest's settings: beam width, length reward and penalty, stop margin. */
 ORTP_API void ortp_search_params_from(const ortp_manifest *manifest, ortp_search_params *out);

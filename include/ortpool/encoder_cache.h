@@ -36,7 +36,7 @@ typedef struct ortp_cache_options {
     size_t spare_entries;  /* entries that may live beyond the table, evicted under a lease or about to
                               go, before a put has to allocate one; 0: 4; at most 65536 */
 } ortp_cache_options;
-#define ORTP_CACHE_OPTIONS_INIT {.struct_size = sizeof(ortp_cache_options)}
+#define ORTP_CACHE_OPTIONS_INIT ORTP_STRUCT_INIT(ortp_cache_options)
 
 /* Errors: NOMEM, BUDGET, INVAL, VERSION. Registers a reclaimer of level ORTP_RECLAIM_CACHE. */
 ORTP_API ORTP_CHECK ortp_status ortp_cache_create(const ortp_cache_options *options,

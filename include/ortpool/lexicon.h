@@ -23,7 +23,7 @@ typedef struct ortp_lexicon_options {
                          without); words a to z, counts 0 to 2^63-1; required */
     ortp_alloc alloc;
 } ortp_lexicon_options;
-#define ORTP_LEXICON_OPTIONS_INIT {.struct_size = sizeof(ortp_lexicon_options)}
+#define ORTP_LEXICON_OPTIONS_INIT ORTP_STRUCT_INIT(ortp_lexicon_options)
 
 /*
  * Errors name file and line: NOTFOUND, INVAL (a byte that is not a to z, no tab, a bad count, an empty

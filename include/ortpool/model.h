@@ -79,7 +79,7 @@ typedef struct ortp_model_options {
     const char *directory;      /* required: holds model.json */
     uint32_t intra_threads;     /* 0: 1 */
 } ortp_model_options;
-#define ORTP_MODEL_OPTIONS_INIT {.struct_size = sizeof(ortp_model_options)}
+#define ORTP_MODEL_OPTIONS_INIT ORTP_STRUCT_INIT(ortp_model_options)
 
 /*
  * Loads manifest and both graphs and checks that they agree (roles, types, ranks, fixed dimensions).

@@ -76,7 +76,7 @@ typedef struct ortp_pool_options {
     ortp_clock clock;
     ortp_logger log;
 } ortp_pool_options;
-#define ORTP_POOL_OPTIONS_INIT {.struct_size = sizeof(ortp_pool_options)}
+#define ORTP_POOL_OPTIONS_INIT ORTP_STRUCT_INIT(ortp_pool_options)
 
 /* Errors: NOMEM, BUDGET, INVAL, VERSION, SYS (thread key). Maps no pages yet. */
 ORTP_API ORTP_CHECK ortp_status ortp_pool_create(const ortp_pool_options *options, ortp_pool **out,

@@ -32,7 +32,7 @@ typedef struct ortp_predictor_options {
     uint64_t cache_stale_ms;    /* 0: 5000 */
     bool cache_off;
 } ortp_predictor_options;
-#define ORTP_PREDICTOR_OPTIONS_INIT {.struct_size = sizeof(ortp_predictor_options)}
+#define ORTP_PREDICTOR_OPTIONS_INIT ORTP_STRUCT_INIT(ortp_predictor_options)
 
 /*
  * Errors: as ortp_model_open, ortp_swipe_config_load and ortp_lexicon_load; INVAL for an option out of
@@ -79,7 +79,7 @@ typedef struct ortp_predict_options {
                                 prediction: it must not wait for a close or a warm-up */
     void *stop_ctx;
 } ortp_predict_options;
-#define ORTP_PREDICT_OPTIONS_INIT {.struct_size = sizeof(ortp_predict_options)}
+#define ORTP_PREDICT_OPTIONS_INIT ORTP_STRUCT_INIT(ortp_predict_options)
 
 /*
  * *out is the caller's; meaningful with ORTP_OK only. options may be NULL. Errors: INVAL (the swipe,

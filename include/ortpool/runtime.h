@@ -50,10 +50,7 @@ typedef struct ortp_runtime_options {
                                 GetVersionString() gives, "1.29.0": OrtApi itself does not say it.
                                 With it models that need a newer ORT are refused. */
 } ortp_runtime_options;
-#define ORTP_RUNTIME_OPTIONS_INIT                                                                  \
-    {                                                                                              \
-        .struct_size = sizeof(ortp_runtime_options)                                                \
-    }
+#define ORTP_RUNTIME_OPTIONS_INIT ORTP_STRUCT_INIT(ortp_runtime_options)
 
 /* Errors: INVAL (no api; a pool of another budget; too long a version), VERSION, NOMEM, BUDGET, ORT. */
 ORTP_API ORTP_CHECK ortp_status ortp_runtime_create(const ortp_runtime_options *options,

@@ -28,10 +28,7 @@ typedef struct ortp_session_options {
     uint32_t intra_threads; /* 0: 1 */
     size_t declared_bytes;  /* the host's word for its weights; 0: estimated, see below */
 } ortp_session_options;
-#define ORTP_SESSION_OPTIONS_INIT                                                                  \
-    {                                                                                              \
-        .struct_size = sizeof(ortp_session_options)                                                \
-    }
+#define ORTP_SESSION_OPTIONS_INIT ORTP_STRUCT_INIT(ortp_session_options)
 
 /*
  * Declares the weights to the budget first, so that a model that cannot fit is refused before ORT

@@ -69,7 +69,7 @@ typedef struct ortp_stats {
     ORTP_STATS_MAP(ORTP_STATS_FIELD, ORTP_STATS_FIELD)
 #undef ORTP_STATS_FIELD
 } ortp_stats;
-#define ORTP_STATS_INIT {.struct_size = sizeof(ortp_stats)}
+#define ORTP_STATS_INIT ORTP_STRUCT_INIT(ortp_stats)
 
 /* Each adds one object's figures (limit: set, not added). Thread-safe: yes, for stats of one owner. */
 ORTP_API void ortp_stats_add_budget(ortp_stats *stats, const ortp_budget *budget);

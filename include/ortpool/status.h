@@ -5,9 +5,11 @@
  * Conventions of the whole library
  *   - Handles are opaque. ortp_x_create() sets *out to NULL on failure; ortp_x_destroy(NULL) is a
  *     no-op that returns ORTP_OK.
- *   - Options structs start with `size_t struct_size`; initialise them with their _INIT macro. A
- *     field left zero takes its default. A smaller struct_size (an older caller) is accepted, a
- *     larger one only if its unknown tail is zero (else ORTP_E_VERSION).
+ *   - Options structs start with `size_t struct_size`; initialise them with their _INIT macro, in C
+ *     and in C++: ORTP_E_VERSION for a struct_size left 0. A field left zero takes its default. A
+ *     smaller struct_size (an older caller) is accepted, a larger one only if its unknown tail is
+ *     zero (else ORTP_E_VERSION). NULL stands for all fields zero: each function says whether
+ *     that will do.
  *   - `ortp_error *error` may be NULL everywhere. It is written on failure only.
  *   - No function calls exit() or abort() on input or on lack of memory, writes to stdout or stderr,
  *     or reads the environment.
@@ -37,6 +39,21 @@ extern "C" {
 #define ORTP_API
 #define ORTP_CHECK
 #define ORTP_PRINTF(fmt, args)
+#endif
+
+/*
+ * Initialises a struct that starts with struct_size, the rest zero: what the _INIT macros are made of.
+ * An initialiser in C, an expression in C++, where designated initialisers came only with C++20.
+ */
+#ifdef __cplusplus
+#define ORTP_STRUCT_INIT(type)                                                                     \
+    ([] {                                                                                          \
+        type ortp_made{};                                                                          \
+        ortp_made.struct_size = sizeof(type);                                                      \
+        return ortp_made;                                                                          \
+    }())
+#else
+#define ORTP_STRUCT_INIT(type) {.struct_size = sizeof(type)}
 #endif
 
 /* X(name, value, text): the values are pinned; new ones are added at the end. */

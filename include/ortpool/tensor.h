@@ -53,10 +53,7 @@ typedef struct ortp_tensor_pool_options {
     size_t idle_bytes_max; /* idle tensors above this are dropped, least recently used first; 0: 16
                               MiB */
 } ortp_tensor_pool_options;
-#define ORTP_TENSOR_POOL_OPTIONS_INIT                                                              \
-    {                                                                                              \
-        .struct_size = sizeof(ortp_tensor_pool_options)                                            \
-    }
+#define ORTP_TENSOR_POOL_OPTIONS_INIT ORTP_STRUCT_INIT(ortp_tensor_pool_options)
 
 /* Errors: INVAL, NOMEM, BUDGET, ORT. Registers a reclaimer of level ORTP_RECLAIM_TENSORS. */
 ORTP_API ORTP_CHECK ortp_status ortp_tensor_pool_create(const ortp_tensor_pool_options *options,

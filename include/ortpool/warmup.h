@@ -33,10 +33,7 @@ typedef struct ortp_warmup_options {
     ortp_warmup_progress progress; /* may be NULL */
     void *progress_ctx;
 } ortp_warmup_options;
-#define ORTP_WARMUP_OPTIONS_INIT                                                                   \
-    {                                                                                              \
-        .struct_size = sizeof(ortp_warmup_options)                                                 \
-    }
+#define ORTP_WARMUP_OPTIONS_INIT ORTP_STRUCT_INIT(ortp_warmup_options)
 
 typedef struct ortp_warmup_report {
     size_t steps_done;
