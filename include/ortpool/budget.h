@@ -58,11 +58,15 @@ typedef struct ortp_budget_options {
 
 /*
  * The budget charges its own struct under metadata. Errors: NOMEM, BUDGET (the limit is below the
- * struct itself), INVAL, VERSION. Ownership: the caller destroys it, after everything that uses it.
+ * struct itself), INVAL, VERSION. options NULL: no limit, all defaults. Ownership: the caller destroys
+ * it, after everything that uses it. Thread-safe: yes.
  */
 ORTP_API ORTP_CHECK ortp_status ortp_budget_create(const ortp_budget_options *options,
                                                    ortp_budget **out);
-/* ORTP_E_BUSY, and nothing freed, while anything but its own struct is charged or reclaimers are registered. */
+/*
+ * ORTP_E_BUSY, and nothing freed, while anything but its own struct is charged or reclaimers are
+ * registered. Thread-safe: no, nobody else may be using it.
+ */
 ORTP_API ortp_status ortp_budget_destroy(ortp_budget *budget);
 
 /*

@@ -9,6 +9,11 @@
  *                    and source mask [n,S] where the model wants them
  *   both             source length [1], logits [n,T,V], probabilities [V] for the log-softmax
  *
+ * Threads: decoders and buffers have one owner at a time; all functions that take one (warm, logits,
+ * last_runs, get_info, destroy too) are for that owner alone. Creating is thread-safe, one model and
+ * tensor pool may serve many at once; ortp_search_params_from() and ortp_plan_estimate() only read the
+ * manifest and are thread-safe.
+ *
  * A decoder serves one search at a time; use one per thread, or a pool of them (the swipe predictor
  * has one). After ortp_decoder_warm() with n beams, a search of up to n beams makes no tensor
  * allocation and no heap allocation of ortpool's own, over every bucket; only where the model wants
@@ -109,7 +114,8 @@ typedef struct ortp_search_params {
     bool keep_duplicates;  /* default: of equal token sequences only the best stays */
     bool (*stop)(void *ctx); /* polled before each decoder run; true ends with ORTP_E_CANCELLED */
     void *stop_ctx;
-    uint64_t deadline_ms;  /* > 0: ORTP_E_TIMEOUT once the runtime's clock reaches it */
+    uint64_t deadline_ms;  /* > 0: ORTP_E_TIMEOUT once the runtime's clock reaches it: a time, not a
+                              span, see ortp_runtime_now_ms(); CLOCK_MONOTONIC unless one was given */
 } ortp_search_params;
 #define ORTP_SEARCH_PARAMS_INIT ORTP_STRUCT_INIT(ortp_search_params)
 

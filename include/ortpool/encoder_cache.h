@@ -38,12 +38,16 @@ typedef struct ortp_cache_options {
 } ortp_cache_options;
 #define ORTP_CACHE_OPTIONS_INIT ORTP_STRUCT_INIT(ortp_cache_options)
 
-/* Errors: NOMEM, BUDGET, INVAL, VERSION. Registers a reclaimer of level ORTP_RECLAIM_CACHE. */
+/*
+ * Errors: NOMEM, BUDGET, INVAL (also options NULL: the pool is required), VERSION. Registers a
+ * reclaimer of level ORTP_RECLAIM_CACHE. Thread-safe: yes.
+ */
 ORTP_API ORTP_CHECK ortp_status ortp_cache_create(const ortp_cache_options *options,
                                                   ortp_cache **out);
 /*
  * ORTP_E_BUSY while leases are out, or while another thread that ended one, or cleared, is still
- * disposing of values; the rest is cleared, the cache stays usable. Nobody may be calling get or put.
+ * disposing of values; the rest is cleared, the cache stays usable. Thread-safe: no, nobody may be
+ * calling get or put.
  */
 ORTP_API ortp_status ortp_cache_destroy(ortp_cache *cache);
 
@@ -80,7 +84,7 @@ ORTP_API ORTP_CHECK ortp_status ortp_cache_get(ortp_cache *cache, const ortp_cac
 ORTP_API ORTP_CHECK ortp_status ortp_cache_put(ortp_cache *cache, const ortp_cache_key *key,
                                                const ortp_cache_value *value, ortp_lease **lease);
 
-/* The value, unchanged while leased. Any thread that holds the lease. */
+/* The value, unchanged while leased. Thread-safe: yes, for threads that hold the lease. */
 ORTP_API const ortp_cache_value *ortp_lease_value(const ortp_lease *lease);
 /* Ends the lease; the last one of an evicted entry frees it. NULL is a no-op. Thread-safe: yes. */
 ORTP_API void ortp_lease_release(ortp_lease *lease);

@@ -28,10 +28,12 @@ typedef struct ortp_lexicon_options {
 /*
  * Errors name file and line: NOTFOUND, INVAL (a byte that is not a to z, no tab, a bad count, an empty
  * or too long word, no words at all), NOMEM, BUDGET, SYS. A word given twice keeps the larger count.
- * Memory needed while loading is charged too and given back.
+ * Memory needed while loading is charged too and given back. INVAL for options NULL (pool and path are
+ * required). Thread-safe: yes.
  */
 ORTP_API ORTP_CHECK ortp_status ortp_lexicon_load(const ortp_lexicon_options *options,
                                                   ortp_lexicon **out, ortp_error *error);
+/* Thread-safe: no, nobody else may be using it, nor a constraint made from it. */
 ORTP_API void ortp_lexicon_destroy(ortp_lexicon *lexicon);
 
 /* All below: thread-safe, no allocation, no error. Node 0 is the root (the empty prefix). */
@@ -57,6 +59,7 @@ typedef struct ortp_lexicon_constraint {
     int32_t first_letter;
     double weight;
 } ortp_lexicon_constraint;
+/* The constraint may be shared by searches on several threads while nobody changes `storage`. */
 ORTP_API ortp_constraint ortp_lexicon_make_constraint(ortp_lexicon_constraint *storage);
 
 #ifdef __cplusplus

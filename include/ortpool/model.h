@@ -62,12 +62,14 @@ typedef struct ortp_manifest {
 /*
  * Reads directory/model.json. Errors name file, field and what was expected: NOTFOUND (no file), INVAL
  * (not JSON, a field missing, of a wrong type or out of range), NOMEM, BUDGET. budget may be NULL.
+ * Thread-safe: yes.
  */
 ORTP_API ORTP_CHECK ortp_status ortp_manifest_load(const char *directory, ortp_budget *budget,
                                                    const ortp_alloc *alloc, ortp_manifest **out,
                                                    ortp_error *error);
+/* Thread-safe: no, nobody else may be using it. */
 ORTP_API void ortp_manifest_destroy(ortp_manifest *manifest);
-/* The smallest bucket that holds `length` points; 0 where none does. */
+/* The smallest bucket that holds `length` points; 0 where none does. Thread-safe: yes. */
 ORTP_API size_t ortp_manifest_bucket(const ortp_manifest *manifest, size_t length);
 
 typedef struct ortp_model ortp_model;
@@ -84,11 +86,12 @@ typedef struct ortp_model_options {
 /*
  * Loads manifest and both graphs and checks that they agree (roles, types, ranks, fixed dimensions).
  * Errors: as ortp_manifest_load and ortp_session_create; INVAL names graph, port, found and
- * expected; VERSION where the runtime was told ORT's version and the manifest's min_ort is later.
+ * expected; VERSION where the runtime was told ORT's version and the manifest's min_ort is later. INVAL
+ * for options NULL (three of them are required). Thread-safe: yes.
  */
 ORTP_API ORTP_CHECK ortp_status ortp_model_open(const ortp_model_options *options, ortp_model **out,
                                                 ortp_error *error);
-/* ORTP_E_BUSY while decoders of it exist. */
+/* ORTP_E_BUSY while decoders or buffers of it exist. Thread-safe: no, nobody else may be using it. */
 ORTP_API ortp_status ortp_model_close(ortp_model *model);
 
 /* Thread-safe: yes, all. Owned by the model. */
@@ -97,7 +100,7 @@ ORTP_API ortp_session *ortp_model_encoder(const ortp_model *model);
 ORTP_API ortp_session *ortp_model_decoder(const ortp_model *model);
 /*
  * A hash of model.json and both graphs: the same for the same contents in one process, for cache
- * keys. Files that hold a graph's weights apart from it are not read.
+ * keys. Files that hold a graph's weights apart from it are not read. Thread-safe: yes.
  */
 ORTP_API uint64_t ortp_model_id(const ortp_model *model);
 

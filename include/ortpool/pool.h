@@ -78,13 +78,17 @@ typedef struct ortp_pool_options {
 } ortp_pool_options;
 #define ORTP_POOL_OPTIONS_INIT ORTP_STRUCT_INIT(ortp_pool_options)
 
-/* Errors: NOMEM, BUDGET, INVAL, VERSION, SYS (thread key). Maps no pages yet. */
+/*
+ * Errors: NOMEM, BUDGET, INVAL (also options NULL: the budget is required), VERSION, SYS (thread key).
+ * Maps no pages yet. Thread-safe: yes.
+ */
 ORTP_API ORTP_CHECK ortp_status ortp_pool_create(const ortp_pool_options *options, ortp_pool **out,
                                                  ortp_error *error);
 /*
  * Unmaps everything. ORTP_E_BUSY, and the pool stays usable, while blocks are out (error then names
- * the label and size of one) or a release of one is still running on another thread. Option A: threads that used the pool must have ended or be idle in it,
- * not be ending at this moment.
+ * the label and size of one) or a release of one is still running on another thread. Option A:
+ * threads that used the pool must have ended or be idle in it, not be ending at this moment.
+ * Thread-safe: no, nobody else may be calling the pool.
  */
 ORTP_API ortp_status ortp_pool_destroy(ortp_pool *pool, ortp_error *error);
 

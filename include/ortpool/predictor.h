@@ -36,7 +36,8 @@ typedef struct ortp_predictor_options {
 
 /*
  * Errors: as ortp_model_open, ortp_swipe_config_load and ortp_lexicon_load; INVAL for an option out of
- * range. On failure nothing is left charged.
+ * range, and for options NULL (runtime and directory are required). On failure nothing is left charged.
+ * Thread-safe: yes.
  */
 ORTP_API ORTP_CHECK ortp_status ortp_predictor_create(const ortp_predictor_options *options,
                                                       ortp_predictor **out, ortp_error *error);
@@ -51,7 +52,8 @@ ORTP_API ortp_status ortp_predictor_close(ortp_predictor *predictor, uint64_t wa
  * Closes (waiting for ever) and frees. ORTP_E_BUSY while the host has decoders or buffers on
  * ortp_predictor_model(), outputs of its encoder or leases of ortp_predictor_cache(): then it stays
  * closed, its parts stay as they are but for the cache's entries, and the call is made again later.
- * No other thread may still call; warm-ups are joined before. Not from a prediction's `stop`.
+ * Thread-safe: no, no other thread may still call; warm-ups are joined before. Not from a prediction's
+ * `stop`.
  */
 ORTP_API ortp_status ortp_predictor_destroy(ortp_predictor *predictor);
 
@@ -74,7 +76,8 @@ typedef struct ortp_prediction {
 typedef struct ortp_predict_options {
     size_t struct_size;
     size_t top; /* candidates wanted; 0: 3; at most ORTP_CANDIDATES_MAX */
-    uint64_t deadline_ms; /* > 0: ORTP_E_TIMEOUT once the runtime's clock reaches it */
+    uint64_t deadline_ms; /* > 0: ORTP_E_TIMEOUT once the runtime's clock reaches it: a time, not a
+                             span, see ortp_runtime_now_ms(); CLOCK_MONOTONIC unless one was given */
     bool (*stop)(void *ctx); /* polled between runs; true ends with ORTP_E_CANCELLED. Runs inside the
                                 prediction: it must not wait for a close or a warm-up */
     void *stop_ctx;
@@ -100,7 +103,7 @@ ORTP_API ORTP_CHECK ortp_status ortp_predictor_predict(ortp_predictor *predictor
  * ortp_warmup_join before destroy; a close ends it with ORTP_E_CLOSED). A step that needs a decoder
  * takes one at a time, and where predictions have them all, waits for the next that comes back; it is
  * done when `threads` decoders are warm. Idempotent; leaves no cache entry and counts no prediction,
- * but encoder and decoder runs. Thread-safe: yes.
+ * but encoder and decoder runs. options NULL: no progress is told. Thread-safe: yes, both.
  */
 ORTP_API ORTP_CHECK ortp_status ortp_predictor_warm(ortp_predictor *predictor,
                                                     const ortp_warmup_options *options,

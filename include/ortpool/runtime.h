@@ -39,8 +39,8 @@ typedef struct ortp_runtime_options {
     const OrtApi *api;   /* required; from GetApi(v), v >= 18; valid as long as the runtime */
     OrtEnv *env;         /* borrowed; NULL: the runtime creates a silent one and releases it */
     ortp_budget *budget; /* borrowed; NULL: the pool's, or one of its own with limit_bytes */
-    ortp_pool
-        *pool; /* borrowed, must charge `budget`; NULL: the runtime creates one of pool_kind */
+    ortp_pool *pool;     /* borrowed, must charge `budget`; NULL: the runtime creates one of
+                            pool_kind */
     size_t limit_bytes;       /* of a budget of its own; 0: ORTP_UNLIMITED */
     ortp_pool_kind pool_kind; /* used with pool NULL */
     ortp_alloc alloc;
@@ -52,13 +52,17 @@ typedef struct ortp_runtime_options {
 } ortp_runtime_options;
 #define ORTP_RUNTIME_OPTIONS_INIT ORTP_STRUCT_INIT(ortp_runtime_options)
 
-/* Errors: INVAL (no api; a pool of another budget; too long a version), VERSION, NOMEM, BUDGET, ORT. */
+/*
+ * Errors: INVAL (no api, so also options NULL; a pool of another budget; too long a version), VERSION,
+ * NOMEM, BUDGET, SYS, ORT. Thread-safe: yes.
+ */
 ORTP_API ORTP_CHECK ortp_status ortp_runtime_create(const ortp_runtime_options *options,
                                                     ortp_runtime **out, ortp_error *error);
 /*
  * ORTP_E_BUSY, and the runtime stays usable, while sessions, tensor pools or warm-ups of it exist,
  * or the host holds blocks of the runtime's own pool. Where the host has charged the runtime's own
  * budget, BUSY comes when that pool is gone: then the runtime only waits for another destroy.
+ * Thread-safe: no, nobody else may be using it.
  */
 ORTP_API ortp_status ortp_runtime_destroy(ortp_runtime *runtime, ortp_error *error);
 
@@ -69,6 +73,13 @@ ORTP_API ortp_budget *ortp_runtime_budget(const ortp_runtime *runtime);
 ORTP_API ortp_pool *ortp_runtime_pool(const ortp_runtime *runtime);
 /* The runtime's copy of ort_version; NULL where none was given. Thread-safe: yes. */
 ORTP_API const char *ortp_runtime_ort_version(const ortp_runtime *runtime);
+
+/*
+ * Milliseconds by the runtime's clock, the one that deadlines are measured with: the ortp_clock it was
+ * given, else CLOCK_MONOTONIC. A deadline in 50 ms is ortp_runtime_now_ms(runtime) + 50.
+ * Thread-safe: yes.
+ */
+ORTP_API uint64_t ortp_runtime_now_ms(const ortp_runtime *runtime);
 
 /*
  * Turns an OrtStatus of the host's own calls into a status and an error detail, and releases it.

@@ -37,12 +37,12 @@ typedef struct ortp_session_options {
  * the process grew by, where that is more and the host gave no word. Other threads' growth counts
  * too, so the correction ends at four times the first figure plus 8 MiB; a session that then does
  * not fit is destroyed again. Errors: NOTFOUND (no such file), INVAL (not a graph, says why),
- * BUDGET (error says what limit would do), NOMEM, ORT. Thread-safe: yes (one at a time per
- * runtime).
+ * BUDGET (error says what limit would do), NOMEM, ORT. INVAL for options NULL (the runtime is
+ * required). Thread-safe: yes (one at a time per runtime).
  */
 ORTP_API ORTP_CHECK ortp_status ortp_session_create(const ortp_session_options *options,
                                                     ortp_session **out, ortp_error *error);
-/* No run may be in progress. Refunds what was declared. */
+/* Refunds what was declared. Thread-safe: no, no run may be in progress and nobody else may use it. */
 ORTP_API ortp_status ortp_session_destroy(ortp_session *session);
 
 typedef struct ortp_port {
@@ -52,16 +52,16 @@ typedef struct ortp_port {
     int64_t shape[ORTP_RANK_MAX]; /* -1: free */
 } ortp_port;
 
-/* Thread-safe: yes. */
+/* Thread-safe: yes, all. */
 ORTP_API size_t ortp_session_input_count(const ortp_session *session);
 ORTP_API size_t ortp_session_output_count(const ortp_session *session);
 ORTP_API const ortp_port *ortp_session_input(const ortp_session *session, size_t index);
 ORTP_API const ortp_port *ortp_session_output(const ortp_session *session, size_t index);
-/* SIZE_MAX: no port of that name. Thread-safe: yes. */
+/* SIZE_MAX: no port of that name. Thread-safe: yes, both. */
 ORTP_API size_t ortp_session_find_input(const ortp_session *session, const char *name);
 ORTP_API size_t ortp_session_find_output(const ortp_session *session, const char *name);
 
-/* The underlying session, owned by this one. Thread-safe: yes. */
+/* The underlying session, owned by this one; what is declared for it. Thread-safe: yes, both. */
 ORTP_API OrtSession *ortp_session_ort(const ortp_session *session);
 ORTP_API size_t ortp_session_declared_bytes(const ortp_session *session);
 

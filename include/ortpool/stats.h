@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Statistics: one list of figures, from which the struct, the table, the JSON and (later) other forms
- * are made. Collecting is additive: start from a zero struct and add each object once.
+ * are made. Collecting is additive: start from ORTP_STATS_INIT (fields beyond struct_size are neither
+ * written nor read, so an all-zero struct stays empty) and add each object once.
  *
  *     ortp_stats s = ORTP_STATS_INIT;
  *     ortp_stats_add_budget(&s, budget);
@@ -71,11 +72,15 @@ typedef struct ortp_stats {
 } ortp_stats;
 #define ORTP_STATS_INIT ORTP_STRUCT_INIT(ortp_stats)
 
-/* Each adds one object's figures (limit: set, not added). Thread-safe: yes, for stats of one owner. */
+/*
+ * Each adds one object's figures (limit: set, not added). Thread-safe: yes, all, while `stats` has one
+ * owner; the object may be in use meanwhile.
+ */
 ORTP_API void ortp_stats_add_budget(ortp_stats *stats, const ortp_budget *budget);
 ORTP_API void ortp_stats_add_pool(ortp_stats *stats, const ortp_pool *pool);
 ORTP_API void ortp_stats_add_cache(ortp_stats *stats, const ortp_cache *cache);
-/* What the system says this process holds. Errors: SYS where it does not say (fields stay 0). */
+/* What the system says this process holds. Errors: SYS where it does not say (fields stay as they
+ * were). Thread-safe: yes, while `stats` has one owner. */
 ORTP_API ortp_status ortp_stats_add_process(ortp_stats *stats);
 
 typedef enum ortp_stats_format {
@@ -85,7 +90,8 @@ typedef enum ortp_stats_format {
 
 /*
  * Writes at most `capacity` bytes including the final 0. *length (may be NULL): the bytes needed
- * without it, as snprintf. Errors: INVAL for an unknown format. Makes no allocation.
+ * without it, as snprintf. Errors: INVAL for an unknown format. Makes no allocation. Thread-safe: yes,
+ * while nobody changes `stats`.
  */
 ORTP_API ortp_status ortp_stats_write(const ortp_stats *stats, ortp_stats_format format, char *text,
                                       size_t capacity, size_t *length);

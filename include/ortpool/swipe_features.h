@@ -43,6 +43,7 @@ typedef struct ortp_swipe_config {
 
 /*
  * Reads directory/model.json. Errors name file, field and what was expected: NOTFOUND, INVAL, NOMEM.
+ * Thread-safe: yes.
  */
 ORTP_API ORTP_CHECK ortp_status ortp_swipe_config_load(const char *directory, ortp_swipe_config *out,
                                                        ortp_error *error);

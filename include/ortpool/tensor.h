@@ -39,9 +39,9 @@ typedef enum ortp_type {
 #undef ORTP_TYPE_ENUM
 } ortp_type;
 
-/* Bytes of one element (bool: 1, each 0 or 1); 0 for a type that is not in the list. */
+/* Bytes of one element (bool: 1, each 0 or 1); 0 for a type not in the list. Thread-safe: yes. */
 ORTP_API size_t ortp_type_bytes(ortp_type type);
-/* "float", "int32", ...; "?" for an unknown value. */
+/* "float", "int32", ...; "?" for an unknown value. Thread-safe: yes. */
 ORTP_API const char *ortp_type_name(ortp_type type);
 
 typedef struct ortp_tensor_pool ortp_tensor_pool;
@@ -55,12 +55,15 @@ typedef struct ortp_tensor_pool_options {
 } ortp_tensor_pool_options;
 #define ORTP_TENSOR_POOL_OPTIONS_INIT ORTP_STRUCT_INIT(ortp_tensor_pool_options)
 
-/* Errors: INVAL, NOMEM, BUDGET, ORT. Registers a reclaimer of level ORTP_RECLAIM_TENSORS. */
+/*
+ * Errors: INVAL (also options NULL: the runtime is required), VERSION, CLOSED (the runtime is half
+ * destroyed), NOMEM, BUDGET, SYS. Registers a reclaimer of level ORTP_RECLAIM_TENSORS. Thread-safe: yes.
+ */
 ORTP_API ORTP_CHECK ortp_status ortp_tensor_pool_create(const ortp_tensor_pool_options *options,
                                                         ortp_tensor_pool **out, ortp_error *error);
 /*
  * ORTP_E_BUSY, and nothing freed, while tensors are out (error names type and shape of one) or a
- * release on another thread is still dropping tensors.
+ * release on another thread is still dropping tensors. Thread-safe: no, nobody else may be calling it.
  */
 ORTP_API ortp_status ortp_tensor_pool_destroy(ortp_tensor_pool *pool, ortp_error *error);
 
@@ -84,7 +87,7 @@ ORTP_API ORTP_CHECK ortp_status ortp_tensor_acquire_labelled(ortp_tensor_pool *p
  */
 ORTP_API ortp_status ortp_tensor_release(ortp_tensor *tensor);
 
-/* Owned by the tensor: never release the OrtValue. The owner's thread only. */
+/* Owned by the tensor: never release the OrtValue. The owner's thread only, as all up to relabel. */
 ORTP_API OrtValue *ortp_tensor_value(const ortp_tensor *tensor);
 ORTP_API void *ortp_tensor_data(const ortp_tensor *tensor);
 /* Bytes of the elements: product of the shape times the element size. */

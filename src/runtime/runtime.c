@@ -253,6 +253,11 @@ const char *ortp_runtime_ort_version(const ortp_runtime *runtime)
     return runtime->ort_version[0] ? runtime->ort_version : NULL;
 }
 
+uint64_t ortp_runtime_now_ms(const ortp_runtime *runtime)
+{
+    return ortp__clock_ms(&runtime->clock);
+}
+
 const ortp_alloc *ortp__runtime_alloc(const ortp_runtime *runtime)
 {
     return &runtime->alloc;

@@ -2,6 +2,8 @@
 /*
  * The runtime: who owns env, budget and pool, what destroy refuses, what a status becomes.
  */
+#define _POSIX_C_SOURCE 200809L /* clock_gettime */
+
 #include "counting_alloc.h"
 #include "counting_api.h"
 #include "test_ort.h"
@@ -11,6 +13,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <string.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -285,6 +288,39 @@ static void statuses_of_ort_are_taken(void **state)
     test_runtime_destroy(runtime);
 }
 
+static uint64_t given_now_ms(void *ctx)
+{
+    return *(const uint64_t *)ctx;
+}
+
+static uint64_t system_now_ms(void)
+{
+    struct timespec now;
+    assert_int_equal(clock_gettime(CLOCK_MONOTONIC, &now), 0);
+    return (uint64_t)now.tv_sec * 1000u + (uint64_t)now.tv_nsec / 1000000u;
+}
+
+static void tells_the_time_of_its_clock(void **state)
+{
+    (void)state;
+    uint64_t now_ms = 7;
+    ortp_runtime_options options = ORTP_RUNTIME_OPTIONS_INIT;
+    options.clock = (ortp_clock){.now_ms = given_now_ms, .ctx = &now_ms};
+    ortp_runtime *runtime = test_runtime_create(&options);
+    assert_int_equal(ortp_runtime_now_ms(runtime), 7);
+    now_ms = UINT64_MAX;
+    assert_true(ortp_runtime_now_ms(runtime) == UINT64_MAX);
+    test_runtime_destroy(runtime);
+
+    options.clock = (ortp_clock){0};
+    runtime = test_runtime_create(&options);
+    const uint64_t before_ms = system_now_ms();
+    const uint64_t told_ms = ortp_runtime_now_ms(runtime);
+    const uint64_t after_ms = system_now_ms();
+    assert_true(before_ms <= told_ms && told_ms <= after_ms);
+    test_runtime_destroy(runtime);
+}
+
 int main(void)
 {
     if (!test_ort_found()) {
@@ -293,6 +329,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(owns_what_it_makes),
         cmocka_unit_test(tells_the_version_it_was_told),
+        cmocka_unit_test(tells_the_time_of_its_clock),
         cmocka_unit_test(takes_options_without_the_version),
         cmocka_unit_test(borrows_what_it_is_given),
         cmocka_unit_test(several_live_together),
