@@ -665,6 +665,46 @@ static void many_evicted_leases(void **state)
     bench_close(&b);
 }
 
+enum { HELD = 12 };
+
+/* Puts HELD values in a cache of one entry and holds all leases; the allocations that took. */
+static uint64_t hold_many(bench *b, size_t spare_entries)
+{
+    ortp_cache_options options = ORTP_CACHE_OPTIONS_INIT;
+    options.pool = b->f.pool;
+    options.entries_max = 1;
+    options.spare_entries = spare_entries;
+    options.alloc = counting_alloc_use(&b->f.alloc);
+    ortp_cache *cache = NULL;
+    assert_int_equal(ortp_cache_create(&options, &cache), ORTP_OK);
+    token t[HELD] = {{0}};
+    ortp_lease *leases[HELD];
+    uint64_t calls = b->f.alloc.calls;
+    for (size_t i = 0; i < HELD; i++) {
+        unsigned char byte = (unsigned char)i;
+        ortp_cache_key key = key_of(&byte, 1);
+        ortp_cache_value value = value_of(b, &t[i], (int32_t)i);
+        assert_int_equal(ortp_cache_put(cache, &key, &value, &leases[i]), ORTP_OK);
+    }
+    calls = b->f.alloc.calls - calls;
+    for (size_t i = 0; i < HELD; i++) {
+        ortp_lease_release(leases[i]);
+    }
+    assert_int_equal(ortp_cache_destroy(cache), ORTP_OK);
+    return calls;
+}
+
+static void spare_entries_are_there_beforehand(void **state)
+{
+    (void)state;
+    bench b;
+    bench_open(&b, 1, 0);
+    (void)hold_many(&b, 0); /* the pool has its blocks now */
+    assert_true(hold_many(&b, 0) > 0);
+    assert_int_equal(hold_many(&b, HELD - 1), 0);
+    bench_close(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -684,6 +724,7 @@ int main(void)
         cmocka_unit_test(a_put_that_does_not_fit_changes_nothing),
         cmocka_unit_test(getting_allocates_nothing),
         cmocka_unit_test(many_evicted_leases),
+        cmocka_unit_test(spare_entries_are_there_beforehand),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
