@@ -231,17 +231,9 @@ static int evaluate(engine *e, const run_options *options, line_reader *reader)
 int command_eval(int argc, char **argv)
 {
     run_options options;
-    switch (options_parse(&eval_command, argc, argv, &options)) {
-    case OPTIONS_HELP:
-        fputs(eval_command.help, stdout);
-        return EXIT_ANSWERED;
-    case OPTIONS_VERSION:
-        engine_print_version();
-        return EXIT_ANSWERED;
-    case OPTIONS_ERROR:
-        return EXIT_SETUP;
-    case OPTIONS_RUN:
-        break;
+    int code;
+    if (!run_options_parse(&eval_command, argc, argv, &options, &code)) {
+        return code;
     }
     options.top = CANDIDATES;
     line_reader reader;
@@ -249,7 +241,7 @@ int command_eval(int argc, char **argv)
         return EXIT_SETUP;
     }
     engine e;
-    int code = engine_open(&e, &options, true);
+    code = engine_open(&e, &options, true);
     if (code == EXIT_ANSWERED) {
         code = evaluate(&e, &options, &reader);
     }

@@ -68,17 +68,9 @@ static int predict_lines(engine *e, const run_options *options, line_reader *rea
 int command_predict(int argc, char **argv)
 {
     run_options options;
-    switch (options_parse(&predict_command, argc, argv, &options)) {
-    case OPTIONS_HELP:
-        fputs(predict_command.help, stdout);
-        return EXIT_ANSWERED;
-    case OPTIONS_VERSION:
-        engine_print_version();
-        return EXIT_ANSWERED;
-    case OPTIONS_ERROR:
-        return EXIT_SETUP;
-    case OPTIONS_RUN:
-        break;
+    int code;
+    if (!run_options_parse(&predict_command, argc, argv, &options, &code)) {
+        return code;
     }
     line_reader reader;
     if (!run_open_input(&reader, options.input)) {
@@ -89,7 +81,7 @@ int command_predict(int argc, char **argv)
               stderr);
     }
     engine e;
-    int code = engine_open(&e, &options, false);
+    code = engine_open(&e, &options, false);
     if (code == EXIT_ANSWERED) {
         code = predict_lines(&e, &options, &reader);
     }
