@@ -24,3 +24,18 @@ if(ORTPOOL_SANITIZE)
         -fno-omit-frame-pointer)
     add_link_options(-fsanitize=${ortpool_sanitizers})
 endif()
+
+# Counters that threads share are updated atomically: TSan-clean, and no count is lost.
+if(ORTPOOL_COVERAGE)
+    add_compile_options(--coverage -fprofile-update=atomic -fno-inline)
+    add_link_options(--coverage)
+endif()
+
+# Every object reports its branches to libFuzzer; the targets in tests/fuzz link the fuzzer itself.
+if(ORTPOOL_FUZZ)
+    if(NOT CMAKE_C_COMPILER_ID MATCHES "Clang")
+        message(FATAL_ERROR "ORTPOOL_FUZZ needs clang (libFuzzer), not ${CMAKE_C_COMPILER_ID}: "
+            "-DCMAKE_C_COMPILER=clang. Any compiler builds the replay of the corpora without it.")
+    endif()
+    add_compile_options(-fsanitize=fuzzer-no-link)
+endif()

@@ -14,8 +14,10 @@
 #   ORT_DISABLE_TELEMETRY=1
 #   suppressions        tests/suppressions/{lsan,tsan}.txt under the sanitizer that reads them
 #
-# Labels with a meaning to the presets: `release-only` keeps a test out of every build but the
-# optimised ones (counted allocations and timings mean nothing under a sanitizer).
+# Labels with a meaning to the presets:
+#   release-only   only in the optimised builds: counted allocations and timings mean nothing under
+#                  a sanitizer
+#   slow           over some ten seconds in the release build; not in the quick tier (QUICK=1)
 
 find_path(ORTPOOL_CMOCKA_INCLUDE NAMES cmocka.h)
 find_library(ORTPOOL_CMOCKA_LIBRARY NAMES cmocka)
