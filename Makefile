@@ -6,7 +6,7 @@
 
 help:
 	@echo "make demo   set up, build, and predict the bundled sample swipes"
-	@echo "make test   set up, build, and run all tests (QUICK=1: the release build's alone)"
+	@echo "make test   set up, build, and run all tests (QUICK=1: the quick ones)"
 	@echo "make clean  remove the build folder"
 
 demo:
@@ -15,7 +15,7 @@ demo:
 
 test:
 	@scripts/setup.sh test
-	@QUICK="$(QUICK)" scripts/test.sh
+	@QUICK="$(QUICK)" PHASES="$(PHASES)" scripts/test.sh
 
 clean:
 	rm -rf build

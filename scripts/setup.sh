@@ -33,6 +33,8 @@ libcmocka-dev      header:cmocka.h
 clang              command:clang
 libclang-rt-14-dev clang:libclang_rt.asan
 python3            command:python3
+gcovr              command:gcovr
+binutils           command:objdump
 '
 fetch_packages='
 ca-certificates none:

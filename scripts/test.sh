@@ -5,19 +5,34 @@
 #
 #   release      gcc, every test
 #   clang-debug  clang, warnings as errors; all but the tests labelled release-only
-#   asan         AddressSanitizer, LeakSanitizer and UBSan; the same
-#   tsan         ThreadSanitizer; the same
+#   asan         AddressSanitizer, LeakSanitizer and UBSan; the same, and the stress tests for longer
+#   tsan         ThreadSanitizer; the same, and the stress tests for longer
+#   coverage     gcc counting lines and branches; the same, then scripts/coverage.sh judges
+#   fuzz         clang and libFuzzer: each target for ORTPOOL_FUZZ_SECONDS (15) from its corpus
+#   mutation     chosen lines of the library broken one at a time: a test must fail for each
 #
-# QUICK=1 runs release alone. All of them run even when one fails; the last line says how it went.
+# QUICK=1 runs release alone, less the tests labelled slow. PHASES="asan fuzz" runs those.
+# All of them run even when one fails; the end says how each went.
 
 # shellcheck source=scripts/common.sh
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 trap step_stop EXIT
 cd "$ORTPOOL_TOP"
 
-presets=(release clang-debug asan tsan)
+all_phases=(release clang-debug asan tsan coverage fuzz mutation)
+phases=("${all_phases[@]}")
+test_preset=
 if [ "${QUICK:-0}" != 0 ] && [ -n "${QUICK:-}" ]; then
-    presets=(release)
+    phases=(release)
+    test_preset=quick
+elif [ -n "${PHASES:-}" ]; then
+    read -ra phases <<<"$PHASES"
+    for phase in "${phases[@]}"; do
+        case " ${all_phases[*]} " in
+        *" $phase "*) ;;
+        *) die "PHASES: no phase '$phase'; there are: ${all_phases[*]}" ;;
+        esac
+    done
 fi
 
 # TSan's fixed shadow addresses do not stand much address randomisation. Where a container forbids
@@ -54,21 +69,51 @@ run_preset() {
     if [ "$preset" = tsan ]; then
         prefix=("${tsan_prefix[@]}")
     fi
-    "${prefix[@]}" ctest --preset "$preset" --output-junit ctest.xml
+    "${prefix[@]}" ctest --preset "${test_preset:-$preset}" --output-junit ctest.xml
+}
+
+# run_phase PHASE: 0 when it passed; leaves in `said` what the summary says of it.
+run_phase() {
+    local status=0
+    case $1 in
+    fuzz)
+        say
+        say "== fuzz"
+        scripts/fuzz.sh "${ORTPOOL_FUZZ_SECONDS:-15}" || status=$?
+        said="each target ${ORTPOOL_FUZZ_SECONDS:-15} s"
+        ;;
+    mutation)
+        say
+        say "== mutation"
+        scripts/mutation.sh || status=$?
+        said='each chosen line broken'
+        ;;
+    *)
+        run_preset "$1" || status=$?
+        said=$(counts "$1")
+        ;;
+    esac
+    if [ "$1" = coverage ] && [ "$status" = 0 ]; then
+        scripts/coverage.sh build/coverage || status=$?
+    fi
+    return "$status"
 }
 
 summary=()
 failed=()
-for preset in "${presets[@]}"; do
+said=
+for phase in "${phases[@]}"; do
     start=$SECONDS
-    run_preset "$preset" || failed+=("$preset")
-    summary+=("$(printf '%-12s %s, %d s' "$preset" "$(counts "$preset")" $((SECONDS - start)))")
+    verdict=passed
+    run_phase "$phase" || verdict=FAILED
+    [ "$verdict" = passed ] || failed+=("$phase")
+    summary+=("$(printf '%-12s %s: %s, %d s' "$phase" "$verdict" "$said" $((SECONDS - start)))")
 done
 
 say
 say "== summary"
 printf '  %s\n' "${summary[@]}"
 if [ "${#failed[@]}" != 0 ]; then
-    die "FAILED: ${failed[*]} (of ${presets[*]}), $SECONDS s"
+    die "FAILED: ${failed[*]} (of ${phases[*]}), $SECONDS s"
 fi
-say "All tests passed: ${presets[*]}, $SECONDS s"
+say "All tests passed: ${phases[*]}, $SECONDS s"
