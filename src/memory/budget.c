@@ -259,7 +259,7 @@ ortp_status ortp_budget_destroy(ortp_budget *budget)
         return ORTP_OK;
     }
     ortp__lock(&budget->lock);
-    bool busy = budget->info.charged_bytes != sizeof *budget || budget->reclaimers != NULL;
+    bool busy = budget->info.charged_bytes != sizeof *budget; /* a reclaimer is charged too */
     ortp__unlock(&budget->lock);
     if (busy) {
         return ORTP_E_BUSY;

@@ -153,9 +153,7 @@ static ortp_status value_adopt(const ortp_cache_value *value)
 {
     ortp_label labels[ORTP_CACHE_BLOCKS_MAX];
     for (size_t i = 0; i < value->block_count; i++) {
-        if (value->blocks[i] != NULL) {
-            labels[i] = ortp_block_label(value->blocks[i]);
-        }
+        labels[i] = ortp_block_label(value->blocks[i]);
         if (ortp_block_relabel(value->blocks[i], ORTP_LABEL_CACHE) != ORTP_OK) {
             while (i-- > 0) {
                 (void)ortp_block_relabel(value->blocks[i], labels[i]);

@@ -440,10 +440,10 @@ ortp_status ortp_pool_warm(ortp_pool *pool, const ortp_pool_need *needs, size_t 
     return status;
 }
 
-/* a + b * c, or SIZE_MAX. */
+/* a + b * c, or SIZE_MAX; c is at least 1. */
 static size_t add_product(size_t a, size_t b, size_t c)
 {
-    if (c != 0 && b > (SIZE_MAX - a) / c) {
+    if (b > (SIZE_MAX - a) / c) {
         return SIZE_MAX;
     }
     return a + b * c;

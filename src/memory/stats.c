@@ -7,6 +7,7 @@
 
 #include <ortpool/stats.h>
 
+#include <assert.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -86,10 +87,8 @@ static void append(writer *w, const char *format, ...)
     va_start(arguments, format);
     int made = vsnprintf(piece, sizeof piece, format, arguments);
     va_end(arguments);
-    size_t bytes = made < 0 ? 0 : (size_t)made;
-    if (bytes >= sizeof piece) {
-        bytes = sizeof piece - 1;
-    }
+    assert(made >= 0 && (size_t)made < sizeof piece);
+    size_t bytes = (size_t)made;
     if (w->length < w->capacity) {
         size_t room = w->capacity - w->length;
         memcpy(w->text + w->length, piece, bytes < room ? bytes : room);
