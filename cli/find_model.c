@@ -2,6 +2,7 @@
 /* The model's folder: what is named, or else the first of three places. */
 #include "find_model.h"
 
+#include <errno.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -46,11 +47,14 @@ bool find_model(const char *named, char *folder, size_t capacity, char *message,
         who = "ORTPOOL_MODEL";
     }
     if (named != NULL && *named != '\0') {
+        errno = 0;
         if (take(named, "", folder, capacity)) {
             return true;
         }
-        snprintf(message, message_capacity, "%s: no model in '%s': model.json cannot be read there",
-                 who, named);
+        int number = errno != 0 ? errno : ENAMETOOLONG; /* nothing was called with such a name */
+        snprintf(message, message_capacity,
+                 "%s: no model in '%s': model.json cannot be read there: %s", who, named,
+                 strerror(number));
         return false;
     }
     char base[PATH_MAX];

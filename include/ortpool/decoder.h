@@ -150,8 +150,9 @@ ORTP_API void ortp_decoder_destroy(ortp_decoder *decoder);
  * among searches. length: valid positions, 1 to S. params NULL: the manifest's settings.
  * constraint NULL: every token but pad, unk and sos may follow, any sequence but the empty one may
  * end. In the last step a sequence can only end. results: filled best first, *count of at most
- * `capacity`; 0 is possible when nothing allowed could finish. Errors: INVAL, CANCELLED, TIMEOUT,
- * BUDGET, NOMEM, ORT; the decoder stays usable. One search at a time per decoder.
+ * `capacity`; 0 is possible when nothing allowed could finish. Errors: INVAL (also: logits with NaN
+ * or infinity above, as a damaged weight gives), CANCELLED, TIMEOUT, BUDGET, NOMEM, ORT; the decoder
+ * stays usable. One search at a time per decoder.
  */
 ORTP_API ORTP_CHECK ortp_status ortp_decoder_search(ortp_decoder *decoder,
                                                     const ortp_tensor *memory, size_t length,

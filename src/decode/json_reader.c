@@ -21,11 +21,22 @@ void ortp__json_expected(ortp__json *r, const char *field, const char *what)
 /* The file as a JSON tree. */
 static ortp_status parse(ortp__json *r, const char *path)
 {
+    char reason[ORTP__ERRNO_BYTES];
     FILE *file = fopen(path, "rb");
     if (file == NULL) {
-        return ortp__fail(r->error, errno == ENOMEM ? ORTP_E_NOMEM : ORTP_E_NOTFOUND,
-                          "%s: cannot be opened", path);
+        const int number = errno;
+        return ortp__fail(r->error, number == ENOMEM ? ORTP_E_NOMEM : ORTP_E_NOTFOUND,
+                          "%s: cannot be opened: %s", path, ortp__errno_text(number, reason));
     }
+    /* jansson takes a failed read for the end; the first one shows a directory. */
+    const int first = fgetc(file);
+    if (first == EOF && ferror(file) != 0) {
+        const int number = errno;
+        (void)fclose(file);
+        return ortp__fail(r->error, ORTP_E_INVAL, "%s: cannot be read: %s", path,
+                          ortp__errno_text(number, reason));
+    }
+    (void)ungetc(first, file);
     json_error_t problem;
     r->root = json_loadf(file, JSON_REJECT_DUPLICATES, &problem);
     (void)fclose(file);

@@ -7,15 +7,18 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
 /* Feeds a file's bytes to the hash. */
 static ortp_status hash_file(XXH3_state_t *hash, const char *path, ortp_error *error)
 {
+    char reason[ORTP__ERRNO_BYTES];
     FILE *file = fopen(path, "rb");
     if (file == NULL) {
-        return ortp__fail(error, ORTP_E_NOTFOUND, "%s: cannot be opened", path);
+        return ortp__fail(error, ORTP_E_NOTFOUND, "%s: cannot be opened: %s", path,
+                          ortp__errno_text(errno, reason));
     }
     uint64_t total = 0;
     size_t got = 0;
@@ -24,10 +27,11 @@ static ortp_status hash_file(XXH3_state_t *hash, const char *path, ortp_error *e
         (void)XXH3_64bits_update(hash, bytes, got);
         total += got;
     }
-    const bool failed = ferror(file) != 0;
+    const int number = ferror(file) != 0 ? errno : 0;
     (void)fclose(file);
-    if (failed) {
-        return ortp__fail(error, ORTP_E_SYS, "%s: cannot be read", path);
+    if (number != 0) {
+        return ortp__fail(error, ORTP_E_SYS, "%s: cannot be read: %s", path,
+                          ortp__errno_text(number, reason));
     }
     /* The length too, so that bytes cannot move from one file to the next unseen. */
     (void)XXH3_64bits_update(hash, &total, sizeof total);

@@ -5,6 +5,7 @@
  */
 #include "decode_internal.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -16,7 +17,7 @@ typedef struct list {
     size_t count;
 } list;
 
-/* The bytes of a file; false where it cannot be opened or has no size. */
+/* The bytes of a file; false, with errno, where it cannot be opened or has no size. */
 static bool file_bytes(const char *path, size_t *out)
 {
     FILE *file = fopen(path, "rb");
@@ -93,7 +94,9 @@ static ortp_status add_files(const ortp_manifest *m, ortp_plan *plan, ortp_error
     for (size_t i = 0; i < ORTP__COUNT(paths); i++) {
         size_t bytes = 0;
         if (!file_bytes(paths[i], &bytes)) {
-            return ortp__fail(error, ORTP_E_NOTFOUND, "%s: cannot be opened", paths[i]);
+            char reason[ORTP__ERRNO_BYTES];
+            return ortp__fail(error, ORTP_E_NOTFOUND, "%s: cannot be opened: %s", paths[i],
+                              ortp__errno_text(errno, reason));
         }
         plan->declared_bytes += bytes;
     }

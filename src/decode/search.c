@@ -220,7 +220,13 @@ static ortp_status run_rows(const search *s, size_t first, size_t rows)
     for (size_t row = 0; row < rows && status == ORTP_OK; row++) {
         const size_t at = (row * m->max_tokens + beams->length) * m->vocabulary;
         ortp__log_softmax(logits + at, m->vocabulary, log_probs);
-        status = expand(s, first + row, log_probs);
+        /* One NaN or a positive infinity makes all of them NaN, and every word would be dropped. */
+        status = isnan(log_probs[0])
+                     ? ortp__fail(s->error, ORTP_E_INVAL,
+                                  "%s: %s: position %zu: no finite probabilities, expected "
+                                  "logits that are numbers: is a weight damaged?",
+                                  m->decoder_path, m->decoder.logits, beams->length)
+                     : expand(s, first + row, log_probs);
     }
     return status;
 }

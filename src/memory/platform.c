@@ -19,6 +19,14 @@
 #define MADV_POPULATE_WRITE 23 /* Linux 5.14; older kernels answer EINVAL */
 #endif
 
+const char *ortp__errno_text(int number, char text[ORTP__ERRNO_BYTES])
+{
+    if (strerror_r(number, text, ORTP__ERRNO_BYTES) != 0) {
+        (void)snprintf(text, ORTP__ERRNO_BYTES, "errno %d", number);
+    }
+    return text;
+}
+
 /* ---- lock ranks: what this thread holds, in the order in which it was taken ---- */
 
 #ifndef NDEBUG

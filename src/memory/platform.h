@@ -35,6 +35,10 @@ typedef struct ortp__cond {
     pthread_cond_t c; /* monotonic clock */
 } ortp__cond;
 
+/* What the system says of an errno, in `text`, which is returned. */
+#define ORTP__ERRNO_BYTES 96
+const char *ortp__errno_text(int number, char text[ORTP__ERRNO_BYTES]);
+
 /* false: the system refused. */
 bool ortp__mutex_init(ortp__mutex *mutex, ortp__rank rank);
 void ortp__mutex_destroy(ortp__mutex *mutex);

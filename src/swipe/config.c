@@ -11,6 +11,8 @@
 
 #include <ortpool/swipe_features.h>
 
+#include <float.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -98,6 +100,10 @@ static void read_scaling(ortp__json *r, ortp_swipe_config *config)
     config->acceleration_clamp =
         ortp__json_number(r, "acceleration_clamp", ORTP__JSON_POSITIVE, true);
     config->divide_by = ortp__json_number(r, "divide_by", ORTP__JSON_POSITIVE, true);
+    const double most = fmax(config->velocity_clamp, config->acceleration_clamp);
+    if (r->status == ORTP_OK && !(most / config->divide_by <= (double)FLT_MAX)) {
+        ortp__json_expected(r, "divide_by", "a number that leaves features finite as floats");
+    }
 }
 
 static void read_lexicon_path(ortp__json *r, ortp_swipe_config *config)

@@ -40,13 +40,18 @@ static ortp_status check_point(const ortp_swipe *swipe, size_t i, ortp_error *er
         return refuse_point(error, "t", i, "expected a finite number");
     }
     if (!(fabs(swipe->x[i] / swipe->width) <= OUTSIDE_MAX)) {
-        return refuse_point(error, "x", i, "more than a million widths outside the letter area");
+        return refuse_point(error, "x", i,
+                            "more than a million widths outside the letter area, expected less");
     }
     if (!(fabs(swipe->y[i] / swipe->height) <= OUTSIDE_MAX)) {
-        return refuse_point(error, "y", i, "more than a million heights outside the letter area");
+        return refuse_point(error, "y", i,
+                            "more than a million heights outside the letter area, expected less");
     }
     if (i > 0 && swipe->t[i] < swipe->t[i - 1]) {
-        return refuse_point(error, "t", i, "earlier than the point before it");
+        return ortp__fail(error, ORTP_E_INVAL,
+                          "swipe: t[%zu]: %.15g, earlier than the point before it, expected "
+                          "%.15g or later",
+                          i, swipe->t[i], swipe->t[i - 1]);
     }
     return ORTP_OK;
 }
@@ -54,7 +59,8 @@ static ortp_status check_point(const ortp_swipe *swipe, size_t i, ortp_error *er
 static ortp_status check_swipe(const ortp_swipe *swipe, ortp_error *error)
 {
     if (swipe->count == 0) {
-        return ortp__fail(error, ORTP_E_INVAL, "swipe: no points");
+        return ortp__fail(error, ORTP_E_INVAL, "swipe: no points, expected 1 to %u",
+                          ORTP_SWIPE_POINTS_MAX);
     }
     if (swipe->count > ORTP_SWIPE_POINTS_MAX) {
         return ortp__fail(error, ORTP_E_INVAL, "swipe: %zu points, expected at most %u",
@@ -64,10 +70,12 @@ static ortp_status check_swipe(const ortp_swipe *swipe, ortp_error *error)
         return ortp__fail(error, ORTP_E_INVAL, "swipe: x, y and t are required");
     }
     if (!isfinite(swipe->width) || swipe->width <= 0.0) {
-        return ortp__fail(error, ORTP_E_INVAL, "swipe: width: expected a number above 0");
+        return ortp__fail(error, ORTP_E_INVAL, "swipe: width: %g, expected a number above 0",
+                          swipe->width);
     }
     if (!isfinite(swipe->height) || swipe->height <= 0.0) {
-        return ortp__fail(error, ORTP_E_INVAL, "swipe: height: expected a number above 0");
+        return ortp__fail(error, ORTP_E_INVAL, "swipe: height: %g, expected a number above 0",
+                          swipe->height);
     }
     for (size_t i = 0; i < swipe->count; i++) {
         const ortp_status status = check_point(swipe, i, error);

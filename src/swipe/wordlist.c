@@ -193,12 +193,17 @@ static ortp_status take(ortp__wordlist *list, size_t bytes, void **out, ortp_err
 
 static ortp_status read_error(const ortp__wordlist *list, ortp_error *error)
 {
-    return ortp__fail(error, ORTP_E_SYS, "%s: cannot be read", list->path);
+    char reason[ORTP__ERRNO_BYTES];
+    const int number = errno;
+    return ortp__fail(error, ORTP_E_SYS, "%s: cannot be read: %s", list->path,
+                      number != 0 ? ortp__errno_text(number, reason) : "it became shorter");
 }
 
 static ortp_status read_stream(ortp__wordlist *list, FILE *file, ortp_error *error)
 {
-    if (fseek(file, 0, SEEK_END) != 0) {
+    errno = 0;
+    /* A directory can be opened and has a size of sorts: only reading shows it. */
+    if ((fgetc(file) == EOF && ferror(file) != 0) || fseek(file, 0, SEEK_END) != 0) {
         return read_error(list, error);
     }
     const long end = ftell(file);
@@ -206,11 +211,12 @@ static ortp_status read_stream(ortp__wordlist *list, FILE *file, ortp_error *err
         return read_error(list, error);
     }
     if (end == 0) {
-        return ortp__fail(error, ORTP_E_INVAL, "%s: no words at all", list->path);
+        return ortp__fail(error, ORTP_E_INVAL, "%s: no words at all, expected lines \"word<tab>count\"",
+                          list->path);
     }
     if ((unsigned long)end > TEXT_BYTES_MAX) {
-        return ortp__fail(error, ORTP_E_INVAL, "%s: too large for a word list, or no file",
-                          list->path);
+        return ortp__fail(error, ORTP_E_INVAL, "%s: too large for a word list, expected at most %zu MiB",
+                          list->path, TEXT_BYTES_MAX >> 20);
     }
     void *text = NULL;
     const ortp_status status = take(list, (size_t)end, &text, error);
@@ -219,6 +225,7 @@ static ortp_status read_stream(ortp__wordlist *list, FILE *file, ortp_error *err
     }
     list->text = text;
     list->text_capacity = (size_t)end;
+    errno = 0;
     list->text_bytes = fread(list->text, 1, (size_t)end, file);
     return list->text_bytes == (size_t)end ? ORTP_OK : read_error(list, error);
 }
@@ -227,10 +234,13 @@ static ortp_status read_text(ortp__wordlist *list, ortp_error *error)
 {
     FILE *file = fopen(list->path, "rb");
     if (file == NULL) {
-        const ortp_status status = errno == ENOENT || errno == ENOTDIR ? ORTP_E_NOTFOUND
-                                   : errno == ENOMEM                   ? ORTP_E_NOMEM
-                                                                       : ORTP_E_SYS;
-        return ortp__fail(error, status, "%s: cannot be opened", list->path);
+        char reason[ORTP__ERRNO_BYTES];
+        const int number = errno;
+        const ortp_status status = number == ENOENT || number == ENOTDIR ? ORTP_E_NOTFOUND
+                                   : number == ENOMEM                    ? ORTP_E_NOMEM
+                                                                         : ORTP_E_SYS;
+        return ortp__fail(error, status, "%s: cannot be opened: %s", list->path,
+                          ortp__errno_text(number, reason));
     }
     const ortp_status status = read_stream(list, file, error);
     (void)fclose(file);

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* model.json: what is read, and that each mistake is named by file and field. */
+#include <errno.h>
+#include <sys/stat.h>
+
 #include "counting_alloc.h"
 #include "fixture.h"
 
@@ -224,10 +227,25 @@ static void refuses_what_is_no_manifest(void **state)
     ortp_error error = ORTP_ERROR_INIT;
     ortp_manifest *m = NULL;
     assert_int_equal(ortp_manifest_load("no-such-folder", NULL, NULL, &m, &error), ORTP_E_NOTFOUND);
-    assert_string_equal(error.message, "no-such-folder/model.json: cannot be opened");
+    assert_non_null(strstr(error.message, "no-such-folder/model.json: cannot be opened: "));
+    assert_non_null(strstr(error.message, strerror(ENOENT)));
     assert_int_equal(ortp_manifest_load(NULL, NULL, NULL, &m, &error), ORTP_E_INVAL);
     assert_int_equal(ortp_manifest_load("", NULL, NULL, &m, &error), ORTP_E_INVAL);
     assert_int_equal(ortp_manifest_load("x", NULL, NULL, NULL, NULL), ORTP_E_INVAL);
+}
+
+/* A directory can be opened, and reading it is no end of file. */
+static void says_why_a_file_cannot_be_read(void **state)
+{
+    (void)state;
+    assert_true(mkdir("unreadable.test", 0777) == 0 || errno == EEXIST);
+    assert_true(mkdir("unreadable.test/model.json", 0777) == 0 || errno == EEXIST);
+    ortp_error error = ORTP_ERROR_INIT;
+    ortp_manifest *m = NULL;
+    assert_int_equal(ortp_manifest_load("unreadable.test", NULL, NULL, &m, &error), ORTP_E_INVAL);
+    assert_null(m);
+    assert_non_null(strstr(error.message, "unreadable.test/model.json: cannot be read: "));
+    assert_non_null(strstr(error.message, strerror(EISDIR)));
 }
 
 static void is_charged_and_fails_cleanly(void **state)
@@ -282,6 +300,7 @@ int main(void)
         cmocka_unit_test(takes_defaults),
         cmocka_unit_test(ignores_unknown_sections),
         cmocka_unit_test(refuses_what_is_no_manifest),
+        cmocka_unit_test(says_why_a_file_cannot_be_read),
         cmocka_unit_test(is_charged_and_fails_cleanly),
     };
     return cmocka_run_group_tests_name("manifest", tests, NULL, NULL);

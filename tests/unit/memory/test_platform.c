@@ -6,9 +6,11 @@
 
 #include "internal.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -274,6 +276,15 @@ static void machine_and_time(void **state)
     assert_true(ortp__now_ms() > ms);
 }
 
+static void errors_have_a_text(void **state)
+{
+    (void)state;
+    char text[ORTP__ERRNO_BYTES];
+    assert_ptr_equal(ortp__errno_text(ENOENT, text), text);
+    assert_string_equal(text, strerror(ENOENT));
+    assert_non_null(strstr(ortp__errno_text(-4711, text), "-4711")); /* no such number */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -284,6 +295,7 @@ int main(void)
         cmocka_unit_test(pages_are_zero_and_keep_their_contents),
         cmocka_unit_test(process_memory_follows_pages),
         cmocka_unit_test(machine_and_time),
+        cmocka_unit_test(errors_have_a_text),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -108,6 +108,8 @@ static void every_bad_field(void **state)
         {"scaling.velocity_clamp", "null", ": scaling.velocity_clamp: expected a number above 0"},
         {"scaling.acceleration_clamp", "-2", ": scaling.acceleration_clamp: expected a number above"},
         {"scaling.divide_by", "0.0", ": scaling.divide_by: expected a number above 0"},
+        {"scaling.divide_by", "1e-320", ": scaling.divide_by: expected a number that leaves"},
+        {"scaling.divide_by", "2.9e-38", ": scaling.divide_by: expected a number that leaves"},
         {"layout", "3", ": layout: expected an object"},
         {"layout.columns", "0", ": layout.columns: expected an integer from 1 to 64"},
         {"layout.rows", "[]", ": layout.rows: expected an array of 1 to 16 strings"},

@@ -220,7 +220,7 @@ static void refusals(void **state)
     const ortp_swipe good = {.x = ok, .y = ok, .t = ok, .count = 3, .width = 100, .height = 30};
     ortp_swipe bad = good;
     bad.count = 0;
-    refused(bad, "no points");
+    refused(bad, "no points, expected 1 to 100000");
     bad = good;
     bad.count = ORTP_SWIPE_POINTS_MAX + 1;
     refused(bad, "100001 points, expected at most 100000");
@@ -229,14 +229,14 @@ static void refusals(void **state)
     refused(bad, "x, y and t are required");
     bad = good;
     bad.width = 0;
-    refused(bad, "width: expected a number above 0");
+    refused(bad, "width: 0, expected a number above 0");
     bad.width = NAN;
-    refused(bad, "width: expected a number above 0");
+    refused(bad, "width: nan, expected a number above 0");
     bad = good;
     bad.height = -1;
-    refused(bad, "height: expected a number above 0");
+    refused(bad, "height: -1, expected a number above 0");
     bad.height = INFINITY;
-    refused(bad, "height: expected a number above 0");
+    refused(bad, "height: inf, expected a number above 0");
     bad.height = 5e-324;
     refused(bad, "y[0]: more than a million heights outside");
     bad = good;
@@ -253,7 +253,7 @@ static void refusals(void **state)
     refused(bad, "x[0]: more than a million widths outside");
     bad = good;
     bad.t = back;
-    refused(bad, "t[2]: earlier than the point before it");
+    refused(bad, "t[2]: 2.9, earlier than the point before it, expected 3 or later");
     size_t length = 0;
     assert_int_equal(ortp_swipe_features(NULL, &good, features, keys, &length, NULL), ORTP_E_INVAL);
     assert_int_equal(ortp_swipe_features(&config, &good, NULL, keys, &length, NULL), ORTP_E_INVAL);
