@@ -793,7 +793,8 @@ class Validation(OrtCase):
         self.assertAlmostEqual(report["top3"], self.TOP3, delta=self.TOLERANCE)
 
 
-def main():
+def main(module=None):
+    """Runs the named classes of a module, this one unless told."""
     global CLI, SOURCE
     parser = argparse.ArgumentParser()
     parser.add_argument("--cli", required=True)
@@ -804,7 +805,8 @@ def main():
     SOURCE = os.path.abspath(options.source)
     suite = unittest.TestSuite()
     for name in options.classes:
-        suite.addTests(unittest.defaultTestLoader.loadTestsFromName(name, sys.modules[__name__]))
+        suite.addTests(unittest.defaultTestLoader.loadTestsFromName(
+            name, module or sys.modules[__name__]))
     result = unittest.TextTestRunner(verbosity=2).run(suite)
     if not result.wasSuccessful():
         return 1
