@@ -25,6 +25,7 @@ typedef struct checker {
     const char *path;
     ortp_error *error;
     size_t inputs_with_role;
+    uint64_t with_role; /* the same as bits, for the first 64 */
 } checker;
 
 static bool dim_fits(const ortp_manifest *manifest, int64_t found, int64_t wanted)
@@ -103,11 +104,22 @@ static ortp_status find_input(checker *c, const role *wanted, size_t *index, ort
     if (status == ORTP_OK) {
         *index = found;
         c->inputs_with_role++;
+        c->with_role |= found < 64 ? UINT64_C(1) << found : 0;
         if (type != NULL) {
             *type = port->type;
         }
     }
     return status;
+}
+
+/* `inputs` are more than have a role. */
+static size_t first_without_role(const checker *c, size_t inputs)
+{
+    size_t i = 0;
+    while (i + 1 < inputs && i < 64 && (c->with_role >> i & 1) != 0) {
+        i++;
+    }
+    return i;
 }
 
 /* The one output, and no input left over: each needs a value in every run. */
@@ -127,10 +139,12 @@ static ortp_status check_rest(const checker *c, const role *output)
         return ortp__fail(c->error, ORTP_E_INVAL, "%s: found %zu outputs, expected '%s' alone",
                           c->path, ortp_session_output_count(c->session), output->name);
     }
-    if (ortp_session_input_count(c->session) != c->inputs_with_role) {
+    const size_t inputs = ortp_session_input_count(c->session);
+    if (inputs != c->inputs_with_role) {
         return ortp__fail(c->error, ORTP_E_INVAL,
-                          "%s: found %zu inputs, expected the %zu that the manifest names", c->path,
-                          ortp_session_input_count(c->session), c->inputs_with_role);
+                          "%s: found %zu inputs, expected the %zu that the manifest names: '%s' has "
+                          "no role", c->path, inputs, c->inputs_with_role,
+                          ortp_session_input(c->session, first_without_role(c, inputs))->name);
     }
     return ORTP_OK;
 }
@@ -138,7 +152,7 @@ static ortp_status check_rest(const checker *c, const role *output)
 ortp_status ortp__encoder_ports_resolve(const ortp_manifest *manifest, const ortp_session *session,
                                         ortp__encoder_ports *out, ortp_error *error)
 {
-    checker c = {manifest, session, manifest->encoder_path, error, 0};
+    checker c = {manifest, session, manifest->encoder_path, error, 0, 0};
     const int64_t features = (int64_t)manifest->features;
     const int64_t hidden = (int64_t)manifest->hidden;
     const role roles[] = {
@@ -164,7 +178,7 @@ ortp_status ortp__encoder_ports_resolve(const ortp_manifest *manifest, const ort
 ortp_status ortp__decoder_ports_resolve(const ortp_manifest *manifest, const ortp_session *session,
                                         ortp__decoder_ports *out, ortp_error *error)
 {
-    checker c = {manifest, session, manifest->decoder_path, error, 0};
+    checker c = {manifest, session, manifest->decoder_path, error, 0, 0};
     const bool replicated = manifest->decoder.layout == ORTP_MEMORY_REPLICATED;
     const int64_t hidden = (int64_t)manifest->hidden;
     const int64_t tokens = (int64_t)manifest->max_tokens;

@@ -224,7 +224,7 @@ static ortp_status run_rows(const search *s, size_t first, size_t rows)
         status = isnan(log_probs[0])
                      ? ortp__fail(s->error, ORTP_E_INVAL,
                                   "%s: %s: position %zu: no finite probabilities, expected "
-                                  "logits that are numbers: is a weight damaged?",
+                                  "logits that are numbers: a damaged weight, or source_mask_true?",
                                   m->decoder_path, m->decoder.logits, beams->length)
                      : expand(s, first + row, log_probs);
     }

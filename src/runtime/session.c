@@ -94,18 +94,20 @@ static ortp_status take_creation_status(const ortp_runtime *runtime, OrtStatus *
         return ORTP_OK;
     }
     const OrtErrorCode code = runtime->api->GetErrorCode(status);
-    (void)ortp_runtime_take_status(runtime, status, name, error);
     ortp_status mapped = ORTP_E_ORT;
+    const char *expected = "";
     if (code == ORT_INVALID_PROTOBUF || code == ORT_INVALID_GRAPH || code == ORT_NO_MODEL ||
         code == ORT_INVALID_ARGUMENT) {
         mapped = ORTP_E_INVAL;
+        expected = "expected an ONNX graph that can be loaded: ";
     } else if (code == ORT_NO_SUCHFILE) {
         mapped = ORTP_E_NOTFOUND;
+    } else {
+        return ortp_runtime_take_status(runtime, status, name, error);
     }
-    if (error && mapped != ORTP_E_ORT) {
-        error->status = mapped;
-        error->ort_code = 0;
-    }
+    (void)ortp__fail(error, mapped, "%s: %s%s", name, expected,
+                     runtime->api->GetErrorMessage(status));
+    runtime->api->ReleaseStatus(status);
     return mapped;
 }
 
