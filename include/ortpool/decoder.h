@@ -186,7 +186,8 @@ typedef struct ortp_plan {
  * Left out: control structures (the ledger's metadata), the workload's own data (swipe: the
  * lexicon), and what ONNX Runtime takes beyond the graphs' files: on glibc declared memory was seen
  * at up to 1.6 times the files, where weights are repacked. Blocks that a pool keeps for lack of a
- * better fit come on top as well. Errors: INVAL (also: more than can be addressed), NOTFOUND.
+ * better fit come on top as well. Errors: INVAL (also: more than can be addressed), NOTFOUND,
+ * NOMEM or SYS (a graph's file cannot be opened).
  */
 ORTP_API ORTP_CHECK ortp_status ortp_plan_estimate(const ortp_manifest *manifest,
                                                    size_t beam_width, ortp_path path,

@@ -61,7 +61,8 @@ typedef struct ortp_manifest {
 
 /*
  * Reads directory/model.json. Errors name file, field and what was expected: NOTFOUND (no file), INVAL
- * (not JSON, a field missing, of a wrong type or out of range), NOMEM, BUDGET. budget may be NULL.
+ * (not JSON, a field missing, of a wrong type or out of range), NOMEM, BUDGET, SYS (the file cannot be
+ * read). budget may be NULL.
  * Thread-safe: yes.
  */
 ORTP_API ORTP_CHECK ortp_status ortp_manifest_load(const char *directory, ortp_budget *budget,

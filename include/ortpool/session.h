@@ -37,7 +37,7 @@ typedef struct ortp_session_options {
  * the process grew by, where that is more and the host gave no word. Other threads' growth counts
  * too, so the correction ends at four times the first figure plus 8 MiB; a session that then does
  * not fit is destroyed again. Errors: NOTFOUND (no such file), INVAL (not a graph, says why),
- * BUDGET (error says what limit would do), NOMEM, ORT. INVAL for options NULL (the runtime is
+ * BUDGET (error says what limit would do), NOMEM, SYS (the file cannot be read), ORT. INVAL for options NULL (the runtime is
  * required). Thread-safe: yes (one at a time per runtime).
  */
 ORTP_API ORTP_CHECK ortp_status ortp_session_create(const ortp_session_options *options,

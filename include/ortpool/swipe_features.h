@@ -42,7 +42,8 @@ typedef struct ortp_swipe_config {
 } ortp_swipe_config;
 
 /*
- * Reads directory/model.json. Errors name file, field and what was expected: NOTFOUND, INVAL, NOMEM.
+ * Reads directory/model.json. Errors name file, field and what was expected: NOTFOUND, INVAL, NOMEM,
+ * SYS (the file cannot be read).
  * Thread-safe: yes.
  */
 ORTP_API ORTP_CHECK ortp_status ortp_swipe_config_load(const char *directory, ortp_swipe_config *out,

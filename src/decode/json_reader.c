@@ -9,6 +9,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#define PATH_BYTES 4096u /* what Linux takes for a path, its end included */
+
 void ortp__json_expected(ortp__json *r, const char *field, const char *what)
 {
     if (r->status == ORTP_OK) {
@@ -18,6 +20,28 @@ void ortp__json_expected(ortp__json *r, const char *field, const char *what)
     }
 }
 
+typedef struct feed {
+    FILE *file;
+    bool no_memory;
+} feed;
+
+/*
+ * One byte at a time: jansson 2.14 drops the character that its lexer has no memory for and goes on, and
+ * clears errno at the next number. Only a look at errno between any two characters sees it.
+ */
+static size_t next_byte(void *buffer, size_t room, void *ctx)
+{
+    (void)room;
+    feed *in = ctx;
+    in->no_memory = in->no_memory || errno == ENOMEM;
+    const int byte = fgetc(in->file);
+    if (byte == EOF) {
+        return 0; /* the end; a read that failed was looked for before */
+    }
+    *(char *)buffer = (char)byte;
+    return 1;
+}
+
 /* The file as a JSON tree. */
 static ortp_status parse(ortp__json *r, const char *path)
 {
@@ -25,10 +49,9 @@ static ortp_status parse(ortp__json *r, const char *path)
     FILE *file = fopen(path, "rb");
     if (file == NULL) {
         const int number = errno;
-        return ortp__fail(r->error, number == ENOMEM ? ORTP_E_NOMEM : ORTP_E_NOTFOUND,
-                          "%s: cannot be opened: %s", path, ortp__errno_text(number, reason));
+        return ortp__fail(r->error, ortp__open_status(number), "%s: cannot be opened: %s", path, ortp__errno_text(number, reason));
     }
-    /* jansson takes a failed read for the end; the first one shows a directory. */
+    /* A failed read would be taken for the end; the first one shows a directory. */
     const int first = fgetc(file);
     if (first == EOF && ferror(file) != 0) {
         const int number = errno;
@@ -37,37 +60,36 @@ static ortp_status parse(ortp__json *r, const char *path)
                           ortp__errno_text(number, reason));
     }
     (void)ungetc(first, file);
+    errno = 0;
+    feed in = {.file = file};
     json_error_t problem;
-    r->root = json_loadf(file, JSON_REJECT_DUPLICATES, &problem);
+    r->root = json_load_callback(next_byte, &in, JSON_REJECT_DUPLICATES, &problem);
+    const bool no_memory = in.no_memory || errno == ENOMEM ||
+                           (r->root == NULL && problem.text[0] == '\0');
     (void)fclose(file);
+    if (no_memory) {
+        json_decref(r->root);
+        r->root = NULL;
+        return ortp__fail(r->error, ORTP_E_NOMEM, "%s: no memory to read it", path);
+    }
     if (r->root == NULL) {
-        const bool memory = json_error_code(&problem) == json_error_out_of_memory;
-        return ortp__fail(r->error, memory ? ORTP_E_NOMEM : ORTP_E_INVAL, "%s: line %d: %s", path,
-                          problem.line, problem.text);
+        return ortp__fail(r->error, ORTP_E_INVAL, "%s: line %d: %s", path, problem.line,
+                          problem.text);
     }
     return ORTP_OK;
 }
 
-ortp_status ortp__json_open(ortp__json *r, const char *directory, const ortp_alloc *alloc,
-                            ortp_error *error)
+ortp_status ortp__json_open(ortp__json *r, const char *directory, ortp_error *error)
 {
     *r = (ortp__json){.directory = directory, .prefix = "", .status = ORTP_OK, .error = error};
-    const ortp_alloc standard = {0};
-    ortp_alloc resolved;
-    r->status = ortp__alloc_resolve(alloc != NULL ? alloc : &standard, &resolved);
-    if (r->status != ORTP_OK) {
-        return ortp__fail(error, r->status, "%s: alloc has one of its two functions", directory);
-    }
-    const size_t bytes = strlen(directory) + sizeof "/" ORTP__MANIFEST_FILE;
-    char *path = ortp__raw_alloc(&resolved, bytes);
-    if (path == NULL) {
-        r->status = ortp__fail(error, ORTP_E_NOMEM,
-                               "%s/" ORTP__MANIFEST_FILE ": no memory for its path", directory);
+    char path[PATH_BYTES];
+    const int length = snprintf(path, sizeof path, "%s/" ORTP__MANIFEST_FILE, directory);
+    if (length < 0 || (size_t)length >= sizeof path) {
+        r->status = ortp__fail(error, ORTP_E_INVAL, "the path of " ORTP__MANIFEST_FILE
+                               " is longer than %zu bytes: %s", sizeof path - 1, directory);
         return r->status;
     }
-    (void)snprintf(path, bytes, "%s/" ORTP__MANIFEST_FILE, directory);
     r->status = parse(r, path);
-    ortp__raw_free(&resolved, path, bytes);
     if (r->status == ORTP_OK && !json_is_object(r->root)) {
         ortp__json_expected(r, "the file", "a JSON object");
     }

@@ -29,12 +29,10 @@ typedef struct ortp__json {
 } ortp__json;
 
 /*
- * Reads directory/model.json; close it whatever comes back. `alloc` is for the path alone
- * (jansson's own memory is malloc's, and gone when the reader is closed); NULL: malloc. Errors:
- * NOTFOUND, NOMEM, INVAL (not JSON, or no object).
+ * Reads directory/model.json; close it whatever comes back. jansson's memory is malloc's, and gone
+ * when the reader is closed. Errors: NOTFOUND, NOMEM, INVAL (not JSON, no object, too long a path).
  */
-ortp_status ortp__json_open(ortp__json *reader, const char *directory, const ortp_alloc *alloc,
-                            ortp_error *error);
+ortp_status ortp__json_open(ortp__json *reader, const char *directory, ortp_error *error);
 void ortp__json_close(ortp__json *reader);
 
 /* "DIRECTORY/model.json: PREFIXFIELD: expected WHAT", INVAL. */

@@ -210,7 +210,7 @@ ortp_status ortp_manifest_load(const char *directory, ortp_budget *budget, const
     }
     ortp__json r;
     ortp_manifest read = {0};
-    status = ortp__json_open(&r, directory, &resolved, error);
+    status = ortp__json_open(&r, directory, error);
     if (status == ORTP_OK) {
         read_all(&r, &read);
         status = r.status;

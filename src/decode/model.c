@@ -17,8 +17,9 @@ static ortp_status hash_file(XXH3_state_t *hash, const char *path, ortp_error *e
     char reason[ORTP__ERRNO_BYTES];
     FILE *file = fopen(path, "rb");
     if (file == NULL) {
-        return ortp__fail(error, ORTP_E_NOTFOUND, "%s: cannot be opened: %s", path,
-                          ortp__errno_text(errno, reason));
+        const int number = errno;
+        return ortp__fail(error, ortp__open_status(number), "%s: cannot be opened: %s", path,
+                          ortp__errno_text(number, reason));
     }
     uint64_t total = 0;
     size_t got = 0;

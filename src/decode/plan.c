@@ -95,8 +95,9 @@ static ortp_status add_files(const ortp_manifest *m, ortp_plan *plan, ortp_error
         size_t bytes = 0;
         if (!file_bytes(paths[i], &bytes)) {
             char reason[ORTP__ERRNO_BYTES];
-            return ortp__fail(error, ORTP_E_NOTFOUND, "%s: cannot be opened: %s", paths[i],
-                              ortp__errno_text(errno, reason));
+            const int number = errno;
+            return ortp__fail(error, ortp__open_status(number), "%s: cannot be opened: %s",
+                              paths[i], ortp__errno_text(number, reason));
         }
         plan->declared_bytes += bytes;
     }

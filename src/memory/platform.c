@@ -27,6 +27,19 @@ const char *ortp__errno_text(int number, char text[ORTP__ERRNO_BYTES])
     return text;
 }
 
+ortp_status ortp__open_status(int number)
+{
+    switch (number) {
+    case ENOENT:
+    case ENOTDIR:
+        return ORTP_E_NOTFOUND;
+    case ENOMEM:
+        return ORTP_E_NOMEM;
+    default:
+        return ORTP_E_SYS;
+    }
+}
+
 /* ---- lock ranks: what this thread holds, in the order in which it was taken ---- */
 
 #ifndef NDEBUG

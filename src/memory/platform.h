@@ -9,6 +9,8 @@
 #ifndef ORTP_PLATFORM_H
 #define ORTP_PLATFORM_H
 
+#include <ortpool/status.h>
+
 #include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -38,6 +40,9 @@ typedef struct ortp__cond {
 /* What the system says of an errno, in `text`, which is returned. */
 #define ORTP__ERRNO_BYTES 96
 const char *ortp__errno_text(int number, char text[ORTP__ERRNO_BYTES]);
+
+/* What a file that cannot be opened is for a caller: NOTFOUND, NOMEM or SYS. */
+ortp_status ortp__open_status(int number);
 
 /* false: the system refused. */
 bool ortp__mutex_init(ortp__mutex *mutex, ortp__rank rank);

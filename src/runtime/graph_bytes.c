@@ -279,9 +279,11 @@ static ortp_status fail_open(const char *path, int number, ortp_error *error)
         return ortp__fail(error, ORTP_E_NOTFOUND, "session: no such file: %s", path);
     case EACCES:
         return ortp__fail(error, ORTP_E_INVAL, "session: no permission to read %s", path);
-    default:
-        return ortp__fail(error, ORTP_E_INVAL, "session: %s cannot be opened (errno %d)", path,
-                          number);
+    default: {
+        char reason[ORTP__ERRNO_BYTES];
+        return ortp__fail(error, ortp__open_status(number), "session: %s cannot be opened: %s",
+                          path, ortp__errno_text(number, reason));
+    }
     }
 }
 

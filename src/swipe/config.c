@@ -147,7 +147,7 @@ ortp_status ortp_swipe_config_load(const char *directory, ortp_swipe_config *out
                           directory);
     }
     ortp__json r;
-    ortp_status status = ortp__json_open(&r, directory, NULL, error);
+    ortp_status status = ortp__json_open(&r, directory, error);
     if (status == ORTP_OK) {
         memset(out, 0, sizeof *out);
         read_all(&r, out);

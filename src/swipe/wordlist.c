@@ -236,10 +236,7 @@ static ortp_status read_text(ortp__wordlist *list, ortp_error *error)
     if (file == NULL) {
         char reason[ORTP__ERRNO_BYTES];
         const int number = errno;
-        const ortp_status status = number == ENOENT || number == ENOTDIR ? ORTP_E_NOTFOUND
-                                   : number == ENOMEM                    ? ORTP_E_NOMEM
-                                                                         : ORTP_E_SYS;
-        return ortp__fail(error, status, "%s: cannot be opened: %s", list->path,
+        return ortp__fail(error, ortp__open_status(number), "%s: cannot be opened: %s", list->path,
                           ortp__errno_text(number, reason));
     }
     const ortp_status status = read_stream(list, file, error);

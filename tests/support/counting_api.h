@@ -104,6 +104,9 @@ void counting_api_fail(counting_call call, uint64_t nth);
 /* Whether the failure that was asked for has happened. */
 bool counting_api_failed(void);
 
+/* Asked before each call that can fail, after the above; true: it fails. NULL: nobody is asked. */
+void counting_api_hook(bool (*fails)(counting_call call));
+
 uint64_t counting_api_calls(counting_call call);
 /* All calls of all members listed here. */
 uint64_t counting_api_total(void);
