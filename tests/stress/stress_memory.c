@@ -245,9 +245,43 @@ static void use_cache(worker *w)
 
 /* ---- pressure ---- */
 
+/* In every second round the limit stands, a tight one: then nothing may ever be above it. */
+static bool limit_stands(uint64_t round)
+{
+    return round % 2 == 0;
+}
+
+/*
+ * At any instant: charged is the sum of its accounts and within a limit that stands. Where limits
+ * change it may be above one that has been lowered, but does not grow then.
+ */
+static void look(worker *w)
+{
+    world *all = w->world;
+    ortp_budget_info info;
+    ortp_budget_get_info(all->budget, &info);
+    size_t sum = 0;
+    for (size_t i = 0; i < ORTP_ACCOUNT_COUNT; i++) {
+        sum += info.account_bytes[i];
+    }
+    CHECK(w, sum == info.charged_bytes && info.refund_errors == 0);
+    if (limit_stands(w->round)) {
+        CHECK(w, info.charged_bytes <= info.limit_bytes);
+    } else if (info.charged_bytes > info.limit_bytes) {
+        ortp_budget_info later;
+        ortp_budget_get_info(all->budget, &later);
+        CHECK(w, later.limit_bytes != info.limit_bytes || later.charged_bytes <= info.charged_bytes ||
+                     later.charged_bytes <= later.limit_bytes);
+    }
+}
+
 static void change_limit(worker *w)
 {
     world *all = w->world;
+    if (limit_stands(w->round)) {
+        look(w);
+        return;
+    }
     const size_t limit = 3 * MIB + stress_below(&w->random, 20 * MIB);
     size_t excess = 1;
     const ortp_status status = ortp_budget_set_limit(all->budget, limit, &excess);
@@ -265,30 +299,9 @@ static void declare(worker *w)
         return;
     }
     atomic_fetch_add(&all->declared, bytes);
+    look(w);
     CHECK(w, ortp_budget_refund(all->budget, ORTP_ACCOUNT_DECLARED, bytes) == ORTP_OK);
     atomic_fetch_sub(&all->declared, bytes);
-}
-
-/*
- * At any instant: charged is the sum of its accounts, and above the limit only where the limit has been
- * lowered. A charge granted above it would be seen as growth of what is above it already.
- */
-static void look(worker *w)
-{
-    world *all = w->world;
-    ortp_budget_info info;
-    ortp_budget_get_info(all->budget, &info);
-    size_t sum = 0;
-    for (size_t i = 0; i < ORTP_ACCOUNT_COUNT; i++) {
-        sum += info.account_bytes[i];
-    }
-    CHECK(w, sum == info.charged_bytes && info.refund_errors == 0);
-    if (info.charged_bytes > info.limit_bytes) {
-        ortp_budget_info later;
-        ortp_budget_get_info(all->budget, &later);
-        CHECK(w, later.limit_bytes != info.limit_bytes || later.charged_bytes <= info.charged_bytes ||
-                     later.charged_bytes <= later.limit_bytes);
-    }
 }
 
 static void trim(worker *w)
@@ -396,6 +409,19 @@ static size_t blocks_held(const worker *w, void **own)
 
 static void **everyone; /* belongings of all workers, for quiet() */
 
+/* For a round in which it stands: room for a little more than what is held. */
+static void set_tight_limit(worker *w, uint64_t round)
+{
+    world *all = w->world;
+    if (limit_stands(round)) {
+        (void)ortp_budget_reclaim(all->budget, ORTP_RECLAIM_CACHE, SIZE_MAX);
+        ortp_budget_info info;
+        ortp_budget_get_info(all->budget, &info);
+        size_t excess;
+        CHECK(w, ortp_budget_set_limit(all->budget, info.charged_bytes + MIB, &excess) == ORTP_OK);
+    }
+}
+
 static void quiet(worker *w)
 {
     world *all = w->world;
@@ -422,12 +448,13 @@ static void quiet(worker *w)
     CHECK(w, in_use == blocks_held(w, everyone) + 2 * values);
     CHECK(w, all->attachments_made - all->attachments_freed == values);
     CHECK(w, all->callbacks_under_lock == 0);
+    set_tight_limit(w, w->round + 1);
 }
 
 static bool open_world(world *all)
 {
     ortp_budget_options budget = ORTP_BUDGET_OPTIONS_INIT;
-    budget.limit_bytes = 12 * MIB;
+    budget.limit_bytes = 4 * MIB;
     budget.log = (ortp_logger){.fn = log_line, .ctx = all, .level = ORTP_LOG_DEBUG};
     if (ortp_budget_create(&budget, &all->budget) != ORTP_OK) {
         return false;
