@@ -17,6 +17,7 @@ static const struct {
 } commands[] = {
     {"predict", command_predict},
     {"eval", command_eval},
+    {"inspect", command_inspect},
 };
 
 static const char help[] = "usage: ortpool COMMAND [OPTION]... [FILE]\n"
@@ -25,6 +26,7 @@ static const char help[] = "usage: ortpool COMMAND [OPTION]... [FILE]\n"
                            "\n"
                            "  predict    swipes in, words out\n"
                            "  eval       how often the right word is found, and how fast\n"
+                           "  inspect    what a model is made of, and the memory it will take\n"
                            "\n"
                            "  --help     this, or a command's own: ortpool predict --help\n"
                            "  --version  versions of ortpool and of the ONNX Runtime found\n"
@@ -70,7 +72,7 @@ int main(int argc, char **argv)
         return EXIT_SETUP; /* where a message would go is not known */
     }
     if (argc < 2) {
-        return refuse("which command? predict or eval", "");
+        return refuse("which command? predict, eval or inspect", "");
     }
     const char *first = argv[1];
     if (strcmp(first, "--help") == 0 || strcmp(first, "-h") == 0 || strcmp(first, "help") == 0) {

@@ -28,6 +28,7 @@ typedef enum ortp_memory_layout {
 } ortp_memory_layout;
 
 #define ORTP_BUCKETS_MAX 16u
+#define ORTP_OPERATORS_MAX 256u
 
 /* Read-only; strings are owned by the manifest. An optional role that is not there is NULL. */
 typedef struct ortp_manifest {
@@ -57,6 +58,11 @@ typedef struct ortp_manifest {
     double length_alpha;   /* GNMT length penalty exponent; default 0: off */
     double stop_margin;    /* see ortp_search_params; default 0: off */
     const char *min_ort;   /* "1.18" or "1.18.0": the least ONNX Runtime */
+    uint32_t opset;        /* of the ai.onnx operators; 0 where the file does not say */
+    const char *const *operators; /* types of operators in both graphs, "MatMul", those of other
+                                     domains with theirs, "com.microsoft.Attention"; in the file's
+                                     order; NULL where it does not say */
+    size_t operator_count; /* at most ORTP_OPERATORS_MAX */
 } ortp_manifest;
 
 /*

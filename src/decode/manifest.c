@@ -16,6 +16,12 @@
 #define TOKENS_MAX 4096
 #define VOCABULARY_MAX 1048576
 
+/* What the file says; strings belong to the JSON tree. */
+typedef struct reading {
+    ortp_manifest manifest;
+    const char *operators[ORTP_OPERATORS_MAX];
+} reading;
+
 typedef struct holder {
     ortp_manifest manifest; /* first: the public pointer is this one */
     ortp_budget *budget;
@@ -62,6 +68,44 @@ static void read_buckets(ortp__json *r, ortp_manifest *m)
     m->bucket_count = count;
     if (r->status == ORTP_OK && m->buckets[count - 1] != m->max_points) {
         ortp__json_expected(r, "buckets", "the last one to be max_points");
+    }
+}
+
+static void read_operators(ortp__json *r, reading *read)
+{
+    const json_t *list = ortp__json_value(r, "operators");
+    if (list == NULL || r->status != ORTP_OK) {
+        return;
+    }
+    const size_t count = json_array_size(list);
+    if (count == 0 || count > ORTP_OPERATORS_MAX) {
+        char what[64];
+        (void)snprintf(what, sizeof what, "an array of 1 to %u strings", ORTP_OPERATORS_MAX);
+        ortp__json_expected(r, "operators", what);
+        return;
+    }
+    for (size_t i = 0; i < count; i++) {
+        const json_t *value = json_array_get(list, i);
+        bool fits = json_is_string(value) && json_string_length(value) > 0;
+        for (size_t k = 0; k < i && fits; k++) {
+            fits = strcmp(read->operators[k], json_string_value(value)) != 0;
+        }
+        if (!fits) {
+            char field[32];
+            (void)snprintf(field, sizeof field, "operators[%zu]", i);
+            ortp__json_expected(r, field, "the type of an operator, each once");
+            return;
+        }
+        read->operators[i] = json_string_value(value);
+    }
+    read->manifest.operator_count = count;
+}
+
+static void read_opset(ortp__json *r, ortp_manifest *m)
+{
+    const json_t *value = ortp__json_value(r, "opset");
+    if (value != NULL) {
+        m->opset = (uint32_t)ortp__json_integer(r, "opset", value, 1, 1000);
     }
 }
 
@@ -113,8 +157,9 @@ static void read_version(ortp__json *r, ortp_manifest *m)
     }
 }
 
-static void read_all(ortp__json *r, ortp_manifest *m)
+static void read_all(ortp__json *r, reading *read)
 {
+    ortp_manifest *m = &read->manifest;
     m->name = ortp__json_string(r, "name", true);
     m->mask_true_is_padding = ortp__json_choice(r, "source_mask_true", "padding", "valid");
     m->max_points = ortp__json_size(r, "max_points", 1, POINTS_MAX);
@@ -124,6 +169,8 @@ static void read_all(ortp__json *r, ortp_manifest *m)
     m->vocabulary = ortp__json_size(r, "vocabulary", 4, VOCABULARY_MAX);
     read_buckets(r, m);
     read_version(r, m);
+    read_opset(r, m);
+    read_operators(r, read);
     read_ports(r, m);
     ortp__json_enter(r, "tokens", "tokens.");
     read_tokens(r, m);
@@ -151,11 +198,11 @@ static const char *copy_string(char **at, const char *directory, const char *tex
     return copy;
 }
 
-/* Copies what was read, and its strings, into one allocation. */
-static ortp_status keep(const char *directory, const ortp_manifest *read, ortp_budget *budget,
+/* Copies what was read, the array of operators and all strings into one allocation. */
+static ortp_status keep(const char *directory, const reading *read, ortp_budget *budget,
                         const ortp_alloc *alloc, ortp_manifest **out)
 {
-    ortp_manifest copy = *read;
+    ortp_manifest copy = read->manifest;
     copy.directory = directory;
     copy.path = ORTP__MANIFEST_FILE;
     const char **strings[] = {
@@ -167,7 +214,10 @@ static ortp_status keep(const char *directory, const ortp_manifest *read, ortp_b
         &copy.min_ort,
     };
     enum { JOINED = 3 }; /* the first three are paths below the directory */
-    size_t bytes = sizeof(holder);
+    size_t bytes = sizeof(holder) + copy.operator_count * sizeof(char *);
+    for (size_t i = 0; i < copy.operator_count; i++) {
+        bytes += string_bytes("", read->operators[i], false);
+    }
     for (size_t i = 0; i < ORTP__COUNT(strings); i++) {
         bytes += string_bytes(directory, *strings[i], i < JOINED);
     }
@@ -182,7 +232,12 @@ static ortp_status keep(const char *directory, const ortp_manifest *read, ortp_b
         return ORTP_E_NOMEM;
     }
     holder *kept = memory;
-    char *at = (char *)(kept + 1);
+    const char **operators = (const char **)(kept + 1);
+    char *at = (char *)(operators + copy.operator_count);
+    for (size_t i = 0; i < copy.operator_count; i++) {
+        operators[i] = copy_string(&at, "", read->operators[i], false);
+    }
+    copy.operators = copy.operator_count > 0 ? operators : NULL;
     for (size_t i = 0; i < ORTP__COUNT(strings); i++) {
         *strings[i] = copy_string(&at, directory, *strings[i], i < JOINED);
     }
@@ -209,7 +264,7 @@ ortp_status ortp_manifest_load(const char *directory, ortp_budget *budget, const
         return ortp__fail(error, status, "ortp_manifest_load: alloc has one of its two functions");
     }
     ortp__json r;
-    ortp_manifest read = {0};
+    reading read = {0};
     status = ortp__json_open(&r, directory, error);
     if (status == ORTP_OK) {
         read_all(&r, &read);

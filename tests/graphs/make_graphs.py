@@ -354,11 +354,14 @@ def model_files(name, seed, hidden, masked, buckets, length):
     model = Model(seed, hidden)
     words = list(dict.fromkeys(w for w in WORDS if w.isalpha()))
     lexicon = {word: 50000000 // (rank + 1) for rank, word in enumerate(words)}
+    encoder, decoder = encoder_graph(model, masked), decoder_graph(model, masked)
     settings = manifest(name, model, masked, buckets)
+    settings["operators"] = sorted({node.op_type for data in (encoder, decoder)
+                                    for node in onnx.load_from_string(data).graph.node})
     answers = expected(model, length, buckets[0], lexicon, settings["beam"])
     return {
-        f"{name}/encoder.onnx": encoder_graph(model, masked),
-        f"{name}/decoder.onnx": decoder_graph(model, masked),
+        f"{name}/encoder.onnx": encoder,
+        f"{name}/decoder.onnx": decoder,
         f"{name}/model.json": lines(settings),
         f"{name}/lexicon.tsv": "".join(f"{w}\t{c}\n" for w, c in lexicon.items()).encode("ascii"),
         f"{name}/expected.json": lines(answers),

@@ -1,0 +1,588 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * ortpool inspect: what a model's manifest says and what its plan takes, before anything is opened. No
+ * ONNX Runtime is needed, but for --check.
+ */
+#include <errno.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include <ortpool/ortpool.h>
+#include <ortpool/swipe.h>
+
+#include <ort_loader.h>
+
+#include "commands.h"
+#include "engine.h"
+#include "find_model.h"
+#include "options.h"
+#include "output.h"
+#include "size.h"
+#include "text.h"
+
+#define CACHE_ENTRIES 4u
+#define THREADS_MAX 64u
+
+static const char help[] =
+    "usage: ortpool inspect [OPTION]... [DIR]\n"
+    "\n"
+    "Shows what the model in DIR (a folder with model.json; else ORTPOOL_MODEL, or\n"
+    "models/swipe-en here or beside the program) is made of: graphs, inputs and\n"
+    "outputs by role, shapes, buckets, operators, the least ONNX Runtime, and the\n"
+    "memory that warm-up will take, by label. It opens nothing: no ONNX Runtime is\n"
+    "needed.\n"
+    "\n"
+    "  --threads N      plan for N predictions at once, 1 to 64 (1)\n"
+    "  --beam N         plan for this beam width, 1 to 32 (the model's)\n"
+    "  --path PATH      plan for batched (default) or sequential\n"
+    "  --cache N        plan for N kept encoder outputs, 0 to 1024 (4)\n"
+    "  --check          open both graphs with ONNX Runtime and compare them with\n"
+    "                   the manifest\n"
+    "  --json           one JSON object: name, directory, graphs, ports, shapes,\n"
+    "                   buckets, tokens, beam, opset, operators, min_ort, swipe, plan\n"
+    "                   (bytes), and with --check \"check\"\n"
+    "  --help, --version\n"
+    "\n"
+    "Exit status: 0 well; 2 usage, a manifest or graph that cannot be used.\n";
+
+typedef struct inspection {
+    const char *named;
+    size_t threads, beam, cache;
+    ortp_path path;
+    bool check, json;
+
+    char directory[4096];
+    ortp_manifest *manifest;
+    ortp_plan plan;
+    bool planned;
+    ortp_error plan_error;
+    ortp_swipe_config swipe;
+    bool has_swipe;
+    ortp_error swipe_error;
+    char ort_version[32]; /* of --check */
+} inspection;
+
+/* ---- options ---- */
+
+enum { OPT_THREADS = 256, OPT_BEAM, OPT_PATH, OPT_CACHE, OPT_CHECK, OPT_JSON, OPT_HELP, OPT_VERSION };
+
+static const struct option long_options[] = {
+    {"threads", required_argument, NULL, OPT_THREADS}, {"beam", required_argument, NULL, OPT_BEAM},
+    {"path", required_argument, NULL, OPT_PATH},       {"cache", required_argument, NULL, OPT_CACHE},
+    {"check", no_argument, NULL, OPT_CHECK},           {"json", no_argument, NULL, OPT_JSON},
+    {"help", no_argument, NULL, OPT_HELP},             {"version", no_argument, NULL, OPT_VERSION},
+    {NULL, 0, NULL, 0},
+};
+
+static options_result refuse(const char *format, ...) ORTP_PRINTF(1, 2);
+
+static options_result refuse(const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    fputs("ortpool inspect: ", stderr);
+    vfprintf(stderr, format, args);
+    va_end(args);
+    fputs("\nTry 'ortpool inspect --help'.\n", stderr);
+    return OPTIONS_ERROR;
+}
+
+/* NULL, or what would have been right. */
+static const char *take(int option, const char *text, inspection *out)
+{
+    switch (option) {
+    case OPT_THREADS:
+        return count_parse(text, 1, THREADS_MAX, &out->threads) ? NULL : "a number from 1 to 64";
+    case OPT_BEAM:
+        return count_parse(text, 1, ORTP_BEAM_MAX, &out->beam) ? NULL : "a number from 1 to 32";
+    case OPT_CACHE:
+        return count_parse(text, 0, 1024, &out->cache) ? NULL : "a number from 0 to 1024";
+    case OPT_PATH:
+        out->path = strcmp(text, "sequential") == 0 ? ORTP_PATH_SEQUENTIAL : ORTP_PATH_BATCHED;
+        return strcmp(text, "sequential") == 0 || strcmp(text, "batched") == 0
+                   ? NULL
+                   : "'sequential' or 'batched'";
+    case OPT_CHECK:
+        out->check = true;
+        return NULL;
+    default:
+        out->json = true;
+        return NULL;
+    }
+}
+
+static options_result parse(int argc, char **argv, inspection *out)
+{
+    *out = (inspection){.threads = 1, .cache = CACHE_ENTRIES};
+    opterr = 0;
+    int option;
+    while ((option = getopt_long(argc, argv, ":h", long_options, NULL)) != -1) {
+        if (option == 'h' || option == OPT_HELP) {
+            return OPTIONS_HELP;
+        }
+        if (option == OPT_VERSION) {
+            return OPTIONS_VERSION;
+        }
+        if (option == ':') {
+            return refuse("%s needs a value", argv[optind - 1]);
+        }
+        if (option == '?') {
+            return refuse("no option '%s', or not a unique one, or one without a value",
+                          argv[optind - 1]);
+        }
+        const char *expected = take(option, optarg, out);
+        if (expected != NULL) {
+            return refuse("%s: '%s' is not %s", long_options[option - OPT_THREADS].name, optarg,
+                          expected);
+        }
+    }
+    if (argc - optind > 1) {
+        return refuse("one model at a time, and '%s' is a second one", argv[optind + 1]);
+    }
+    out->named = argc > optind ? argv[optind] : NULL;
+    if (out->named != NULL && *out->named == '\0') {
+        return refuse("the model's folder has no name");
+    }
+    return OPTIONS_RUN;
+}
+
+/* ---- what is shown in both forms ---- */
+
+typedef struct port {
+    const char *graph, *role, *name, *type;
+    bool output;
+    const char *shape; /* in symbols, see print_legend() */
+} port;
+
+/* The ports that the manifest names; how many. */
+static size_t ports_of(const ortp_manifest *m, port out[12])
+{
+    const bool copied = m->decoder.layout == ORTP_MEMORY_REPLICATED;
+    const port all[] = {
+        {"encoder", "features", m->encoder.features, "float", false, "1,S,F"},
+        {"encoder", "keys", m->encoder.keys, "int32 or int64", false, "1,S"},
+        {"encoder", "length", m->encoder.length, "int32 or int64", false, "1"},
+        {"encoder", "source_mask", m->encoder.source_mask, "bool", false, "1,S"},
+        {"encoder", "memory", m->encoder.memory, "float", true, "1,S,D"},
+        {"decoder", "memory", m->decoder.memory, "float", false, copied ? "n,S,D" : "1,S,D"},
+        {"decoder", "tokens", m->decoder.tokens, "int32 or int64", false, "n,T"},
+        {"decoder", "length", m->decoder.length, "int32 or int64", false, "1"},
+        {"decoder", "source_mask", m->decoder.source_mask, "bool", false, "n,S"},
+        {"decoder", "logits", m->decoder.logits, "float", true, "n,T,V"},
+    };
+    size_t count = 0;
+    for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+        if (all[i].name != NULL) {
+            out[count++] = all[i];
+        }
+    }
+    return count;
+}
+
+typedef struct plan_row {
+    const char *key, *label, *what;
+    size_t bytes;
+} plan_row;
+
+enum { PLAN_ROWS = 4 };
+
+static void plan_rows(const ortp_plan *plan, plan_row out[PLAN_ROWS])
+{
+    out[0] = (plan_row){"weights", "declared: weights", "the graphs' files, held by ONNX Runtime",
+                        plan->declared_bytes};
+    out[1] = (plan_row){"tensors", "mapped: tensors", "encoder inputs, a set per thread and bucket",
+                        plan->tensor_bytes};
+    out[2] = (plan_row){"cache", "mapped: cache", "encoder outputs and keys, kept and in work",
+                        plan->cache_bytes};
+    out[3] = (plan_row){"decode", "mapped: decode", "decoder buffers, a set per thread",
+                        plan->decode_bytes};
+}
+
+/* Bytes of a file, or -1 with errno. */
+static int64_t file_bytes(const char *path)
+{
+    struct stat about;
+    return stat(path, &about) == 0 ? (int64_t)about.st_size : -1;
+}
+
+/* ---- table ---- */
+
+static void heading(const output *out, const char *text)
+{
+    fputc('\n', out->file);
+    output_style_set(out, STYLE_BOLD);
+    fputs(text, out->file);
+    output_style_set(out, STYLE_PLAIN);
+    fputc('\n', out->file);
+}
+
+static void labelled(const output *out, const char *label, const char *text)
+{
+    fprintf(out->file, "  %-12s", label);
+    text_put(out->file, text, SIZE_MAX);
+    fputc('\n', out->file);
+}
+
+static void table_file(const output *out, const char *label, const char *path)
+{
+    const int64_t bytes = file_bytes(path);
+    const char *slash = strrchr(path, '/');
+    fprintf(out->file, "  %-12s", label);
+    text_put(out->file, slash != NULL ? slash + 1 : path, SIZE_MAX);
+    if (bytes < 0) {
+        fprintf(out->file, ": %s\n", strerror(errno));
+    } else {
+        char size[32];
+        size_format((size_t)bytes, size, sizeof(size));
+        fprintf(out->file, "  %s\n", size);
+    }
+}
+
+static void table_ports(const output *out, const ortp_manifest *m)
+{
+    port ports[12];
+    const size_t count = ports_of(m, ports);
+    for (size_t i = 0; i < count; i++) {
+        const port *p = &ports[i];
+        const bool first = i == 0 || strcmp(ports[i - 1].graph, p->graph) != 0;
+        fprintf(out->file, "  %-9s%-4s%-12s ", first ? p->graph : "", p->output ? "out" : "in",
+                p->role);
+        const size_t width = text_put(out->file, p->name, 28);
+        text_pad(out->file, width < 24 ? 24 - width : 1);
+        fprintf(out->file, "%-15s[%s]\n", p->type, p->shape);
+    }
+    fprintf(out->file,
+            "  F = %zu features, D = %zu hidden, T = %zu tokens, V = %zu in the vocabulary,\n"
+            "  n = beams of a run (%zu wide), S = points, rounded up to a bucket:",
+            m->features, m->hidden, m->max_tokens, m->vocabulary, m->beam_width);
+    for (size_t i = 0; i < m->bucket_count; i++) {
+        fprintf(out->file, "%s %zu", i > 0 ? "," : "", m->buckets[i]);
+    }
+    fputc('\n', out->file);
+}
+
+static void table_operators(const output *out, const ortp_manifest *m)
+{
+    size_t column = 0;
+    for (size_t i = 0; i < m->operator_count; i++) {
+        const size_t width = text_columns(m->operators[i]);
+        if (column + width + 2 > 78) {
+            fputs("\n ", out->file);
+            column = 0;
+        }
+        fputs(i == 0 ? "  " : " ", out->file);
+        text_put(out->file, m->operators[i], SIZE_MAX);
+        fputs(i + 1 < m->operator_count ? "," : "\n", out->file);
+        column += width + 2;
+    }
+    if (m->operator_count == 0) {
+        fputs("  the manifest does not say\n", out->file);
+    }
+}
+
+static void table_plan(const output *out, const inspection *i)
+{
+    char title[128];
+    snprintf(title, sizeof(title), "Plan for %zu thread%s, %zu beams, %s, %zu cached", i->threads,
+             i->threads == 1 ? "" : "s", i->beam > 0 ? i->beam : i->manifest->beam_width,
+             i->path == ORTP_PATH_BATCHED ? "batched" : "sequential", i->cache);
+    heading(out, title);
+    if (!i->planned) {
+        labelled(out, "none:", i->plan_error.message);
+        return;
+    }
+    plan_row rows[PLAN_ROWS];
+    plan_rows(&i->plan, rows);
+    for (size_t k = 0; k < PLAN_ROWS; k++) {
+        char size[32];
+        size_format(rows[k].bytes, size, sizeof(size));
+        fprintf(out->file, "  %-20s%12s  %s\n", rows[k].label, size, rows[k].what);
+    }
+    char size[32];
+    size_format(i->plan.total_bytes, size, sizeof(size));
+    output_style_set(out, STYLE_BOLD);
+    fprintf(out->file, "  %-20s%12s\n", "in all", size);
+    output_style_set(out, STYLE_PLAIN);
+    fputs("  Not in it: the lexicon, the ledger's own structures, and what ONNX Runtime holds\n"
+          "  beyond the files (up to 0.6 of them where it repacks weights) and while it runs.\n",
+          out->file);
+}
+
+static void table(const output *out, const inspection *i)
+{
+    const ortp_manifest *m = i->manifest;
+    char text[160];
+    output_style_set(out, STYLE_BOLD);
+    text_put(out->file, m->name, SIZE_MAX);
+    output_style_set(out, STYLE_PLAIN);
+    fputs(" in ", out->file);
+    text_put(out->file, m->directory, SIZE_MAX);
+    fputc('\n', out->file);
+
+    heading(out, "Files");
+    table_file(out, "encoder", m->encoder_path);
+    table_file(out, "decoder", m->decoder_path);
+    if (i->has_swipe) {
+        table_file(out, "lexicon", i->swipe.lexicon_path);
+    }
+    heading(out, "Inputs and outputs by role");
+    table_ports(out, m);
+
+    heading(out, "Search");
+    snprintf(text, sizeof(text), "pad %d, unknown %d, start %d, end %d", (int)m->pad, (int)m->unk,
+             (int)m->sos, (int)m->eos);
+    labelled(out, "tokens", text);
+    snprintf(text, sizeof(text), "%zu wide, length reward %g, length penalty %g, stop margin %g",
+             m->beam_width, m->length_reward, m->length_alpha, m->stop_margin);
+    labelled(out, "beams", text);
+    if (i->has_swipe) {
+        snprintf(text, sizeof(text), "%zu keys in %zu rows, %zu wide", i->swipe.layout.key_count,
+                 i->swipe.layout.rows, i->swipe.layout.columns);
+        labelled(out, "keyboard", text);
+    } else {
+        fputs("  keyboard    none that predict and eval could use: ", out->file);
+        text_put(out->file, i->swipe_error.message, SIZE_MAX);
+        fputc('\n', out->file);
+    }
+    heading(out, "Operators");
+    table_operators(out, m);
+    if (m->opset > 0) {
+        fprintf(out->file, "  of opset %" PRIu32 "; ", m->opset);
+    } else {
+        fputs("  ", out->file);
+    }
+    fputs("ONNX Runtime ", out->file);
+    text_put(out->file, m->min_ort, SIZE_MAX);
+    fputs(" or later\n", out->file);
+
+    table_plan(out, i);
+    if (i->check) {
+        fprintf(out->file, "\nBoth graphs agree with the manifest (ONNX Runtime %s).\n",
+                i->ort_version);
+    }
+}
+
+/* ---- JSON ---- */
+
+static void json_text(FILE *file, const char *key, const char *text)
+{
+    fprintf(file, "\"%s\":", key);
+    text_put_json(file, text);
+}
+
+static void json_graph(FILE *file, const char *key, const char *path)
+{
+    const int64_t bytes = file_bytes(path);
+    fprintf(file, "\"%s\":{", key);
+    json_text(file, "path", path);
+    if (bytes < 0) {
+        fputs(",\"bytes\":null}", file);
+    } else {
+        fprintf(file, ",\"bytes\":%" PRId64 "}", bytes);
+    }
+}
+
+static void json_ports(FILE *file, const ortp_manifest *m)
+{
+    port ports[12];
+    const size_t count = ports_of(m, ports);
+    fputs(",\"ports\":[", file);
+    for (size_t i = 0; i < count; i++) {
+        fprintf(file, "%s{\"graph\":\"%s\",\"direction\":\"%s\",\"role\":\"%s\",", i > 0 ? "," : "",
+                ports[i].graph, ports[i].output ? "output" : "input", ports[i].role);
+        json_text(file, "name", ports[i].name);
+        fprintf(file, ",\"type\":\"%s\",\"shape\":\"%s\"}", ports[i].type, ports[i].shape);
+    }
+    fprintf(file, "],\"shapes\":{\"F\":%zu,\"D\":%zu,\"T\":%zu,\"V\":%zu,\"S\":%zu},\"buckets\":[",
+            m->features, m->hidden, m->max_tokens, m->vocabulary, m->max_points);
+    for (size_t i = 0; i < m->bucket_count; i++) {
+        fprintf(file, "%s%zu", i > 0 ? "," : "", m->buckets[i]);
+    }
+    fputc(']', file);
+}
+
+static void json_plan(FILE *file, const inspection *i)
+{
+    fputs(",\"plan\":", file);
+    if (!i->planned) {
+        fputs("null,", file);
+        json_text(file, "plan_error", i->plan_error.message);
+        return;
+    }
+    plan_row rows[PLAN_ROWS];
+    plan_rows(&i->plan, rows);
+    fprintf(file, "{\"threads\":%zu,\"beams\":%zu,\"path\":\"%s\",\"cache\":%zu", i->threads,
+            i->beam > 0 ? i->beam : i->manifest->beam_width,
+            i->path == ORTP_PATH_BATCHED ? "batched" : "sequential", i->cache);
+    fputs(",\"bytes\":{", file);
+    for (size_t k = 0; k < PLAN_ROWS; k++) {
+        fprintf(file, "\"%s\":%zu,", rows[k].key, rows[k].bytes);
+    }
+    fprintf(file, "\"total\":%zu}}", i->plan.total_bytes);
+}
+
+static void json(FILE *file, const inspection *i)
+{
+    const ortp_manifest *m = i->manifest;
+    fputc('{', file);
+    json_text(file, "name", m->name);
+    fputc(',', file);
+    json_text(file, "directory", m->directory);
+    fputs(",\"graphs\":{", file);
+    json_graph(file, "encoder", m->encoder_path);
+    fputc(',', file);
+    json_graph(file, "decoder", m->decoder_path);
+    fputc('}', file);
+    json_ports(file, m);
+    fprintf(file, ",\"tokens\":{\"pad\":%d,\"unk\":%d,\"sos\":%d,\"eos\":%d}", (int)m->pad,
+            (int)m->unk, (int)m->sos, (int)m->eos);
+    fprintf(file,
+            ",\"beam\":{\"width\":%zu,\"length_reward\":%.17g,\"length_alpha\":%.17g,"
+            "\"stop_margin\":%.17g},\"opset\":",
+            m->beam_width, m->length_reward, m->length_alpha, m->stop_margin);
+    fprintf(file, m->opset > 0 ? "%" PRIu32 : "null", m->opset);
+    fputs(",\"operators\":[", file);
+    for (size_t k = 0; k < m->operator_count; k++) {
+        fputs(k > 0 ? "," : "", file);
+        text_put_json(file, m->operators[k]);
+    }
+    fputs("],", file);
+    json_text(file, "min_ort", m->min_ort);
+    fputs(",\"swipe\":", file);
+    if (i->has_swipe) {
+        fprintf(file, "{\"keys\":%zu,\"rows\":%zu,\"columns\":%zu,", i->swipe.layout.key_count,
+                i->swipe.layout.rows, i->swipe.layout.columns);
+        json_graph(file, "lexicon", i->swipe.lexicon_path);
+        fputc('}', file);
+    } else {
+        fputs("null,", file);
+        json_text(file, "swipe_error", i->swipe_error.message);
+    }
+    json_plan(file, i);
+    if (i->check) {
+        fputs(",\"check\":{\"agrees\":true,", file);
+        json_text(file, "onnxruntime", i->ort_version);
+        fputc('}', file);
+    }
+    fputs("}\n", file);
+}
+
+/* ---- the command ---- */
+
+static int fail(const char *message)
+{
+    fputs("ortpool: ", stderr);
+    text_put(stderr, message, SIZE_MAX);
+    fputc('\n', stderr);
+    return EXIT_SETUP;
+}
+
+/* Both graphs in sessions of their own, for their ports alone. */
+static ortp_status open_graphs(const inspection *i, const ort_library *library, ortp_error *error)
+{
+    ortp_runtime_options runtime_options = ORTP_RUNTIME_OPTIONS_INIT;
+    runtime_options.api = library->api;
+    runtime_options.ort_version = library->version;
+    ortp_runtime *runtime = NULL;
+    ortp_tensor_pool *tensors = NULL;
+    ortp_model *model = NULL;
+    ortp_status status = ortp_runtime_create(&runtime_options, &runtime, error);
+    if (status == ORTP_OK) {
+        ortp_tensor_pool_options tensor_options = ORTP_TENSOR_POOL_OPTIONS_INIT;
+        tensor_options.runtime = runtime;
+        status = ortp_tensor_pool_create(&tensor_options, &tensors, error);
+    }
+    if (status == ORTP_OK) {
+        ortp_model_options model_options = ORTP_MODEL_OPTIONS_INIT;
+        model_options.runtime = runtime;
+        model_options.tensors = tensors;
+        model_options.directory = i->directory;
+        status = ortp_model_open(&model_options, &model, error);
+    }
+    (void)ortp_model_close(model);
+    (void)ortp_tensor_pool_destroy(tensors, NULL);
+    (void)ortp_runtime_destroy(runtime, NULL);
+    return status;
+}
+
+static int check(inspection *i)
+{
+    char message[4096];
+    ort_library library;
+    if (!ort_library_open(&library, message, sizeof(message))) {
+        fprintf(stderr, "ortpool: %s\n", message);
+        return EXIT_SETUP;
+    }
+    ortp_error error = ORTP_ERROR_INIT;
+    if (open_graphs(i, &library, &error) != ORTP_OK) {
+        return fail(error.message);
+    }
+    memcpy(i->ort_version, library.version, sizeof(i->ort_version));
+    return EXIT_ANSWERED;
+}
+
+/* Everything but ONNX Runtime. */
+static int read_model(inspection *i)
+{
+    char message[2 * sizeof(i->directory)];
+    if (!find_model(i->named, i->directory, sizeof(i->directory), message, sizeof(message))) {
+        return fail(message);
+    }
+    ortp_error error = ORTP_ERROR_INIT;
+    if (ortp_manifest_load(i->directory, NULL, NULL, &i->manifest, &error) != ORTP_OK) {
+        return fail(error.message);
+    }
+    /* A model of another workload has no such sections: said, and no failure. */
+    i->swipe_error = (ortp_error)ORTP_ERROR_INIT;
+    i->has_swipe = ortp_swipe_config_load(i->directory, &i->swipe, &i->swipe_error) == ORTP_OK;
+    i->plan_error = (ortp_error)ORTP_ERROR_INIT;
+    i->planned = ortp_plan_estimate(i->manifest, i->beam, i->path, i->threads, i->cache, &i->plan,
+                                    &i->plan_error) == ORTP_OK;
+    return EXIT_ANSWERED;
+}
+
+static int inspect(inspection *i)
+{
+    int code = read_model(i);
+    if (code == EXIT_ANSWERED && i->check) {
+        code = check(i);
+    }
+    if (code != EXIT_ANSWERED) {
+        return code;
+    }
+    output out;
+    output_start(&out, i->json, 0);
+    if (i->json) {
+        json(out.file, i);
+    } else {
+        table(&out, i);
+    }
+    if (!i->planned) {
+        code = i->json ? EXIT_SETUP : fail(i->plan_error.message);
+    }
+    return output_finish(&out, code);
+}
+
+int command_inspect(int argc, char **argv)
+{
+    inspection i;
+    switch (parse(argc, argv, &i)) {
+    case OPTIONS_HELP:
+        fputs(help, stdout);
+        return EXIT_ANSWERED;
+    case OPTIONS_VERSION:
+        engine_print_version();
+        return EXIT_ANSWERED;
+    case OPTIONS_ERROR:
+        return EXIT_SETUP;
+    default:
+        break;
+    }
+    const int code = inspect(&i);
+    ortp_manifest_destroy(i.manifest);
+    return code;
+}
