@@ -32,9 +32,18 @@ static bool count(counting_call call)
     return hit || (asked != NULL && asked(call));
 }
 
+/* A status that is not NULL is an object to release, too. */
+static OrtStatus *noted(OrtStatus *status)
+{
+    if (status) {
+        atomic_fetch_add(&live, 1);
+    }
+    return status;
+}
+
 static OrtStatus *failure(const char *name)
 {
-    return real->CreateStatus(ORT_FAIL, name);
+    return noted(real->CreateStatus(ORT_FAIL, name));
 }
 
 static bool makes_object(counting_call call)
@@ -61,7 +70,7 @@ static bool makes_object(counting_call call)
         if (count(COUNTING_##name)) {                                                              \
             return failure("made to fail: " #name);                                                \
         }                                                                                          \
-        OrtStatus *status = real->name arguments;                                                  \
+        OrtStatus *status = noted(real->name arguments);                                           \
         if (!status && makes_object(COUNTING_##name)) {                                            \
             atomic_fetch_add(&live, 1);                                                            \
         }                                                                                          \
@@ -75,7 +84,7 @@ static OrtStatus *ORT_API_CALL counted_AllocatorFree(OrtAllocator *allocator,
                                                      void *ptr) NO_EXCEPTION
 {
     const bool fail = count(COUNTING_AllocatorFree);
-    OrtStatus *status = real->AllocatorFree(allocator, ptr);
+    OrtStatus *status = noted(real->AllocatorFree(allocator, ptr));
     return fail && !status ? failure("made to fail: AllocatorFree") : status;
 }
 

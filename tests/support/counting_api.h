@@ -75,6 +75,7 @@
 
 /* X(name, type): members that release what one of the above made. */
 #define COUNTING_API_RELEASE_MAP(X)                                                                \
+    X(ReleaseStatus, OrtStatus)                                                                    \
     X(ReleaseEnv, OrtEnv)                                                                          \
     X(ReleaseMemoryInfo, OrtMemoryInfo)                                                            \
     X(ReleaseSessionOptions, OrtSessionOptions)                                                    \
@@ -110,7 +111,7 @@ void counting_api_hook(bool (*fails)(counting_call call));
 uint64_t counting_api_calls(counting_call call);
 /* All calls of all members listed here. */
 uint64_t counting_api_total(void);
-/* Objects made and not yet released, over all kinds. */
+/* Objects made and not yet released, over all kinds, statuses included. */
 int64_t counting_api_live(void);
 
 #endif

@@ -75,6 +75,19 @@ static void large_sizes_are_padded_by_an_eighth_at_most(void **state)
     }
 }
 
+/* The last bytes before the end of a page leave no room for the tail: one more page. */
+static void the_tail_is_mapped(void **state)
+{
+    (void)state;
+    ortp__classes c;
+    ortp__classes_init(&c, 64, 4 * KIB);
+    for (size_t bytes = 128 * KIB - 2 * ORTP_BLOCK_TAIL; bytes <= 128 * KIB; bytes++) {
+        ortp__size size;
+        assert_true(ortp__classes_resolve(&c, bytes, &size));
+        assert_true(size.mapping >= bytes + ORTP_BLOCK_TAIL);
+    }
+}
+
 static void sizes_beyond_the_address_space_are_refused(void **state)
 {
     (void)state;
@@ -98,6 +111,7 @@ int main(void)
         cmocka_unit_test(tables_hold_their_bounds),
         cmocka_unit_test(every_small_size_has_the_least_class),
         cmocka_unit_test(large_sizes_are_padded_by_an_eighth_at_most),
+        cmocka_unit_test(the_tail_is_mapped),
         cmocka_unit_test(sizes_beyond_the_address_space_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
