@@ -538,7 +538,12 @@ static int read_model(inspection *i)
     }
     /* A model of another workload has no such sections: said, and no failure. */
     i->swipe_error = (ortp_error)ORTP_ERROR_INIT;
-    i->has_swipe = ortp_swipe_config_load(i->directory, &i->swipe, &i->swipe_error) == ORTP_OK;
+    const ortp_status status =
+        ortp_swipe_config_load(i->directory, &i->swipe, &i->swipe_error);
+    i->has_swipe = status == ORTP_OK;
+    if (status != ORTP_OK && status != ORTP_E_INVAL) {
+        return fail(i->swipe_error.message);
+    }
     i->plan_error = (ortp_error)ORTP_ERROR_INIT;
     i->planned = ortp_plan_estimate(i->manifest, i->beam, i->path, i->threads, i->cache, &i->plan,
                                     &i->plan_error) == ORTP_OK;

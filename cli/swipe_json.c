@@ -2,6 +2,7 @@
 /* The input format, read with jansson. Any worker thread; each with a row of its own. */
 #include "swipe_json.h"
 
+#include <errno.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -190,6 +191,29 @@ static void forget(swipe_row *row)
     row->count = 0;
 }
 
+typedef struct feed {
+    const char *text;
+    size_t left;
+    bool no_memory;
+} feed;
+
+/*
+ * One byte at a time: jansson 2.14 drops the character that its lexer has no memory for and goes on, and
+ * clears errno at the next number. Only a look at errno between any two characters sees it.
+ */
+static size_t next_byte(void *buffer, size_t room, void *ctx)
+{
+    (void)room;
+    feed *in = ctx;
+    in->no_memory = in->no_memory || errno == ENOMEM;
+    if (in->left == 0) {
+        return 0;
+    }
+    *(char *)buffer = *in->text++;
+    in->left--;
+    return 1;
+}
+
 bool swipe_row_parse(swipe_row *row, const char *text, size_t length, bool want_word,
                      char *message_text, size_t capacity)
 {
@@ -198,7 +222,13 @@ bool swipe_row_parse(swipe_row *row, const char *text, size_t length, bool want_
     json_error_t error;
     /* Zero characters are let in: a field that is ignored may have them, for others we say so. */
     const size_t flags = JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | JSON_ALLOW_NUL;
-    json_t *root = json_loadb(text, length, flags, &error);
+    feed in = {.text = text, .left = length};
+    errno = 0;
+    json_t *root = json_load_callback(next_byte, &in, flags, &error);
+    if (in.no_memory || errno == ENOMEM || (root == NULL && error.text[0] == '\0')) {
+        json_decref(root);
+        return no_memory(m);
+    }
     if (root == NULL) {
         snprintf(m.text, m.capacity, "not JSON: %s (byte %d), expected one object", error.text,
                  error.position);
