@@ -12,6 +12,7 @@
 #include "interrupt.h"
 #include "progress.h"
 #include "size.h"
+#include "text.h"
 
 /* Warm-up takes a second or so; shorter ones show no bar. */
 #define PROGRESS_DELAY_SECONDS 0.3
@@ -30,8 +31,11 @@ static int fail(ortp_status status, const ortp_error *error)
     if (status == ORTP_E_CANCELLED && caught != 0) {
         return 128 + caught;
     }
-    fprintf(stderr, "ortpool: %s\n",
-            error->message[0] != '\0' ? error->message : ortp_status_text(status));
+    /* ONNX Runtime quotes names from the graph, which are anybody's bytes. */
+    fputs("ortpool: ", stderr);
+    text_put(stderr, error->message[0] != '\0' ? error->message : ortp_status_text(status),
+             SIZE_MAX);
+    fputc('\n', stderr);
     return EXIT_SETUP;
 }
 
