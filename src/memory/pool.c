@@ -146,8 +146,8 @@ ortp_status ortp_pool_create(const ortp_pool_options *options, ortp_pool **out, 
     status = ortp__meta_alloc(o.budget, &alloc, pool_struct_bytes(o.stripes), ORTP_RECLAIM_CACHE,
                               &memory);
     if (status != ORTP_OK) {
-        return ortp__fail(error, status, "pool: no room for %zu bytes of control structures",
-                          pool_struct_bytes(o.stripes));
+        return ortp__fail(error, status, "pool: no room for %zu bytes of control structures: %s",
+                          pool_struct_bytes(o.stripes), ortp_status_text(status));
     }
     ortp_pool *pool = memory;
     apply_options(pool, &o, &alloc);
@@ -176,7 +176,8 @@ ortp_status ortp_pool_create(const ortp_pool_options *options, ortp_pool **out, 
     status = ortp_budget_add_reclaimer(o.budget, ORTP_RECLAIM_BLOCKS, reclaim_idle, pool,
                                        &pool->reclaimer);
     if (status != ORTP_OK) {
-        status = ortp__fail(error, status, "pool: no room for its reclaimer");
+        status = ortp__fail(error, status, "pool: no room for its reclaimer: %s",
+                            ortp_status_text(status));
         goto fail_locks;
     }
     *out = pool;
