@@ -2,6 +2,7 @@
 /* Set-up in the order of life: ONNX Runtime, budget and pool, predictor, warm-up. */
 #include "engine.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -18,23 +19,22 @@
 #define PROGRESS_DELAY_SECONDS 0.3
 /* Encoder outputs kept for swipes that come again. */
 #define CACHE_ENTRIES 4u
+#define MIB 1048576.0
 
 static bool warmup_progress(void *ctx, size_t done, size_t total, const char *step)
 {
-    progress_update(ctx, total == 0 ? 0 : (double)done / (double)total, step);
+    progress_update(ctx, (double)done / (double)total, step);
     return interrupt_signal() == 0;
 }
 
 static int fail(ortp_status status, const ortp_error *error)
 {
-    int caught = interrupt_signal();
-    if (status == ORTP_E_CANCELLED && caught != 0) {
-        return 128 + caught;
+    if (status == ORTP_E_CANCELLED) { /* by warmup_progress() alone */
+        return 128 + interrupt_signal();
     }
     /* ONNX Runtime quotes names from the graph, which are anybody's bytes. */
     fputs("ortpool: ", stderr);
-    text_put(stderr, error->message[0] != '\0' ? error->message : ortp_status_text(status),
-             SIZE_MAX);
+    text_put(stderr, error->message, SIZE_MAX);
     fputc('\n', stderr);
     return EXIT_SETUP;
 }
@@ -81,25 +81,20 @@ static ortp_status create_and_warm(engine *e, const run_options *options,
     return status == ORTP_OK && !options->no_warmup ? warm(e, options, error) : status;
 }
 
-static size_t file_bytes(const char *path)
+static double file_bytes(const char *path)
 {
     struct stat about;
-    return stat(path, &about) == 0 && about.st_size > 0 ? (size_t)about.st_size : 0;
-}
-
-/* A + B, or the most there is. */
-static size_t sum(size_t a, size_t b)
-{
-    return b > SIZE_MAX - a ? SIZE_MAX : a + b;
+    return stat(path, &about) == 0 ? (double)about.st_size : 0;
 }
 
 /*
  * A limit that would do, in MiB, from the sizes of files alone; 0 where they do not say. What
  * ONNX Runtime adds to the graphs' files (weights that it repacks) was seen at up to 0.6 of them.
  * Reading a lexicon takes up to 5.3 times its file, half as much again as the file afterwards.
- * Sessions have a MiB each of their own, control structures grow with the threads.
+ * Sessions have a MiB each of their own, control structures grow with the threads. Doubles, which no
+ * file is too big for.
  */
-static size_t enough_mib(const engine *e, const run_options *options, bool cache_off)
+static double enough_mib(const engine *e, const run_options *options, bool cache_off)
 {
     ortp_manifest *manifest = NULL;
     ortp_swipe_config config;
@@ -113,13 +108,11 @@ static size_t enough_mib(const engine *e, const run_options *options, bool cache
     if (!known || ortp_swipe_config_load(e->model, &config, NULL) != ORTP_OK) {
         return 0;
     }
-    size_t blocks = plan.total_bytes - plan.declared_bytes;
-    size_t graphs = sum(plan.declared_bytes, plan.declared_bytes / 4 * 3);
-    size_t words = file_bytes(config.lexicon_path);
-    size_t loading = words > SIZE_MAX / 6 ? SIZE_MAX : words / 2 * 11;
-    size_t ready = sum(sum(words, words), sum(blocks, blocks / 8));
-    size_t own = (size_t)(3 + options->threads / 8) << 20;
-    return (sum(sum(graphs, own), loading > ready ? loading : ready) >> 20) + 1;
+    double blocks = (double)(plan.total_bytes - plan.declared_bytes);
+    double words = file_bytes(config.lexicon_path);
+    double own = (double)(3 + options->threads / 8) * MIB;
+    double graphs = 1.75 * (double)plan.declared_bytes;
+    return ceil((graphs + own + fmax(5.5 * words, 2 * words + 1.125 * blocks)) / MIB);
 }
 
 /* The limit, what did not fit, and what would: in this order, a line each. */
@@ -129,17 +122,14 @@ static void say_budget(const engine *e, const run_options *options, bool cache_o
     char given[32];
     size_format(options->budget, given, sizeof(given));
     fprintf(stderr, "ortpool: --budget: %s is too small for this model and these options\n", given);
-    if (error->message[0] != '\0') {
-        fprintf(stderr, "    %s\n", error->message);
+    fprintf(stderr, "    %s\n", error->message);
+    double enough = enough_mib(e, options, cache_off);
+    if (enough > 0) {
+        /* It is that much already with an unusual ONNX Runtime, or allocator of the system. */
+        double given_mib = floor((double)options->budget / MIB);
+        enough = enough > given_mib ? enough : 2 * given_mib;
+        fprintf(stderr, "    For all of it about %.0f MiB would do: --budget %.0fM\n", enough, enough);
     }
-    size_t enough = enough_mib(e, options, cache_off);
-    if (enough == 0) {
-        return;
-    }
-    if (enough <= options->budget >> 20) { /* an unusual ONNX Runtime, or allocator of the system */
-        enough = 2 * (options->budget >> 20);
-    }
-    fprintf(stderr, "    For all of it about %zu MiB would do: --budget %zuM\n", enough, enough);
 }
 
 int engine_open(engine *e, const run_options *options, bool cache_off)
@@ -152,35 +142,32 @@ int engine_open(engine *e, const run_options *options, bool cache_off)
     }
     ort_library library;
     if (!ort_library_open(&library, message, sizeof(message))) {
-        size_t length = strlen(message);
-        const char *end = length > 0 && message[length - 1] == '\n' ? "" : "\n";
-        fprintf(stderr, "ortpool: %s%s", message, end);
+        fprintf(stderr, "ortpool: %s\n", message);
         return EXIT_SETUP;
     }
     memcpy(e->ort_version, library.version, sizeof(e->ort_version));
     ortp_error error = ORTP_ERROR_INIT;
     ortp_status status = create_and_warm(e, options, &library, cache_off, &error);
-    if (status == ORTP_E_BUDGET && options->budget != 0) {
+    if (status == ORTP_E_BUDGET) {
         say_budget(e, options, cache_off, &error);
         return EXIT_SETUP;
     }
     return status == ORTP_OK ? EXIT_ANSWERED : fail(status, &error);
 }
 
-bool engine_close(engine *e)
+int engine_close(engine *e, int code)
 {
     ortp_error error = ORTP_ERROR_INIT;
-    if (ortp_predictor_destroy(e->predictor) != ORTP_OK) {
-        fputs("ortpool: the predictor is still in use at the end\n", stderr);
-        return false;
-    }
-    e->predictor = NULL;
+    /* No thread is left that could use the predictor: what it had in use, the runtime finds. */
+    (void)ortp_predictor_destroy(e->predictor);
     if (ortp_runtime_destroy(e->runtime, &error) != ORTP_OK) {
+        /* GCOVR_EXCL_START: only a leak of ortpool's own leads here */
         fprintf(stderr, "ortpool: memory still in use at the end: %s\n", error.message);
-        return false;
+        code = EXIT_SETUP;
+        /* GCOVR_EXCL_STOP */
     }
-    e->runtime = NULL;
-    return true;
+    *e = (engine){0};
+    return code;
 }
 
 /* The reasons, one a line below a heading, as one line. */
@@ -190,11 +177,8 @@ static void print_reasons(const char *message)
     const char *line = strchr(message, '\n');
     while (line != NULL) {
         line += 1 + strspn(line + 1, " ");
-        size_t length = strcspn(line, "\n");
-        if (length > 0) {
-            printf("%s%.*s", separator, (int)length, line);
-            separator = "; ";
-        }
+        printf("%s%.*s", separator, (int)strcspn(line, "\n"), line);
+        separator = "; ";
         line = strchr(line, '\n');
     }
 }

@@ -22,8 +22,8 @@ typedef struct engine {
  * on standard error, or 128 + the signal that came meanwhile. engine_close() after any of them.
  */
 int engine_open(engine *e, const run_options *options, bool cache_off);
-/* Gives everything back; false, said on standard error, where something was still in use. */
-bool engine_close(engine *e);
+/* Gives everything back. Returns `code`, or EXIT_SETUP, said, where something was still in use. */
+int engine_close(engine *e, int code);
 
 /* "ortpool 0.1.0" and the ONNX Runtime that would be used, on standard output. */
 void engine_print_version(void);

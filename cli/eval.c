@@ -189,7 +189,7 @@ static void table_report(output *out, evaluation *e, const run_summary *summary)
                 (double)percentiles_get(p, 99) / 1000, (double)percentiles_get(p, 100) / 1000);
     }
     fprintf(file, "in all             %.1f s, %.1f words per second\n", summary->seconds,
-            summary->seconds > 0 ? (double)p->count / summary->seconds : 0);
+            (double)p->count / summary->seconds);
 }
 
 static void clear_progress(void *ctx)
@@ -221,7 +221,7 @@ static int evaluate(engine *e, const run_options *options, line_reader *reader)
     } else if (r.summary.lines > 0) {
         table_report(&out, &ev, &r.summary);
     }
-    if (r.summary.lines > 0 && !output_stats(&out, options, e, &r.summary) && code == 0) {
+    if (r.summary.lines > 0 && !output_stats(&out, options, e, &r.summary)) {
         code = EXIT_SETUP;
     }
     percentiles_free(&ev.microseconds);
@@ -246,5 +246,5 @@ int command_eval(int argc, char **argv)
         code = evaluate(&e, &options, &reader);
     }
     line_reader_close(&reader);
-    return engine_close(&e) ? code : EXIT_SETUP;
+    return engine_close(&e, code);
 }

@@ -2,6 +2,7 @@
 /* The model's folder: what is named, or else the first of three places. */
 #include "find_model.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
@@ -13,7 +14,7 @@ static bool has_manifest(const char *folder)
 {
     char path[PATH_MAX];
     int length = snprintf(path, sizeof(path), "%s/model.json", folder);
-    return length > 0 && (size_t)length < sizeof(path) && access(path, R_OK) == 0;
+    return (size_t)length < sizeof(path) && access(path, R_OK) == 0;
 }
 
 /* The folder that the executable lies in, without links; false where the system does not say. */
@@ -25,9 +26,7 @@ static bool executable_folder(char *folder, size_t capacity)
     }
     folder[length] = '\0';
     char *slash = strrchr(folder, '/');
-    if (slash == NULL) {
-        return false;
-    }
+    assert(slash != NULL); /* the kernel gives whole paths */
     *slash = '\0';
     return true;
 }
@@ -35,7 +34,7 @@ static bool executable_folder(char *folder, size_t capacity)
 static bool take(const char *base, const char *below, char *folder, size_t capacity)
 {
     int length = snprintf(folder, capacity, "%s%s", base, below);
-    return length > 0 && (size_t)length < capacity && has_manifest(folder);
+    return (size_t)length < capacity && has_manifest(folder);
 }
 
 bool find_model(const char *named, char *folder, size_t capacity, char *message,
@@ -53,7 +52,7 @@ bool find_model(const char *named, char *folder, size_t capacity, char *message,
         }
         int number = errno != 0 ? errno : ENAMETOOLONG; /* nothing was called with such a name */
         snprintf(message, message_capacity,
-                 "%s: no model in '%s': model.json cannot be read there: %s", who, named,
+                 "%s: no model in '%.1024s': model.json cannot be read there: %s", who, named,
                  strerror(number));
         return false;
     }

@@ -230,9 +230,8 @@ static void labelled(const output *out, const char *label, const char *text)
 static void table_file(const output *out, const char *label, const char *path)
 {
     const int64_t bytes = file_bytes(path);
-    const char *slash = strrchr(path, '/');
     fprintf(out->file, "  %-12s", label);
-    text_put(out->file, slash != NULL ? slash + 1 : path, SIZE_MAX);
+    text_put(out->file, strrchr(path, '/') + 1, SIZE_MAX); /* the library puts the folder before */
     if (bytes < 0) {
         fprintf(out->file, ": %s\n", strerror(errno));
     } else {

@@ -49,8 +49,9 @@ bool interrupt_install(void)
     static const int ends[] = {SIGINT, SIGTERM};
     for (unsigned i = 0; i < sizeof(ends) / sizeof(ends[0]); i++) {
         struct sigaction current;
+        sigaction(ends[i], NULL, &current);
         /* Started in the background with the signal ignored: it stays ignored. */
-        if (sigaction(ends[i], NULL, &current) == 0 && current.sa_handler != SIG_IGN) {
+        if (current.sa_handler != SIG_IGN) {
             sigaction(ends[i], &action, NULL);
         }
     }
@@ -68,10 +69,10 @@ int interrupt_signal(void)
 bool interrupt_wait_readable(int fd)
 {
     struct pollfd fds[2] = {{.fd = fd, .events = POLLIN}, {.fd = wake[0], .events = POLLIN}};
-    while (poll(fds, 2, -1) < 0) {
-        if (errno != EINTR && errno != EAGAIN) {
-            return true; /* what is wrong is for the read to find out */
-        }
-    }
+    int ready;
+    do {
+        ready = poll(fds, 2, -1);
+    } while (ready < 0 && errno == EINTR);
+    /* After any other error nothing is marked: what is wrong is for the read to find out. */
     return fds[1].revents == 0;
 }

@@ -53,16 +53,16 @@ static void emit_ready_locked(ring *r)
     }
 }
 
-/* Whether an item is there to work on; waits for one. */
+/* Whether an item is there to work on; waits for one. (A drop leaves one there: no need to wait.) */
 static bool next_item_locked(ring *r)
 {
-    while (r->started == r->fetched && !r->ended && !r->stop && !r->drop) {
+    while (r->started == r->fetched && !r->ended && !r->stop) {
         pthread_cond_wait(&r->work_there, &r->lock);
     }
     if (r->stop || r->drop || r->started == r->fetched) {
         return false;
     }
-    if (r->options->dropped != NULL && r->options->dropped(r->options->ctx)) {
+    if (r->options->dropped(r->options->ctx)) {
         r->drop = true;
         pthread_cond_broadcast(&r->work_there);
         pthread_cond_signal(&r->room_there);
@@ -101,7 +101,7 @@ static void fetch_all(ring *r)
 {
     pthread_mutex_lock(&r->lock);
     for (;;) {
-        while (r->fetched == r->emitted + r->options->window && !r->stop && !r->drop) {
+        while (r->fetched == r->emitted + r->options->window && !r->drop) { /* a stop makes room */
             pthread_cond_wait(&r->room_there, &r->lock);
         }
         if (r->stop || r->drop) {
@@ -124,37 +124,26 @@ static void fetch_all(ring *r)
 
 bool jobs_run(const jobs *options)
 {
-    ring r = {.options = options};
-    bool ok = false;
+    ring r = {.options = options,
+              .lock = PTHREAD_MUTEX_INITIALIZER,
+              .work_there = PTHREAD_COND_INITIALIZER,
+              .room_there = PTHREAD_COND_INITIALIZER};
+    size_t running = 0;
     pthread_t *threads = calloc(options->threads, sizeof(*threads));
     r.done = calloc(options->window, sizeof(*r.done));
-    if (threads == NULL || r.done == NULL) {
-        goto free_arrays;
+    if (threads != NULL && r.done != NULL) {
+        running = start_workers(&r, threads);
     }
-    if (pthread_mutex_init(&r.lock, NULL) != 0) {
-        goto free_arrays;
-    }
-    if (pthread_cond_init(&r.work_there, NULL) != 0) {
-        goto destroy_lock;
-    }
-    if (pthread_cond_init(&r.room_there, NULL) != 0) {
-        goto destroy_work;
-    }
-    size_t running = start_workers(&r, threads);
     if (running > 0) {
         fetch_all(&r);
-        for (size_t i = 0; i < running; i++) {
-            pthread_join(threads[i], NULL);
-        }
-        ok = true;
+    }
+    for (size_t i = 0; i < running; i++) {
+        pthread_join(threads[i], NULL);
     }
     pthread_cond_destroy(&r.room_there);
-destroy_work:
     pthread_cond_destroy(&r.work_there);
-destroy_lock:
     pthread_mutex_destroy(&r.lock);
-free_arrays:
     free(r.done);
     free(threads);
-    return ok;
+    return running > 0;
 }

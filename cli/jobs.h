@@ -26,7 +26,7 @@ typedef struct jobs {
      * emits. */
     bool (*emit)(void *ctx, void *slot);
     /* Asked before an item's work: true drops all whose work has not begun; those in progress are
-     * finished and handed out. Any worker; NULL: never. */
+     * finished and handed out. Any worker. */
     bool (*dropped)(void *ctx);
 } jobs;
 

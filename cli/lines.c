@@ -173,7 +173,7 @@ static void drop_mark(line *l)
 bool line_reader_next(line_reader *reader, line *out)
 {
     do {
-        if (reader->error != 0 || interrupt_signal() != 0 || !next_any(reader, out)) {
+        if (interrupt_signal() != 0 || !next_any(reader, out)) {
             return false;
         }
         drop_mark(out);

@@ -40,13 +40,17 @@ static int refuse(const char *what, const char *which)
     return EXIT_SETUP;
 }
 
-/* What was printed must have been taken: `ortpool --help >/dev/full` is a failure. */
+/*
+ * What was printed must have been taken: `ortpool --help >/dev/full` is a failure. A reader that went
+ * away is none.
+ */
 static int finish(int code)
 {
-    if (fflush(stdout) != 0 && code == EXIT_ANSWERED) {
-        return EXIT_SETUP;
+    if (fflush(stdout) == 0 || errno == EPIPE) {
+        return code;
     }
-    return code;
+    fprintf(stderr, "ortpool: the output could not be written: %s\n", strerror(errno));
+    return EXIT_SETUP;
 }
 
 /*
@@ -59,7 +63,7 @@ static bool hold_standard_streams(void)
     static const int modes[] = {O_RDONLY, O_RDONLY, O_WRONLY};
     for (int fd = 0; fd < 3; fd++) {
         /* The numbers below are taken: an open gets this one. */
-        if (fcntl(fd, F_GETFD) < 0 && errno == EBADF && open("/dev/null", modes[fd]) != fd) {
+        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", modes[fd]) != fd) {
             return false;
         }
     }

@@ -106,12 +106,11 @@ static const char *take(int option, const char *text, run_options *out)
 
 static const char *name_of(int option)
 {
-    for (const struct option *o = long_options; o->name != NULL; o++) {
-        if (o->val == option) {
-            return o->name;
-        }
+    const struct option *o = long_options; /* getopt_long() gives what is in it */
+    while (o->val != option) {
+        o++;
     }
-    return "?";
+    return o->name;
 }
 
 static options_result take_operands(const subcommand *command, int argc, char **argv,

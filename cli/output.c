@@ -46,7 +46,8 @@ void output_style_set(const output *out, output_style style)
 /* Hands a finished line on, so that a reader that waits for it gets it. */
 static bool flush_line(output *out)
 {
-    if (out->write_errno == 0 && (fflush(out->file) != 0 || ferror(out->file))) {
+    (void)fflush(out->file); /* where that fails, ferror() knows */
+    if (out->write_errno == 0 && ferror(out->file)) {
         out->write_errno = errno != 0 ? errno : EIO;
     }
     return out->write_errno == 0;
@@ -196,11 +197,7 @@ static void json_stats(const output *out, const char *ledger, const engine *e, c
                        double rate)
 {
     /* The ledger is one object; the run's figures join it before its last brace. */
-    size_t length = strlen(ledger);
-    while (length > 0 && ledger[length - 1] != '}') {
-        length--;
-    }
-    fprintf(out->file, "{\"stats\":%.*s", (int)(length > 0 ? length - 1 : 0), ledger);
+    fprintf(out->file, "{\"stats\":%.*s", (int)strlen(ledger) - 1, ledger);
     fprintf(out->file,
             ",\"lines\":%zu,\"lines_failed\":%zu,\"seconds\":%.3f,\"words_per_second\":%.2f"
             ",\"warmup_us\":%llu,\"warmup_steps\":%zu,\"warmup_mapped\":%zu,\"ort_version\":",
@@ -241,10 +238,6 @@ static void table_stats(const output *out, const char *ledger, const engine *e,
     fputs("Memory: charged is mapped + declared, mapped is in use + idle + metadata\n", out->file);
     output_style_set(out, STYLE_PLAIN);
     fputs(ledger, out->file);
-    size_t length = strlen(ledger);
-    if (length > 0 && ledger[length - 1] != '\n') {
-        fputc('\n', out->file);
-    }
 }
 
 bool output_stats(output *out, const run_options *options, const engine *e,
@@ -260,13 +253,12 @@ bool output_stats(output *out, const run_options *options, const engine *e,
     size_t length = 0;
     ortp_stats_write(&stats, format, NULL, 0, &length);
     char *ledger = malloc(length + 1);
-    if (ledger == NULL || ortp_stats_write(&stats, format, ledger, length + 1, NULL) != ORTP_OK) {
+    if (ledger == NULL) {
         fputs("ortpool: no memory for the statistics\n", stderr);
-        free(ledger);
         return false;
     }
-    size_t answered = summary->lines - summary->failed;
-    double rate = summary->seconds > 0 ? (double)answered / summary->seconds : 0;
+    ortp_stats_write(&stats, format, ledger, length + 1, NULL);
+    double rate = (double)(summary->lines - summary->failed) / summary->seconds;
     errno = 0;
     if (json) {
         json_stats(out, ledger, e, summary, rate);

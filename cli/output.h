@@ -49,7 +49,7 @@ void output_style_set(const output *out, output_style style);
 typedef struct run_summary {
     size_t lines;
     size_t failed;
-    double seconds;
+    double seconds; /* above 0 */
 } run_summary;
 
 /* The ledger and how the run went, as options->stats asks; to be called when nothing is in

@@ -46,9 +46,6 @@ uint64_t percentiles_get(percentiles *p, double percent)
     if (rank < 1) {
         rank = 1;
     }
-    if (rank > p->count) {
-        rank = p->count;
-    }
     return p->values[rank - 1];
 }
 

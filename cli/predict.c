@@ -59,7 +59,7 @@ static int predict_lines(engine *e, const run_options *options, line_reader *rea
     output_start(&out, options->json, options->top);
     run r = {.engine = e, .options = options, .result = print_answer, .ctx = &out};
     int code = run_lines(&r, reader);
-    if (r.summary.lines > 0 && !output_stats(&out, options, e, &r.summary) && code == 0) {
+    if (r.summary.lines > 0 && !output_stats(&out, options, e, &r.summary)) {
         code = EXIT_SETUP;
     }
     return output_finish(&out, code);
@@ -86,5 +86,5 @@ int command_predict(int argc, char **argv)
         code = predict_lines(&e, &options, &reader);
     }
     line_reader_close(&reader);
-    return engine_close(&e) ? code : EXIT_SETUP;
+    return engine_close(&e, code);
 }

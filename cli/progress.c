@@ -2,6 +2,7 @@
 /* The bar: redrawn in place with a carriage return, so nothing of it is left in the scroll-back. */
 #include "progress.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,7 +29,7 @@ void progress_start(progress *p, const char *what, double delay, bool quiet)
 /* Seconds as "0:07" or "1:02:03". */
 static void format_seconds(double seconds, char *text, size_t capacity)
 {
-    unsigned long whole = seconds < 0 ? 0 : (unsigned long)(seconds + 0.5);
+    unsigned long whole = (unsigned long)(seconds + 0.5);
     if (whole >= 3600) {
         snprintf(text, capacity, "%lu:%02lu:%02lu", whole / 3600, whole / 60 % 60, whole % 60);
     } else {
@@ -51,7 +52,8 @@ void progress_update(progress *p, double fraction, const char *note)
         fprintf(stderr, "\r\033[K%s  %s", p->what, note);
     } else {
         char bar[BAR_COLUMNS + 1];
-        int full = (int)((fraction > 1 ? 1 : fraction) * BAR_COLUMNS);
+        fraction = fmin(fraction, 1); /* a file may grow while it is read */
+        int full = (int)(fraction * BAR_COLUMNS);
         for (int i = 0; i < BAR_COLUMNS; i++) {
             bar[i] = i < full ? '=' : i == full ? '>' : ' ';
         }

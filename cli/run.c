@@ -90,7 +90,7 @@ static void work(void *ctx, void *item)
     ortp_status status =
         ortp_predictor_predict(c->run->engine->predictor, &swipe, &options, &s->prediction, &error);
     if (status != ORTP_OK) {
-        set_error(s, error.message[0] != '\0' ? error.message : ortp_status_text(status));
+        set_error(s, error.message);
     } else if (!scores_are_finite(&s->prediction)) {
         set_error(s, "score is not finite: check beam.frequency_weight and length_reward of the "
                      "manifest");
@@ -183,7 +183,7 @@ int run_lines(run *r, line_reader *reader)
               .dropped = dropped};
     double start = seconds_now();
     bool ran = jobs_run(&j);
-    r->summary.seconds = seconds_now() - start;
+    r->summary.seconds = fmax(seconds_now() - start, 1e-9); /* to divide by */
     for (size_t i = 0; i < window; i++) {
         line_free(&slots[i].line);
         swipe_row_free(&slots[i].row);

@@ -13,6 +13,17 @@ typedef struct message {
     size_t capacity;
 } message;
 
+/* JSON's type, or -1 where there is no value. */
+static int type_of(const json_t *value)
+{
+    return value == NULL ? -1 : (int)json_typeof(value);
+}
+
+static bool is_number(const json_t *value)
+{
+    return type_of(value) == JSON_INTEGER || type_of(value) == JSON_REAL;
+}
+
 static const char *type_name(const json_t *value)
 {
     switch (json_typeof(value)) {
@@ -60,24 +71,27 @@ static bool copy_string(const char *field, const json_t *from, char **to, messag
         return false;
     }
     *to = strdup(text);
-    return *to != NULL || no_memory(m);
+    if (*to == NULL) {
+        return no_memory(m);
+    }
+    return true;
 }
 
 static bool read_id(swipe_row *row, const json_t *root, message m)
 {
     const json_t *value = json_object_get(root, "id");
     char digits[32];
-    if (value == NULL || json_is_null(value)) {
+    if (value == NULL || json_typeof(value) == JSON_NULL) {
         return true;
     }
-    if (json_is_string(value)) {
+    if (json_typeof(value) == JSON_STRING) {
         if (!copy_string("id", value, &row->id, m)) {
             return false;
         }
         row->id_kind = ID_STRING;
         return true;
     }
-    if (!json_is_integer(value)) {
+    if (json_typeof(value) != JSON_INTEGER) {
         return complain(m, "id", value, "a string or a whole number");
     }
     snprintf(digits, sizeof(digits), "%" JSON_INTEGER_FORMAT, json_integer_value(value));
@@ -92,7 +106,7 @@ static bool read_id(swipe_row *row, const json_t *root, message m)
 static bool read_word(swipe_row *row, const json_t *root, message m)
 {
     const json_t *value = json_object_get(root, "word");
-    if (!json_is_string(value)) {
+    if (type_of(value) != JSON_STRING) {
         return complain(m, "word", value, "the word that was swiped, a string");
     }
     if (json_string_length(value) == 0) {
@@ -124,7 +138,7 @@ static bool read_numbers(const json_t *array, const char *field, double *out, me
     size_t count = json_array_size(array);
     for (size_t i = 0; i < count; i++) {
         const json_t *value = json_array_get(array, i);
-        if (!json_is_number(value)) {
+        if (!is_number(value)) {
             snprintf(m.text, m.capacity, "\"%s\"[%zu] is %s, expected a number", field, i,
                      type_name(value));
             return false;
@@ -140,7 +154,7 @@ static bool read_points(swipe_row *row, const json_t *root, message m)
     const json_t *arrays[3];
     for (size_t i = 0; i < 3; i++) {
         arrays[i] = json_object_get(root, fields[i]);
-        if (!json_is_array(arrays[i])) {
+        if (type_of(arrays[i]) != JSON_ARRAY) {
             return complain(m, fields[i], arrays[i], "an array of numbers");
         }
     }
@@ -164,15 +178,15 @@ static bool read_points(swipe_row *row, const json_t *root, message m)
 static bool read_keyboard(swipe_row *row, const json_t *root, message m)
 {
     const json_t *keyboard = json_object_get(root, "keyboard");
-    if (!json_is_object(keyboard)) {
+    if (type_of(keyboard) != JSON_OBJECT) {
         return complain(m, "keyboard", keyboard, "an object with width and height");
     }
     const json_t *width = json_object_get(keyboard, "width");
     const json_t *height = json_object_get(keyboard, "height");
-    if (!json_is_number(width)) {
+    if (!is_number(width)) {
         return complain(m, "keyboard.width", width, "the letter area's width in pixels, a number");
     }
-    if (!json_is_number(height)) {
+    if (!is_number(height)) {
         return complain(m, "keyboard.height", height,
                         "the letter area's height in pixels, a number");
     }
@@ -225,7 +239,7 @@ bool swipe_row_parse(swipe_row *row, const char *text, size_t length, bool want_
     feed in = {.text = text, .left = length};
     errno = 0;
     json_t *root = json_load_callback(next_byte, &in, flags, &error);
-    if (in.no_memory || errno == ENOMEM || (root == NULL && error.text[0] == '\0')) {
+    if (in.no_memory || errno == ENOMEM) {
         json_decref(root);
         return no_memory(m);
     }
@@ -235,7 +249,7 @@ bool swipe_row_parse(swipe_row *row, const char *text, size_t length, bool want_
         return false;
     }
     bool ok = false;
-    if (!json_is_object(root)) {
+    if (json_typeof(root) != JSON_OBJECT) {
         snprintf(m.text, m.capacity, "the line is %s, expected an object with x, y, t and keyboard",
                  type_name(root));
     } else {

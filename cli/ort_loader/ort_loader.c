@@ -38,7 +38,7 @@ __attribute__((format(printf, 2, 3))) static void say(text *out, const char *for
 static bool join(char *path, const char *folder, const char *name)
 {
     const int length = snprintf(path, PATH_BYTES, "%s/%s", folder, name);
-    return length > 0 && length < PATH_BYTES;
+    return (size_t)length < PATH_BYTES;
 }
 
 static bool starts_with(const char *name, const char *start)
@@ -67,7 +67,7 @@ static int compare_versions(const char *a, const char *b)
             ++b;
         }
     }
-    return *a ? 1 : (*b ? -1 : 0);
+    return *a ? 1 : -1; /* one folder has no two names that are equal */
 }
 
 static bool ends_with(const char *name, const char *end)
@@ -87,7 +87,6 @@ static bool newest_entry(const char *folder, const char *start, const char *end,
     name[0] = 0;
     for (struct dirent *entry = readdir(directory); entry; entry = readdir(directory)) {
         if (starts_with(entry->d_name, start) && ends_with(entry->d_name, end) &&
-            strlen(entry->d_name) < PATH_BYTES &&
             (!name[0] || compare_versions(name, entry->d_name) < 0)) {
             memcpy(name, entry->d_name, strlen(entry->d_name) + 1);
         }
@@ -112,38 +111,38 @@ static bool find_in_release(const char *folder, char *path)
            join(path, lib, name) && access(path, R_OK) == 0;
 }
 
-/* The user's folder by the environment, or else by the system's list of users. */
-static bool find_home(char *home)
+/* The user's folder by the environment, or else by the system's list of users; "": none is known. */
+static const char *find_home(char *fields, size_t bytes)
 {
     const char *given = getenv("HOME");
+    if (given && given[0]) {
+        return given;
+    }
     struct passwd entry;
     struct passwd *found = NULL;
-    char fields[4 * PATH_BYTES];
-    if (!given || !given[0]) {
-        (void)getpwuid_r(geteuid(), &entry, fields, sizeof(fields), &found);
-        given = found ? found->pw_dir : NULL;
-    }
-    const int length = given && given[0] ? snprintf(home, PATH_BYTES, "%s", given) : 0;
-    return length > 0 && length < PATH_BYTES;
+    (void)getpwuid_r(geteuid(), &entry, fields, bytes, &found);
+    return found ? found->pw_dir : "";
 }
 
 /* The newest release folder that setup.sh left for this kind of machine; *looked: where. */
 static bool find_fetched(char *path, char *looked)
 {
-    const char *cache = getenv("XDG_CACHE_HOME");
-    char home[PATH_BYTES];
-    char parent[PATH_BYTES];
-    if (cache && cache[0]) {
-        if (!join(looked, cache, "ortpool")) {
-            return false;
-        }
-    } else if (!find_home(home) || !join(parent, home, ".cache") || !join(looked, parent, "ortpool")) {
+    const char *base = getenv("XDG_CACHE_HOME");
+    const char *below = "ortpool";
+    char fields[4 * PATH_BYTES];
+    if (!base || !base[0]) {
+        base = find_home(fields, sizeof(fields));
+        below = ".cache/ortpool";
+    }
+    if (!base[0] || !join(looked, base, below)) {
         return false;
     }
     struct utsname machine; /* a home may be shared by machines of several kinds */
+    (void)uname(&machine);  /* fails for a bad address alone */
     char name[PATH_BYTES];
-    return uname(&machine) >= 0 && newest_entry(looked, "onnxruntime-", machine.machine, name) &&
-           join(parent, looked, name) && find_in_release(parent, path);
+    char folder[PATH_BYTES];
+    return newest_entry(looked, "onnxruntime-", machine.machine, name) &&
+           join(folder, looked, name) && find_in_release(folder, path);
 }
 
 static uint32_t minor_of(const char *version)
@@ -157,7 +156,7 @@ static bool open_at(const char *path, ort_library *library, text *out)
 {
     void *handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
     if (!handle) {
-        say(out, "    %s\n", dlerror());
+        say(out, "\n    %s", dlerror());
         return false;
     }
     /* POSIX has function addresses come as void *; ISO C wants them copied. */
@@ -165,7 +164,7 @@ static bool open_at(const char *path, ort_library *library, text *out)
     const OrtApiBase *(ORT_API_CALL * get_base)(void) = NULL;
     memcpy(&get_base, &symbol, sizeof(get_base));
     if (!symbol) {
-        say(out, "    %s: no OrtGetApiBase in it\n", path);
+        say(out, "\n    %s: no OrtGetApiBase in it", path);
         (void)dlclose(handle);
         return false;
     }
@@ -175,7 +174,7 @@ static bool open_at(const char *path, ort_library *library, text *out)
     const uint32_t wanted = minor < ORT_API_VERSION ? minor : ORT_API_VERSION;
     const OrtApi *api = wanted >= ORT_LOADER_API_MIN ? base->GetApi(wanted) : NULL;
     if (!api) {
-        say(out, "    %s: version %s, 1.%u or newer is needed\n", path, version,
+        say(out, "\n    %s: version %s, 1.%u or newer is needed", path, version,
             ORT_LOADER_API_MIN);
         return false; /* stays open: it may have started threads */
     }
@@ -206,7 +205,7 @@ bool ort_library_open(ort_library *library, char *message, size_t message_bytes)
     }
     (void)setenv("ORT_DISABLE_TELEMETRY", "1", 0); /* 0: who set it has decided */
     text out = {message, message_bytes};
-    say(&out, "no ONNX Runtime could be opened:\n");
+    say(&out, "no ONNX Runtime could be opened:");
     char path[PATH_BYTES];
     const char *folder = getenv("ORTPOOL_ONNXRUNTIME");
     if (folder && folder[0]) {
@@ -215,11 +214,11 @@ bool ort_library_open(ort_library *library, char *message, size_t message_bytes)
                 return true;
             }
         } else {
-            say(&out, "    ORTPOOL_ONNXRUNTIME=%s: no lib/libonnxruntime.so in it\n", folder);
+            say(&out, "\n    ORTPOOL_ONNXRUNTIME=%s: no lib/libonnxruntime.so in it", folder);
         }
         return false;
     }
-    say(&out, "    ORTPOOL_ONNXRUNTIME is not set\n");
+    say(&out, "\n    ORTPOOL_ONNXRUNTIME is not set");
     if (open_installed(library, &out)) {
         return true;
     }
@@ -229,7 +228,7 @@ bool ort_library_open(ort_library *library, char *message, size_t message_bytes)
             return true;
         }
     } else {
-        say(&out, "    %s/onnxruntime-*: none fetched; scripts/setup.sh fetches one\n",
+        say(&out, "\n    %s/onnxruntime-*: none fetched; scripts/setup.sh fetches one",
             looked[0] ? looked : "(no home folder)");
     }
     return false;

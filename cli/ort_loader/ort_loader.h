@@ -31,8 +31,9 @@ typedef struct ort_library {
 } ort_library;
 
 /*
- * false: *library is zero and `message` (always ended with 0) says what was tried. The library
- * stays open until the process ends: ONNX Runtime has threads and static objects of its own.
+ * false: *library is zero and `message` (always ended with 0) says what was tried, a line for each
+ * without a newline after the last. The library stays open until the process ends: ONNX Runtime has
+ * threads and static objects of its own.
  */
 bool ort_library_open(ort_library *library, char *message, size_t message_bytes);
 

@@ -92,6 +92,55 @@ class OrtCase(Case):
             raise unittest.SkipTest("no ONNX Runtime found")
 
 
+class PipeCase(OrtCase):
+    """Talks with a command that runs."""
+
+    def start(self, *arguments, **keywords):
+        return subprocess.Popen([CLI, "predict", *tiny(), *arguments], stdin=subprocess.PIPE,
+                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=SOURCE,
+                                **keywords)
+
+    def send(self, process, line):
+        process.stdin.write(line.encode() + b"\n")
+        process.stdin.flush()
+
+    def receive(self, process):
+        """One line, or a failure when none comes."""
+        ready, _, _ = select.select([process.stdout], [], [], TIMEOUT)
+        self.assertTrue(ready, "no answer while the input is open")
+        return process.stdout.readline().decode()
+
+    def on_terminal(self, arguments, env, typed=None, piped=None):
+        """Exit code and all output of a run whose standard output and error are a terminal. Its input
+        is what is `typed` there, or comes from a pipe, or is empty."""
+        environment = {name: value for name, value in {**os.environ, **env}.items() if value is not None}
+        try:
+            controller, terminal = pty.openpty()
+        except OSError as error:  # a bare chroot has no /dev/pts
+            self.skipTest(f"no terminal to be had here: {error}")
+        stdin = terminal if typed else subprocess.PIPE
+        with subprocess.Popen([CLI, *arguments], stdin=stdin, stdout=terminal, stderr=terminal,
+                              cwd=SOURCE, env=environment) as process:
+            os.close(terminal)
+            if typed:
+                os.write(controller, typed.encode())
+            else:
+                process.stdin.write((piped or "").encode())
+                process.stdin.close()
+            seen = b""
+            end = time.monotonic() + TIMEOUT
+            while time.monotonic() < end:
+                try:
+                    part = os.read(controller, 65536)
+                except OSError:
+                    break
+                if not part:
+                    break
+                seen += part
+            os.close(controller)
+            return process.wait(TIMEOUT), seen.decode()
+
+
 def words(rows):
     """What two ways to predict must agree on."""
     return [(row["id"], [(c["word"], c["score"]) for c in row["candidates"]]) for row in rows]
@@ -597,23 +646,8 @@ class Setup(OrtCase):
             self.assertEqual(done.out, "")
 
 
-class Stream(OrtCase):
+class Stream(PipeCase):
     """The command as one end of a pipe, and on a terminal."""
-
-    def start(self, *arguments, **keywords):
-        return subprocess.Popen([CLI, "predict", *tiny(), *arguments], stdin=subprocess.PIPE,
-                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=SOURCE,
-                                **keywords)
-
-    def send(self, process, line):
-        process.stdin.write(line.encode() + b"\n")
-        process.stdin.flush()
-
-    def receive(self, process):
-        """One line, or a failure when none comes."""
-        ready, _, _ = select.select([process.stdout], [], [], TIMEOUT)
-        self.assertTrue(ready, "no answer while the input is open")
-        return process.stdout.readline().decode()
 
     def test_answers_come_before_the_input_ends(self):
         for threads in ("1", "4"):
@@ -645,29 +679,6 @@ class Stream(OrtCase):
             # The input stays open: it must not be waited for.
             self.assertEqual(process.wait(TIMEOUT), 0)
             self.assertEqual(process.stderr.read(), b"")
-
-    def on_terminal(self, arguments, env):
-        """Exit code and all output of a run whose standard output and error are a terminal."""
-        environment = dict(os.environ, **env)
-        try:
-            controller, terminal = pty.openpty()
-        except OSError as error:  # a bare chroot has no /dev/pts
-            self.skipTest(f"no terminal to be had here: {error}")
-        with subprocess.Popen([CLI, *arguments], stdin=subprocess.DEVNULL, stdout=terminal,
-                              stderr=terminal, cwd=SOURCE, env=environment) as process:
-            os.close(terminal)
-            seen = b""
-            end = time.monotonic() + TIMEOUT
-            while time.monotonic() < end:
-                try:
-                    part = os.read(controller, 65536)
-                except OSError:
-                    break
-                if not part:
-                    break
-                seen += part
-            os.close(controller)
-            return process.wait(TIMEOUT), seen.decode()
 
     def test_terminal(self):
         with tempfile.NamedTemporaryFile("w", suffix=".jsonl") as file:

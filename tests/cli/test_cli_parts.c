@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The command's parts without ONNX Runtime: sizes, percentiles, text, input lines, jobs, scores. */
+/* The command's parts without ONNX Runtime: sizes, percentiles, text, progress,
+ * input lines, jobs, scores, signals. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -8,19 +9,22 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "interrupt.h"
 #include "jobs.h"
 #include "lines.h"
 #include "percentiles.h"
+#include "progress.h"
 #include "score.h"
 #include "size.h"
-#include "swipe_json.h"
 #include "text.h"
 
 /* ---- size ---- */
@@ -76,7 +80,8 @@ static void sizes_are_written(void **state)
                  {1023, "1023 B"},
                  {1536, "1.5 KiB"},
                  {((size_t)1 << 20) - 1, "1.0 MiB"},
-                 {(size_t)1 << 30, "1.0 GiB"}};
+                 {(size_t)1 << 30, "1.0 GiB"},
+                 {SIZE_MAX, "16777216.0 TiB"}};
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         char text[32];
         size_format(cases[i].bytes, text, sizeof(text));
@@ -91,6 +96,7 @@ static void percentiles_are_measured_values(void **state)
     (void)state;
     percentiles p = {0};
     assert_int_equal(percentiles_get(&p, 50), 0);
+    assert_true(percentiles_mean(&p) == 0);
     /* 1000 down to 1: added unsorted, and past the first capacity. */
     for (uint64_t value = 1000; value >= 1; value--) {
         assert_true(percentiles_add(&p, value));
@@ -112,6 +118,7 @@ static void percentiles_are_measured_values(void **state)
 static char *written(void (*write)(FILE *, const char *), const char *text)
 {
     static char buffer[256];
+    buffer[0] = '\0';
     FILE *file = fmemopen(buffer, sizeof(buffer), "w");
     assert_non_null(file);
     write(file, text);
@@ -122,6 +129,11 @@ static char *written(void (*write)(FILE *, const char *), const char *text)
 static void put_eight(FILE *file, const char *text)
 {
     text_put(file, text, 8);
+}
+
+static void put_none(FILE *file, const char *text)
+{
+    text_put(file, text, 0);
 }
 
 static void put_all(FILE *file, const char *text)
@@ -135,10 +147,21 @@ static void text_is_safe(void **state)
     assert_string_equal(written(put_eight, "hello"), "hello");
     assert_string_equal(written(put_eight, "eightcol"), "eightcol");
     assert_string_equal(written(put_eight, "more than eight"), "more th\xE2\x80\xA6");
+    assert_string_equal(written(put_none, "hello"), "");
     /* A terminal's escape, a bad byte, an overlong slash, a surrogate, a cut sequence. */
     assert_string_equal(written(put_all, "a\033[2Jb"), "a?[2Jb");
     assert_string_equal(written(put_all, "\xFF"), "\xEF\xBF\xBD");
     assert_string_equal(written(put_all, "\xC0\xAF"), "\xEF\xBF\xBD\xEF\xBF\xBD");
+    static const char *const none[] = {"\xE0\x80\xAF",     "\xED\xA0\x80",     "\xED\xBF\xBF",
+                                       "\xF0\x80\x80\xAF", "\xF4\x90\x80\x80", "\xF5\x80\x80\x80"};
+    for (size_t i = 0; i < sizeof(none) / sizeof(none[0]); i++) {
+        size_t used = 0;
+        assert_int_equal(text_decode(none[i], strlen(none[i]), &used), 0xFFFD);
+        assert_int_equal(used, 1);
+    }
+    /* The neighbours of the surrogates and the last code point there is. */
+    assert_string_equal(written(put_all, "\xED\x9F\xBF\xEE\x80\x80\xF4\x8F\xBF\xBF"),
+                        "\xED\x9F\xBF\xEE\x80\x80\xF4\x8F\xBF\xBF");
     assert_string_equal(written(put_all, "x\xE2\x82"), "x\xEF\xBF\xBD\xEF\xBF\xBD");
     assert_string_equal(written(put_all, "\xC2\x9B"
                                          "1m"),
@@ -149,6 +172,42 @@ static void text_is_safe(void **state)
     assert_int_equal(text_columns("e\xCC\x81"), 1);
     assert_int_equal(text_columns("\xE4\xBD\xA0\xE5\xA5\xBD"), 4);
     assert_int_equal(text_points("na\xC3\xAFve"), 5);
+}
+
+/* ---- progress ---- */
+
+/* What a bar that began `elapsed` seconds ago writes to standard error. */
+static const char *drawn(double elapsed, double fraction)
+{
+    static char text[256];
+    FILE *file = tmpfile();
+    assert_non_null(file);
+    const int kept = dup(STDERR_FILENO);
+    assert_true(kept >= 0);
+    assert_int_equal(dup2(fileno(file), STDERR_FILENO), STDERR_FILENO);
+    progress bar = {.on = true, .what = "working", .start = seconds_now() - elapsed};
+    progress_update(&bar, fraction, "note");
+    assert_int_equal(dup2(kept, STDERR_FILENO), STDERR_FILENO);
+    close(kept);
+    assert_true(bar.shown);
+    rewind(file);
+    text[fread(text, 1, sizeof(text) - 1, file)] = '\0';
+    fclose(file);
+    return text;
+}
+
+static void progress_says_how_much_is_left(void **state)
+{
+    (void)state;
+    assert_string_equal(drawn(10, 0.5), "\r\033[Kworking [============>           ]  50 %  note"
+                                        ", 0:10 left");
+    assert_non_null(strstr(drawn(125, 0.5), ", 2:05 left"));
+    assert_non_null(strstr(drawn(2 * 3600 + 62, 0.5), ", 2:01:02 left"));
+    /* Too early to say, at the end, past it (a file that grew), and where the end is not known. */
+    assert_string_equal(drawn(10, 0.01), "\r\033[Kworking [>                       ]   1 %  note");
+    assert_string_equal(drawn(10, 1), "\r\033[Kworking [========================] 100 %  note");
+    assert_string_equal(drawn(10, 1.5), "\r\033[Kworking [========================] 100 %  note");
+    assert_string_equal(drawn(10, -1), "\r\033[Kworking  note");
 }
 
 /* ---- input lines ---- */
@@ -194,12 +253,13 @@ static void lines_skip_blanks_and_count_them(void **state)
 static void a_line_over_the_limit_costs_one_line(void **state)
 {
     (void)state;
-    size_t count = LINE_BYTES_MAX + 10;
+    /* Over by more than the reader's buffer: the rest of it is dropped as well. */
+    size_t count = LINE_BYTES_MAX + ((size_t)1 << 20);
     char *bytes = malloc(count);
     assert_non_null(bytes);
     memset(bytes, 'x', count);
     memcpy(bytes, "a\n", 2);
-    memcpy(bytes + count - 3, "\nb\n", 3); /* the line between is 4 bytes over the limit */
+    memcpy(bytes + count - 3, "\nb\n", 3);
     bytes[2 + 5] = 'y';
     char name[64];
     make_file(name, bytes, count);
@@ -222,102 +282,42 @@ static void a_line_over_the_limit_costs_one_line(void **state)
     unlink(name);
 }
 
+/* As one that another program still writes to, or one of /proc: its size says nothing. */
+static void an_empty_file_that_grows_has_no_share(void **state)
+{
+    (void)state;
+    char name[64];
+    make_file(name, "", 0);
+    line_reader reader;
+    line l = {0};
+    assert_true(line_reader_open(&reader, name));
+    int fd = open(name, O_WRONLY);
+    assert_int_equal(write(fd, "late\n", 5), 5);
+    close(fd);
+    assert_true(line_reader_next(&reader, &l));
+    assert_int_equal(l.length, 4);
+    assert_true(l.position < 0);
+    line_free(&l);
+    line_reader_close(&reader);
+    unlink(name);
+}
+
 static void what_cannot_be_opened_says_why(void **state)
 {
     (void)state;
     line_reader reader;
+    const int kept = dup(STDIN_FILENO);
+    close(STDIN_FILENO);
+    assert_false(line_reader_open(&reader, "-"));
+    assert_int_equal(reader.error, EBADF);
+    if (kept >= 0) {
+        assert_int_equal(dup2(kept, STDIN_FILENO), STDIN_FILENO);
+        close(kept);
+    }
     assert_false(line_reader_open(&reader, "/nonexistent/file"));
     assert_int_equal(reader.error, ENOENT);
     assert_false(line_reader_open(&reader, "/"));
     assert_int_equal(reader.error, EISDIR);
-}
-
-/* ---- one line of JSON ---- */
-
-#define KEYBOARD "\"keyboard\":{\"width\":100,\"height\":45.5}"
-
-static bool parses(swipe_row *row, const char *text, bool want_word, char *message, size_t capacity)
-{
-    return swipe_row_parse(row, text, strlen(text), want_word, message, capacity);
-}
-
-static void a_swipe_is_read(void **state)
-{
-    (void)state;
-    swipe_row row = {0};
-    char message[256];
-    assert_true(parses(
-        &row, "{\"id\":\"7\",\"x\":[1,2.5],\"y\":[3,-4],\"t\":[0,16],\"more\":[{}]," KEYBOARD "}",
-        false, message, sizeof(message)));
-    assert_int_equal(row.id_kind, ID_STRING);
-    assert_string_equal(row.id, "7");
-    assert_int_equal(row.count, 2);
-    assert_true(row.x[1] == 2.5 && row.y[1] == -4 && row.t[1] == 16);
-    assert_true(row.width == 100 && row.height == 45.5);
-    assert_null(row.word);
-    /* The same row again: a number as id, a longer swipe, then no points at all. */
-    assert_true(parses(
-        &row, "{\"id\":-12,\"word\":\"w\",\"x\":[1,2,3],\"y\":[1,2,3],\"t\":[4,5,6]," KEYBOARD "}",
-        true, message, sizeof(message)));
-    assert_int_equal(row.id_kind, ID_NUMBER);
-    assert_string_equal(row.id, "-12");
-    assert_string_equal(row.word, "w");
-    assert_true(row.x[2] == 3 && row.y[2] == 3 && row.t[2] == 6);
-    assert_true(
-        parses(&row, "{\"x\":[],\"y\":[],\"t\":[]," KEYBOARD "}", false, message, sizeof(message)));
-    assert_int_equal(row.id_kind, ID_UNKNOWN);
-    assert_int_equal(row.count, 0);
-    swipe_row_free(&row);
-}
-
-static void messages_name_field_and_expectation(void **state)
-{
-    (void)state;
-    static const struct {
-        const char *text;
-        bool id_known;
-        const char *message;
-    } cases[] = {
-        {"{\"id\":\"1\"", false, "not JSON"},
-        {"[1]", false, "the line is an array, expected an object"},
-        {"{\"id\":\"1\",\"id\":\"2\"}", false, "duplicate object key"},
-        {"{\"id\":\"1\",\"x\":[NaN]}", false, "not JSON"},
-        {"{\"id\":1.5}", false, "\"id\" is a number, expected a string or a whole number"},
-        {"{\"id\":\"\\u0000abc\"}", false, "\"id\": a zero character is not allowed"},
-        {"{\"id\":\"1\",\"y\":[],\"t\":[]}", true,
-         "\"x\" is missing, expected an array of numbers"},
-        {"{\"id\":\"1\",\"x\":\"1\",\"y\":[],\"t\":[]}", true, "\"x\" is a string, expected"},
-        {"{\"id\":\"1\",\"x\":[1,2],\"y\":[1],\"t\":[1,2]," KEYBOARD "}", true,
-         "\"y\" has 1 values and \"x\" has 2, expected the same number"},
-        {"{\"id\":\"1\",\"x\":[1,2],\"y\":[1,2],\"t\":[1,null]," KEYBOARD "}", true,
-         "\"t\"[1] is null, expected a number"},
-        {"{\"id\":\"1\",\"x\":[1],\"y\":[true],\"t\":[1]," KEYBOARD "}", true,
-         "\"y\"[0] is a boolean, expected a number"},
-        {"{\"id\":\"1\",\"x\":[1],\"y\":[1],\"t\":[1]}", true, "\"keyboard\" is missing"},
-        {"{\"id\":\"1\",\"x\":[1],\"y\":[1],\"t\":[1],\"keyboard\":{\"width\":3}}", true,
-         "\"keyboard.height\" is missing"},
-        {"{\"id\":\"1\",\"x\":[1],\"y\":[1],\"t\":[1],\"keyboard\":{\"width\":{},\"height\":1}}",
-         true, "\"keyboard.width\" is an object, expected"},
-    };
-    swipe_row row = {0};
-    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        char message[256] = "";
-        assert_false(parses(&row, cases[i].text, false, message, sizeof(message)));
-        if (strstr(message, cases[i].message) == NULL) {
-            fail_msg("%s\n  gives \"%s\"\n  not   \"%s\"", cases[i].text, message,
-                     cases[i].message);
-        }
-        assert_int_equal(row.id_kind != ID_UNKNOWN, cases[i].id_known);
-    }
-    char message[256];
-    static const char *const words[] = {"{}", "{\"word\":3}", "{\"word\":\"\"}"};
-    assert_false(parses(&row, "{\"word\":\"a\\u0000\"}", true, message, sizeof(message)));
-    assert_string_equal(message, "\"word\": a zero character is not allowed");
-    for (size_t i = 0; i < 3; i++) {
-        assert_false(parses(&row, words[i], true, message, sizeof(message)));
-        assert_non_null(strstr(message, "\"word\" is "));
-    }
-    swipe_row_free(&row);
 }
 
 /* ---- jobs ---- */
@@ -457,6 +457,42 @@ static void scores_count_every_row(void **state)
     assert_int_equal(s.out_of_lexicon.rows, 1);
 }
 
+/* ---- signals ---- */
+
+/* No wait, but no end either: the read says what is wrong. */
+static void a_wait_that_fails_leaves_it_to_the_read(void **state)
+{
+    (void)state;
+    struct rlimit limit;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    const struct rlimit one = {.rlim_cur = 1, .rlim_max = limit.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &one), 0); /* poll() refuses two files then */
+    const bool readable = interrupt_wait_readable(STDIN_FILENO);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+    assert_true(readable);
+}
+
+/* The last test: from here on the input of this process is at its end. */
+static void a_signal_ends_the_input_between_two_lines(void **state)
+{
+    (void)state;
+    char name[64];
+    make_file(name, "one\ntwo\n", 8);
+    line_reader reader;
+    line l = {0};
+    assert_true(line_reader_open(&reader, name));
+    assert_true(line_reader_next(&reader, &l));
+    assert_int_equal(interrupt_signal(), 0);
+    assert_int_equal(raise(SIGTERM), 0);
+    assert_int_equal(interrupt_signal(), SIGTERM);
+    assert_false(interrupt_wait_readable(reader.fd));
+    assert_false(line_reader_next(&reader, &l)); /* though it lies in the buffer */
+    assert_int_equal(reader.error, 0);
+    line_free(&l);
+    line_reader_close(&reader);
+    unlink(name);
+}
+
 static int install(void **state)
 {
     (void)state;
@@ -471,15 +507,17 @@ int main(void)
         cmocka_unit_test(sizes_are_written),
         cmocka_unit_test(percentiles_are_measured_values),
         cmocka_unit_test(text_is_safe),
+        cmocka_unit_test(progress_says_how_much_is_left),
         cmocka_unit_test(lines_skip_blanks_and_count_them),
         cmocka_unit_test(a_line_over_the_limit_costs_one_line),
+        cmocka_unit_test(an_empty_file_that_grows_has_no_share),
         cmocka_unit_test(what_cannot_be_opened_says_why),
-        cmocka_unit_test(a_swipe_is_read),
-        cmocka_unit_test(messages_name_field_and_expectation),
         cmocka_unit_test(jobs_keep_order_and_window),
         cmocka_unit_test(jobs_stop_when_told),
         cmocka_unit_test(jobs_drop_what_has_not_begun),
         cmocka_unit_test(scores_count_every_row),
+        cmocka_unit_test(a_wait_that_fails_leaves_it_to_the_read),
+        cmocka_unit_test(a_signal_ends_the_input_between_two_lines),
     };
     return cmocka_run_group_tests(tests, install, NULL);
 }

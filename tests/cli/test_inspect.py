@@ -166,7 +166,8 @@ class Inspect(unittest.TestCase):
 
     def test_needs_no_onnx_runtime(self):
         self.json_of("models/swipe-en", env={"ORTPOOL_ONNXRUNTIME": "/nonexistent"})
-        self.refused("nonexistent", "--check", env={"ORTPOOL_ONNXRUNTIME": "/nonexistent"})
+        done = self.refused("nonexistent", "--check", env={"ORTPOOL_ONNXRUNTIME": "/nonexistent"})
+        self.assertNotIn("\n\n", done.stderr)
 
     def test_check_compares_with_the_graphs(self):
         done = inspect("tests/graphs/tiny", "--check")
@@ -233,10 +234,32 @@ class Inspect(unittest.TestCase):
             self.assertIn("--help", done.stderr)
             self.assertEqual(done.stdout, "")
 
-    def test_help_and_full_disk(self):
-        done = inspect("--help")
-        self.assertEqual(done.returncode, 0)
-        self.assertIn("usage: ortpool inspect", done.stdout)
+    def test_plan_in_the_table(self):
+        for arguments, title in ((["--path", "batched"], "Plan for 1 thread, 8 beams, batched, 4 cached"),
+                                 (["--threads", "3", "--beam", "2", "--path", "sequential", "--cache", "0"],
+                                  "Plan for 3 threads, 2 beams, sequential, 0 cached")):
+            done = inspect("tests/graphs/tiny", *arguments)
+            self.assertEqual((done.returncode, done.stderr), (0, ""))
+            self.assertIn(f"\n{title}\n", done.stdout)
+
+    def test_long_names_of_ports(self):
+        folder = self.copy()
+        with open(os.path.join(folder, "model.json"), encoding="utf-8") as file:
+            encoder = json.load(file)["encoder"]
+        self.change(folder, encoder=dict(encoder, keys="k" * 27, features="f" * 100))
+        done = inspect(folder)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.assertIn(" " + "k" * 27 + " int32 or int64 ", done.stdout)
+        self.assertIn(" " + "f" * 27 + "\u2026 float ", done.stdout)
+
+    def test_help_version_and_full_disk(self):
+        for option in ("--help", "-h"):
+            done = inspect(option)
+            self.assertEqual((done.returncode, done.stderr), (0, ""))
+            self.assertIn("usage: ortpool inspect", done.stdout)
+        done = inspect("--version")
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.assertRegex(done.stdout, r"^ortpool \d+\.\d+\.\d+\nONNX Runtime ")
         if os.path.exists("/dev/full"):
             with open("/dev/full", "w", encoding="utf-8") as full:
                 done = subprocess.run([CLI, "inspect", "tests/graphs/tiny"], cwd=SOURCE, stdout=full,

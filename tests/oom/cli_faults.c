@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Preloaded into the command: calls of malloc, calloc, realloc, mmap and pthread_create that its own code or
- * jansson makes can fail; ONNX Runtime's and the C library's own go through.
+ * Preloaded into the command: calls that its own code or jansson makes can fail; ONNX Runtime's and the C
+ * library's own go through. Those of malloc, calloc, realloc, strdup, mmap and pthread_create by number:
  *
  *   ORTPOOL_FAULT_AT=N     the N-th such call fails
  *   ORTPOOL_FAULT_FROM=N   that one and all after it
  *   ORTPOOL_FAULT_LOG=FILE a line for each call: what and from where, for cli_oom.py
+ *
+ * Those of read (of standard input), open, pipe, readlink and getpwuid_r by name, for cli_calls.py:
+ *
+ *   ORTPOOL_FAULT_CALL=NAME:NUMBER:FIRST:LAST   from the first to the last of them, with this errno
  */
 #define _GNU_SOURCE 1
 
@@ -14,6 +18,8 @@
 #include <fcntl.h>
 #include <link.h>
 #include <pthread.h>
+#include <pwd.h>
+#include <stdarg.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -61,6 +67,36 @@ static int find_ranges(struct dl_phdr_info *info, size_t size, void *ctx)
     return 0;
 }
 
+static char call_name[16];
+static int call_errno;
+static unsigned call_first, call_last;
+static _Atomic unsigned named_calls;
+
+static int (*command_main)(int, char **, char **);
+
+/* What runs after main() is not the command's: gcov's counts, for one. */
+static int watched_main(int argc, char **argv, char **environment)
+{
+    const int code = command_main(argc, argv, environment);
+    atomic_store(&ready, false);
+    return code;
+}
+
+int __libc_start_main(int (*start)(int, char **, char **), int argc, char **argv, void (*init)(void),
+                      void (*fini)(void), void (*rtld_fini)(void), void *stack_end);
+
+__attribute__((visibility("default"))) int
+__libc_start_main(int (*start)(int, char **, char **), int argc, char **argv, void (*init)(void),
+                  void (*fini)(void), void (*rtld_fini)(void), void *stack_end)
+{
+    int (*next)(int (*)(int, char **, char **), int, char **, void (*)(void), void (*)(void),
+                void (*)(void), void *);
+    void *found = dlsym(RTLD_NEXT, "__libc_start_main");
+    memcpy(&next, &found, sizeof next);
+    command_main = start;
+    return next(watched_main, argc, argv, init, fini, rtld_fini, stack_end);
+}
+
 static unsigned long number_of(const char *name)
 {
     const char *text = getenv(name);
@@ -72,6 +108,11 @@ __attribute__((constructor)) static void set_up(void)
     (void)dl_iterate_phdr(find_ranges, NULL);
     fail_at = number_of("ORTPOOL_FAULT_AT");
     fail_from = number_of("ORTPOOL_FAULT_FROM");
+    const char *call = getenv("ORTPOOL_FAULT_CALL");
+    if (call != NULL &&
+        sscanf(call, "%15[^:]:%d:%u:%u", call_name, &call_errno, &call_first, &call_last) != 4) {
+        _exit(3);
+    }
     const char *log = getenv("ORTPOOL_FAULT_LOG");
     if (log != NULL) {
         log_file = open(log, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
@@ -173,4 +214,73 @@ __attribute__((visibility("default"))) int pthread_create(pthread_t *thread,
         atomic_store(&next, function);
     }
     return next(thread, attributes, start, arg);
+}
+
+/* ---- calls by name ---- */
+
+/* Whether this call of the command's own is to fail, with errno then. */
+static bool fails_by_name(const char *name, const void *caller)
+{
+    const uintptr_t at = (uintptr_t)caller;
+    if (!atomic_load(&ready) || strcmp(name, call_name) != 0 || at < executable.start ||
+        at >= executable.end) {
+        return false;
+    }
+    const unsigned call = atomic_fetch_add(&named_calls, 1) + 1;
+    if (call < call_first || call > call_last) {
+        return false;
+    }
+    errno = call_errno;
+    return true;
+}
+
+/* The C library's function of this name into *function. */
+static void find_next(const char *name, void *function)
+{
+    void *found = dlsym(RTLD_NEXT, name);
+    memcpy(function, &found, sizeof found);
+}
+
+__attribute__((visibility("default"))) ssize_t read(int file, void *buffer, size_t bytes)
+{
+    ssize_t (*next)(int, void *, size_t);
+    find_next("read", &next);
+    const bool fault = file == STDIN_FILENO && fails_by_name("read", CALLER);
+    return fault ? -1 : next(file, buffer, bytes);
+}
+
+__attribute__((visibility("default"))) int open(const char *name, int flags, ...)
+{
+    int (*next)(const char *, int, ...);
+    va_list arguments;
+    va_start(arguments, flags);
+    const mode_t mode = (flags & (O_CREAT | O_TMPFILE)) != 0 ? va_arg(arguments, mode_t) : 0;
+    va_end(arguments);
+    find_next("open", &next);
+    return fails_by_name("open", CALLER) ? -1 : next(name, flags, mode);
+}
+
+__attribute__((visibility("default"))) int pipe(int ends[2])
+{
+    int (*next)(int[2]);
+    find_next("pipe", &next);
+    return fails_by_name("pipe", CALLER) ? -1 : next(ends);
+}
+
+__attribute__((visibility("default"))) ssize_t readlink(const char *restrict name,
+                                                        char *restrict target, size_t bytes)
+{
+    ssize_t (*next)(const char *restrict, char *restrict, size_t);
+    find_next("readlink", &next);
+    return fails_by_name("readlink", CALLER) ? -1 : next(name, target, bytes);
+}
+
+__attribute__((visibility("default"))) int getpwuid_r(uid_t user, struct passwd *entry, char *buffer,
+                                                      size_t bytes, struct passwd **found)
+{
+    int (*next)(uid_t, struct passwd *, char *, size_t, struct passwd **);
+    find_next("getpwuid_r", &next);
+    *found = NULL; /* and 0: no such user */
+    return fails_by_name("getpwuid_r", CALLER) ? call_errno
+                                               : next(user, entry, buffer, bytes, found);
 }

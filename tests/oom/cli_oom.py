@@ -6,6 +6,7 @@ One run writes down every allocation of the command's own code and of jansson (c
 place that allocates, its first, its last and some calls between fail, alone and with all that come after:
 the command ends by itself, says that there was no memory, and prints no line that is wrong."""
 
+import concurrent.futures
 import json
 import os
 import re
@@ -14,7 +15,7 @@ import sys
 import tempfile
 
 SKIPPED = 77
-PER_SITE = 6
+PER_SITE = 5
 TELLS = re.compile(r"memory|budget|no thread|thread.*start|SYS|resource", re.IGNORECASE)
 
 
@@ -48,6 +49,8 @@ def answers(text):
         value = json.loads(line)
         for varying in ("us", "cache", "seconds", "latency_us"):
             value.pop(varying, None)
+        if "stats" in value:
+            value["stats"] = len(value["stats"])
         out.append(json.dumps(value, sort_keys=True))
     return out
 
@@ -88,19 +91,22 @@ def sweep(cli, source, preload, arguments):
     if not any("jansson" in place for place in found) or not any("ortpool" in place for place in found):
         sys.exit(f"{arguments}: no call of the command or of jansson was seen: the preload does not work")
     right = answers(first.stdout)
-    wrong, runs = [], 0
-    for place, numbers in sorted(found.items()):
-        for number in some(numbers):
-            for mode in ("ORTPOOL_FAULT_AT", "ORTPOOL_FAULT_FROM"):
-                runs += 1
-                try:
-                    problem = judge(right, run(cli, source, preload, arguments, **{mode: str(number)}))
-                except subprocess.TimeoutExpired:
-                    problem = "did not end"
-                if problem:
-                    wrong.append(f"{place}, call {number} ({mode}): {problem}")
+    tasks = [(place, number, mode) for place, numbers in sorted(found.items()) for number in some(numbers)
+             for mode in ("ORTPOOL_FAULT_AT", "ORTPOOL_FAULT_FROM")]
+
+    def problem_of(task):
+        place, number, mode = task
+        try:
+            problem = judge(right, run(cli, source, preload, arguments, **{mode: str(number)}))
+        except subprocess.TimeoutExpired:
+            problem = "did not end"
+        return problem and f"{place}, call {number} ({mode}): {problem}"
+
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        wrong = [problem for problem in pool.map(problem_of, tasks) if problem]
     calls = sum(len(numbers) for numbers in found.values())
-    print(f"{arguments[0]}: {len(found)} places, {calls} calls, {runs} runs, {len(wrong)} wrong", flush=True)
+    print(f"{' '.join(arguments)}: {len(found)} places, {calls} calls, {len(tasks)} runs, {len(wrong)} wrong",
+          flush=True)
     return wrong
 
 
@@ -113,10 +119,10 @@ def main():
         with open(os.path.join(source, "models", "swipe-en", "samples.jsonl"), encoding="utf-8") as samples:
             lines = samples.read().splitlines()[:3]
         with open(swipes, "w", encoding="utf-8") as file:
-            file.write("\n".join([lines[0], '{"x":[1', lines[1], lines[2]]) + "\n")
-        wrong += sweep(cli, source, preload, ["predict", "--json", "--threads", "2", "--model", tiny, swipes])
-        wrong += sweep(cli, source, preload, ["eval", "--json", "--no-warmup", "--model", tiny, swipes])
-        wrong += sweep(cli, source, preload, ["inspect", "--json", tiny])
+            file.write("\n".join([lines[0], '{"x":[1', lines[1], lines[2].replace('"id":"3"', '"id":3')]) + "\n")
+        wrong += sweep(cli, source, preload, ["predict", "--json", "--stats", "--threads", "2", "--model", tiny, swipes])
+        wrong += sweep(cli, source, preload, ["eval", "--json", "--stats", "--no-warmup", "--model", tiny, swipes])
+        wrong += sweep(cli, source, preload, ["inspect", "--json", "--check", tiny])
     print("\n".join(wrong))
     sys.exit(1 if wrong else 0)
 

@@ -17,7 +17,7 @@ bool test_ort_found(void)
     if (library.api || ort_library_open(&library, message, sizeof(message))) {
         return true;
     }
-    (void)fprintf(stderr, "skipped: %s", message);
+    (void)fprintf(stderr, "skipped: %s\n", message);
     return false;
 }
 
