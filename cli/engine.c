@@ -91,8 +91,8 @@ static double file_bytes(const char *path)
  * A limit that would do, in MiB, from the sizes of files alone; 0 where they do not say. What
  * ONNX Runtime adds to the graphs' files (weights that it repacks) was seen at up to 0.6 of them.
  * Reading a lexicon takes up to 5.3 times its file, half as much again as the file afterwards.
- * Sessions have a MiB each of their own, control structures grow with the threads. Doubles, which no
- * file is too big for.
+ * Sessions have a MiB each of their own, control structures grow with the threads. Doubles, since
+ * no file is too big for them.
  */
 static double enough_mib(const engine *e, const run_options *options, bool cache_off)
 {
@@ -128,7 +128,8 @@ static void say_budget(const engine *e, const run_options *options, bool cache_o
         /* It is that much already with an unusual ONNX Runtime, or allocator of the system. */
         double given_mib = floor((double)options->budget / MIB);
         enough = enough > given_mib ? enough : 2 * given_mib;
-        fprintf(stderr, "    For all of it about %.0f MiB would do: --budget %.0fM\n", enough, enough);
+        fprintf(stderr, "    For all of it about %.0f MiB would do: --budget %.0fM\n", enough,
+                enough);
     }
 }
 

@@ -53,7 +53,7 @@ static void emit_ready_locked(ring *r)
     }
 }
 
-/* Whether an item is there to work on; waits for one. (A drop leaves one there: no need to wait.) */
+/* Whether an item is there to work on; waits for one. (A drop leaves one, so nobody waits then.) */
 static bool next_item_locked(ring *r)
 {
     while (r->started == r->fetched && !r->ended && !r->stop) {

@@ -41,8 +41,8 @@ static int refuse(const char *what, const char *which)
 }
 
 /*
- * What was printed must have been taken: `ortpool --help >/dev/full` is a failure. A reader that went
- * away is none.
+ * What was printed must have been taken: `ortpool --help >/dev/full` is a failure. A reader that
+ * went away is none.
  */
 static int finish(int code)
 {

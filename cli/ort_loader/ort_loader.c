@@ -111,7 +111,7 @@ static bool find_in_release(const char *folder, char *path)
            join(path, lib, name) && access(path, R_OK) == 0;
 }
 
-/* The user's folder by the environment, or else by the system's list of users; "": none is known. */
+/* The user's folder by the environment, or else by the system's list of users; "": none known. */
 static const char *find_home(char *fields, size_t bytes)
 {
     const char *given = getenv("HOME");

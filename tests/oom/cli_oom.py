@@ -120,7 +120,8 @@ def main():
             lines = samples.read().splitlines()[:3]
         with open(swipes, "w", encoding="utf-8") as file:
             file.write("\n".join([lines[0], '{"x":[1', lines[1], lines[2].replace('"id":"3"', '"id":3')]) + "\n")
-        wrong += sweep(cli, source, preload, ["predict", "--json", "--stats", "--threads", "2", "--model", tiny, swipes])
+        wrong += sweep(cli, source, preload,
+                       ["predict", "--json", "--stats", "--threads", "2", "--model", tiny, swipes])
         wrong += sweep(cli, source, preload, ["eval", "--json", "--stats", "--no-warmup", "--model", tiny, swipes])
         wrong += sweep(cli, source, preload, ["inspect", "--json", "--check", tiny])
     print("\n".join(wrong))

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A library that says to be an ONNX Runtime of the version in FAKE_ORT_VERSION, and has no API; with
- * another FAKE_NAME it is no ONNX Runtime at all.
+ * A library that says to be an ONNX Runtime of the version in FAKE_ORT_VERSION, and has no API;
+ * with another FAKE_NAME it is no ONNX Runtime at all.
  */
 #include <stdlib.h>
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Finding an ONNX Runtime: what is tried, what is said when there is none, which API is asked for.
- * Every test has a folder of its own, below the current one, and an environment that is put back. Each
- * opening is in a process of its own: one that is loaded already would be found by its name alone.
+ * Every test has a folder of its own, below the current one, and an environment that is put back.
+ * Each opening is in a process of its own: one that is loaded already would be found by its name.
  */
 #define _XOPEN_SOURCE 700 /* nftw() */
 
@@ -137,7 +137,7 @@ static void refused(const char *release, const char *cache, const char *said)
     assert_int_not_equal(out->message[strlen(out->message) - 1], '\n');
 }
 
-/* The one that all tests use, and whether the system has one of its own, which comes before a fetched one. */
+/* The one that all tests use; and whether it is the system's own, which comes before a fetched. */
 static char found_file[4096];
 static bool installed;
 
@@ -221,7 +221,7 @@ static void long_names_are_not_found(void **state)
         refused(NULL, name, "none fetched");
     }
 
-    /* A folder whose own name fits, but none of the library's below it: lib/ by itself still does. */
+    /* A folder whose own name fits, as does lib/ below it, but no library's below that. */
     char deep[1024] = "";
     const size_t wanted = PATH_BYTES - sizeof("/lib/libonnxruntime.so.1.99.0") + 1;
     (void)snprintf(deep, sizeof(deep), "%s", folder);
@@ -255,7 +255,8 @@ static void the_newest_fetched_one_is_taken(void **state)
     if (installed) {
         skip();
     }
-    static const char *const older[] = {"1.9.0", "1.29.0", "1.28.9", "1.29.0-rc", "1.29", "0.100.0"};
+    static const char *const older[] = {"1.9.0",     "1.29.0", "1.28.9",
+                                        "1.29.0-rc", "1.29",   "0.100.0"};
     assert_int_equal(mkdir(below("ortpool"), 0700), 0);
     for (size_t i = 0; i < sizeof(older) / sizeof(older[0]); i++) {
         assert_int_equal(mkdir(release(older[i], NULL), 0700), 0); /* taking one would fail */
