@@ -23,6 +23,7 @@ esac
 # from another source: a command, or a header that the compiler finds.
 demo_packages='
 build-essential command:cc
+g++             command:c++
 cmake           command:cmake
 ninja-build     command:ninja
 libjansson-dev  header:jansson.h

@@ -62,7 +62,13 @@ extern "C" {
     COUNT(encoder_runs, "encoder runs")                                                            \
     COUNT(decoder_runs, "decoder runs")                                                            \
     COUNT(predictions, "predictions")                                                              \
-    COUNT(failures, "failed predictions")
+    COUNT(failures, "failed predictions")                                                          \
+    BYTES(overdraft, "held above the limit (overdraft)")                                           \
+    COUNT(run_waits, "runs that waited for memory")                                                \
+    COUNT(runs_turned_away, "runs turned away before ORT")                                         \
+    COUNT(ort_allocations, "allocations served to ORT")                                            \
+    COUNT(ort_overflows, "  of these outside a ticket")                                            \
+    COUNT(ort_refusals, "allocations refused to ORT")
 
 typedef struct ortp_stats {
     size_t struct_size;

@@ -3,9 +3,11 @@
  * The depot: see depot.h.
  *
  * Idle large blocks stand in one list per stripe, oldest first. A search walks it from the newest:
- * the best fit wins, among equals the one whose pages are most likely in a cache.
+ * the best fit wins, among equals the one whose pages are most likely in a cache. Growable blocks
+ * serve growable requests only, whatever their size (growable.h).
  */
 #include "depot.h"
+#include "growable.h"
 #include "slab.h"
 
 #include <assert.h>
@@ -90,15 +92,41 @@ static void idle_link_locked(ortp__stripe *stripe, ortp__large *large)
     }
 }
 
+/* The smallest that is large enough, else the largest, to be grown. */
+static ortp_block *growable_take_locked(ortp__stripe *stripe, const ortp__request *request)
+{
+    ortp__assert_held(&stripe->lock);
+    const size_t need = request->size.mapping;
+    ortp__large *best = NULL;
+    for (ortp__large *l = stripe->newest; l != NULL; l = l->older) {
+        if (l->reserved < need) {
+            continue; /* a plain block, or one that cannot grow that far */
+        }
+        const size_t has = l->block.footprint;
+        const size_t best_has = best != NULL ? best->block.footprint : 0;
+        if (best == NULL || (has >= need ? best_has < need || has < best_has : has > best_has)) {
+            best = l;
+        }
+    }
+    if (best == NULL) {
+        return NULL;
+    }
+    idle_unlink_locked(stripe, best);
+    return &best->block;
+}
+
 static ortp_block *large_take_locked(ortp__stripe *stripe, const ortp__request *request)
 {
     ortp__assert_held(&stripe->lock);
+    if (request->reserve > 0) {
+        return growable_take_locked(stripe, request);
+    }
     size_t need = request->size.mapping;
     size_t most = request->exact ? need : ortp__classes_reuse_max(need);
     ortp__large *best = NULL;
     for (ortp__large *l = stripe->newest; l != NULL; l = l->older) {
         size_t mapping = l->block.footprint;
-        bool fits = mapping >= need && mapping <= most;
+        bool fits = l->reserved == 0 && mapping >= need && mapping <= most;
         if (fits && (best == NULL || mapping < best->block.footprint)) {
             best = l;
             if (mapping == need) {
@@ -152,12 +180,15 @@ static ortp_status large_create(ortp_pool *pool, ortp__stripe *stripe, const ort
     if (status != ORTP_OK) {
         goto fail_charge;
     }
-    unsigned char *pages = ortp__pages_map(mapping);
+    size_t reserved = request->reserve;
+    unsigned char *pages = reserved > 0 ? ortp__growable_pages(mapping, &reserved)
+                                        : ortp__pages_map(mapping);
     if (pages == NULL) {
         status = ORTP_E_NOMEM;
         goto fail_struct;
     }
     ortp__large *large = memory;
+    large->reserved = reserved;
     large->block.pool = pool;
     large->block.stripe = stripe;
     large->block.data = pages;
@@ -182,13 +213,25 @@ fail_charge:
 static size_t large_destroy(ortp_pool *pool, ortp__large *large)
 {
     size_t mapping = large->block.footprint;
-    ortp__pages_unmap(large->block.data, mapping);
+    ortp__pages_unmap(large->block.data, large->reserved > 0 ? large->reserved : mapping);
     (void)ortp_budget_refund(pool->budget, ORTP_ACCOUNT_BLOCKS, mapping);
     ortp__meta_free(pool->budget, &pool->alloc, large, sizeof *large);
     return mapping + sizeof *large;
 }
 
 /* ---- take and put ---- */
+
+size_t ortp__depot_discard(ortp_block *block)
+{
+    ortp__stripe *stripe = block->stripe;
+    ortp__large *large = large_of(block);
+    ortp__lock(&stripe->lock);
+    ortp__ledger_release(&stripe->ledger, block, false);
+    all_unlink_locked(stripe, large);
+    stripe->unmaps++;
+    ortp__unlock(&stripe->lock);
+    return large_destroy(block->pool, large);
+}
 
 static ortp_block *stripe_take(ortp__stripe *stripe, const ortp__request *request)
 {

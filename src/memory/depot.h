@@ -13,6 +13,8 @@ ortp_block *ortp__depot_take(ortp_pool *pool, ortp__stripe *home, const ortp__re
 /* A block of a fresh mapping, OUT and counted. Under no lock. Errors: BUDGET, NOMEM. */
 ortp_status ortp__depot_map(ortp_pool *pool, ortp__stripe *home, const ortp__request *request,
                             ortp_block **out);
+/* A large block, CACHED: off the ledger and unmapped, not kept. Bytes that left the budget. */
+size_t ortp__depot_discard(ortp_block *block);
 /* Bytes that ortp__depot_map() would charge. */
 size_t ortp__depot_map_bytes(const ortp_pool *pool, const ortp__request *request);
 

@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -245,6 +246,17 @@ void ortp__pages_unmap(void *pages, size_t bytes)
     (void)munmap(pages, bytes);
 }
 
+void *ortp__pages_reserve(size_t bytes)
+{
+    void *pages = mmap(NULL, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    return pages == MAP_FAILED ? NULL : pages;
+}
+
+bool ortp__pages_commit(void *pages, size_t bytes)
+{
+    return mprotect(pages, bytes, PROT_READ | PROT_WRITE) == 0;
+}
+
 void ortp__pages_populate(void *pages, size_t bytes)
 {
     if (bytes == 0 || madvise(pages, bytes, MADV_POPULATE_WRITE) == 0) {
@@ -290,6 +302,15 @@ void ortp__thread_join(ortp__thread *thread)
 }
 
 /* ---- what the process holds ---- */
+
+void ortp__heap_trim(void)
+{
+#if defined(__GLIBC__)
+    (void)malloc_trim(0);
+#elif defined(__ANDROID__) && defined(M_PURGE)
+    (void)mallopt(M_PURGE, 0);
+#endif
+}
 
 /* Bytes of the line "name:   N kB"; false when there is no such line. */
 static bool status_line_bytes(const char *text, const char *name, uint64_t *bytes)

@@ -19,9 +19,12 @@
 /* Lowest is taken first. Locks of equal rank are never held together. */
 typedef enum ortp__rank {
     ORTP_RANK_PREDICTOR = 10,
+    ORTP_RANK_CREATION = 15, /* the process's gate of session creations */
     ORTP_RANK_RUNTIME = 20,
     ORTP_RANK_CACHE = 30,
     ORTP_RANK_TENSORS = 40,
+    ORTP_RANK_NEEDS = 42,  /* a session's table of what runs needed */
+    ORTP_RANK_TICKET = 44, /* one run's block */
     ORTP_RANK_POOL = 50,          /* registry of thread caches */
     ORTP_RANK_THREAD_CACHE = 60,
     ORTP_RANK_STRIPE = 70,
@@ -36,6 +39,10 @@ typedef struct ortp__mutex {
 typedef struct ortp__cond {
     pthread_cond_t c; /* monotonic clock */
 } ortp__cond;
+
+/* For objects of the process; a cond made so must not be waited on until a time. */
+#define ORTP__MUTEX_STATIC(rank) {PTHREAD_MUTEX_INITIALIZER, rank}
+#define ORTP__COND_STATIC {PTHREAD_COND_INITIALIZER}
 
 /* What the system says of an errno, in `text`, which is returned. */
 #define ORTP__ERRNO_BYTES 96
@@ -93,9 +100,16 @@ size_t ortp__thread_hash(void);
 /* Fresh zero pages; NULL when the system refuses. bytes is a multiple of the page size. */
 void *ortp__pages_map(size_t bytes);
 void ortp__pages_unmap(void *pages, size_t bytes);
+/* Address space alone, to be committed before use; NULL when the system refuses. */
+void *ortp__pages_reserve(size_t bytes);
+/* Makes whole pages of reserved address space usable; false when the system refuses. */
+bool ortp__pages_commit(void *pages, size_t bytes);
 /* Makes the pages present and writable; keeps contents. */
 void ortp__pages_populate(void *pages, size_t bytes);
 void ortp__pages_advise_huge(void *pages, size_t bytes);
+
+/* Gives what the C library's heap holds unused back to the system, where it can. */
+void ortp__heap_trim(void);
 
 typedef struct ortp__process_memory {
     uint64_t anonymous, file, resident; /* bytes */

@@ -4,6 +4,7 @@
  * order, and gives it back the same way. The structures are drawn in pool_internal.h.
  */
 #include "depot.h"
+#include "growable.h"
 #include "magazine.h"
 #include "pool_internal.h"
 
@@ -332,7 +333,8 @@ ortp_status ortp_block_release(ortp_block *block)
     if (pool->poison) {
         memset(block->data, POISON_BYTE, block->bytes);
     }
-    ortp__thread_cache *cache = thread_cached(pool) ? ortp__magazine_mine(pool) : NULL;
+    const bool own_place = thread_cached(pool) && !ortp__block_is_growable(block);
+    ortp__thread_cache *cache = own_place ? ortp__magazine_mine(pool) : NULL;
     if (cache != NULL) {
         ortp__magazine_release(cache, block);
     } else {

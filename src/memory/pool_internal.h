@@ -55,6 +55,7 @@ typedef struct ortp__large {
     ortp_block block; /* first: a large block is found from its block */
     struct ortp__large *all_previous, *all_next;
     struct ortp__large *older, *newer; /* idle list */
+    size_t reserved; /* growable: its address space, of which the footprint is committed; else 0 */
 } ortp__large;
 
 struct ortp__slab {
@@ -126,6 +127,7 @@ typedef struct ortp__request {
     ortp_reclaim reclaim;
     bool exact;   /* large: only a mapping of just this size, not one that is a little larger */
     bool warming; /* not counted as an acquire */
+    size_t reserve; /* growable: address space to reserve, size.mapping to commit; else 0 */
 } ortp__request;
 
 static inline ortp__block_state ortp__block_state_get(const ortp_block *block)

@@ -15,6 +15,9 @@
  */
 #include "runtime_internal.h"
 
+#include "allocator.h"
+#include "version.h"
+
 #include <string.h>
 
 static const char env_name[] = "ortpool";
@@ -132,6 +135,10 @@ ortp_status ortp_runtime_create(const ortp_runtime_options *given, ortp_runtime 
     runtime->api = options.api;
     if (version_length > 0) {
         memcpy(runtime->ort_version, options.ort_version, version_length); /* zeroed: ends with 0 */
+        ortp__version version;
+        const bool first_major = ortp__version_read(runtime->ort_version, true, &version) &&
+                                 version.parts[0] == 1;
+        runtime->ort_minor = first_major ? version.parts[1] : 0;
     }
     runtime->alloc = alloc;
     runtime->clock = options.clock;
@@ -140,7 +147,7 @@ ortp_status ortp_runtime_create(const ortp_runtime_options *given, ortp_runtime 
         status = ortp__fail(error, ORTP_E_SYS, "runtime: no mutex");
         goto fail_struct;
     }
-    if (!ortp__cond_init(&runtime->idle)) {
+    if (!ortp__cond_init(&runtime->released)) {
         status = ortp__fail(error, ORTP_E_SYS, "runtime: no condition variable");
         goto fail_mutex;
     }
@@ -177,6 +184,7 @@ static ortp_status close_memory(ortp_runtime *runtime, ortp_error *error)
         runtime->owns_pool = false;
         runtime->pool = NULL;
     }
+    ortp__allocators_free(runtime);
     if (runtime->charged) {
         (void)ortp_budget_refund(runtime->budget, ORTP_ACCOUNT_METADATA, sizeof(*runtime));
         runtime->charged = false;
@@ -211,6 +219,11 @@ ortp_status ortp_runtime_destroy(ortp_runtime *runtime, ortp_error *error)
                           "runtime: %zu sessions, %zu tensor pools and %zu warm-ups use it",
                           sessions, tensor_pools, warmups);
     }
+    const size_t live = ortp__allocators_live(runtime);
+    if (live > 0) {
+        return ortp__fail(error, ORTP_E_BUSY,
+                          "runtime: %zu OrtValues live that ONNX Runtime made in its sessions", live);
+    }
     ortp_status status = close_memory(runtime, error);
     if (status != ORTP_OK) {
         return status;
@@ -221,7 +234,7 @@ ortp_status ortp_runtime_destroy(ortp_runtime *runtime, ortp_error *error)
     if (runtime->owns_env) {
         runtime->api->ReleaseEnv(runtime->env);
     }
-    ortp__cond_destroy(&runtime->idle);
+    ortp__cond_destroy(&runtime->released);
     ortp__mutex_destroy(&runtime->mutex);
     const ortp_alloc alloc = runtime->alloc;
     ortp__raw_free(&alloc, runtime, sizeof(*runtime));
@@ -294,8 +307,6 @@ static size_t *count_of_locked(ortp_runtime *runtime, ortp__user user)
 {
     ortp__assert_held(&runtime->mutex);
     switch (user) {
-    case ORTP__USER_SESSION:
-        return &runtime->sessions;
     case ORTP__USER_TENSOR_POOL:
         return &runtime->tensor_pools;
     case ORTP__USER_WARMUP:
@@ -315,23 +326,5 @@ void ortp__runtime_release(ortp_runtime *runtime, ortp__user user)
 {
     ortp__lock(&runtime->mutex);
     --*count_of_locked(runtime, user);
-    ortp__unlock(&runtime->mutex);
-}
-
-void ortp__runtime_begin_creation(ortp_runtime *runtime)
-{
-    ortp__lock(&runtime->mutex);
-    while (runtime->creating) {
-        ortp__cond_wait(&runtime->idle, &runtime->mutex);
-    }
-    runtime->creating = true;
-    ortp__unlock(&runtime->mutex);
-}
-
-void ortp__runtime_end_creation(ortp_runtime *runtime)
-{
-    ortp__lock(&runtime->mutex);
-    runtime->creating = false;
-    ortp__cond_broadcast(&runtime->idle);
     ortp__unlock(&runtime->mutex);
 }

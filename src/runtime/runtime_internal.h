@@ -15,14 +15,23 @@
 
 #define ORTP__ORT_VERSION_BYTES 64u /* with the final 0; longer ones are refused */
 
+struct ortp__allocator;
+
+/* Counters of sessions that are gone. */
+typedef struct ortp__retired {
+    uint64_t runs, waits, turned_away;
+    uint64_t allocs, overflows, refusals, overdrafts;
+} ortp__retired;
+
 /*
- * Lock: `mutex` (ORTP_RANK_RUNTIME) guards `creating` and the counts. Everything else is set before
- * the runtime is handed out and changes in destroy only. `mutex` is never held during a call of
- * ORT, of the budget or of the pool: session creations exclude each other by `creating` instead.
+ * Lock: `mutex` (ORTP_RANK_RUNTIME) guards all below it. Everything else is set before the runtime is
+ * handed out and changes in destroy only. `mutex` is never held during a call of ORT, of the budget
+ * or of the pool.
  */
 struct ortp_runtime {
     const OrtApi *api;
     char ort_version[ORTP__ORT_VERSION_BYTES]; /* empty: not told */
+    unsigned ort_minor; /* 29 of 1.29.0; 0: not told, members of later APIs than 18 are not used */
     OrtEnv *env;
     OrtMemoryInfo *cpu; /* where our buffers lie, for every OrtValue that we make */
     ortp_budget *budget;
@@ -36,8 +45,12 @@ struct ortp_runtime {
     ortp_logger log;
 
     ortp__mutex mutex;
-    ortp__cond idle; /* creations wait here for `creating` to end */
-    bool creating;
+    ortp__cond released; /* runs that have no memory wait here for one to end */
+    size_t waiting;
+    uint64_t releases; /* runs that ended */
+    struct ortp__allocator *allocators; /* every one ever made */
+    struct ortp_session *first_session; /* all, for their counters */
+    ortp__retired retired;
     size_t sessions;
     size_t tensor_pools;
     size_t warmups;
@@ -45,15 +58,10 @@ struct ortp_runtime {
 
 /* Add or take one of the users that keep a runtime from being destroyed. */
 typedef enum ortp__user {
-    ORTP__USER_SESSION,
     ORTP__USER_TENSOR_POOL,
     ORTP__USER_WARMUP
 } ortp__user;
 void ortp__runtime_retain(ortp_runtime *runtime, ortp__user user);
 void ortp__runtime_release(ortp_runtime *runtime, ortp__user user);
-
-/* Between the two no other session of this runtime is created. Not a lock: charges are legal. */
-void ortp__runtime_begin_creation(ortp_runtime *runtime);
-void ortp__runtime_end_creation(ortp_runtime *runtime);
 
 #endif

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The session: declared to the budget, created, corrected, run, destroyed.
+ * The session: declared to the budget, created with memory of the pool, corrected, destroyed.
  *
- * Creation is one at a time per runtime, because the correction measures what the whole process
- * grew by. No lock is held meanwhile: charges may reclaim, and ORT calls the host's logger.
+ * Creation is one at a time in the process, because an env has one allocator and the correction
+ * measures what the whole process grew by. No lock is held meanwhile: charges may reclaim, and ORT
+ * calls the host's logger.
  */
 #include "session_internal.h"
 
 #include "graph_bytes.h"
+#include "registration.h"
 
 #include <string.h>
 
@@ -53,47 +55,102 @@ static void ORT_API_CALL forward_log(void *param, OrtLoggingLevel severity, cons
     ortp__log(&runtime->log, level, "ONNX Runtime, %s: %s", log_id ? log_id : "", message);
 }
 
-/* The settings; the first that fails is the status. */
-static OrtStatus *configure(const ortp_runtime *runtime, OrtSessionOptions *options,
-                            uint32_t threads, const char *name)
+OrtStatus *ortp__session_configure(const ortp_session_options *options,
+                                   OrtSessionOptions *ort_options)
 {
-    const OrtApi *api = runtime->api;
-    OrtStatus *status = api->SetSessionGraphOptimizationLevel(options, ORT_ENABLE_ALL);
-    if (!status) {
-        status = api->SetSessionExecutionMode(options, ORT_SEQUENTIAL);
+    const OrtApi *api = options->runtime->api;
+    OrtStatus *status = NULL;
+    if (!options->memory_patterns) {
+        status = api->DisableMemPattern(ort_options);
     }
-    if (!status) {
-        status = api->DisableMemPattern(options);
+    if (!status && options->plain_weights) {
+        status = api->AddSessionConfigEntry(ort_options, "session.disable_prepacking", "1");
     }
-    if (!status) {
-        status = api->SetIntraOpNumThreads(options, (int)threads);
+    if (!status && options->memory == ORTP_ORT_MEMORY_PLAIN) {
+        status = api->DisableCpuMemArena(ort_options);
     }
-    if (!status) {
-        status = api->SetInterOpNumThreads(options, 1);
-    }
-    if (!status && threads > 1) { /* threads that wait must not burn a core */
-        status = api->AddSessionConfigEntry(options, "session.intra_op.allow_spinning", "0");
-    }
-    if (!status) {
-        status = api->SetSessionLogId(options, name);
-    }
-    if (!status && runtime->log.fn) {
-        status = api->SetUserLoggingFunction(options, forward_log, (void *)runtime);
-    }
-    if (!status && runtime->log.fn) {
-        status = api->SetSessionLogSeverityLevel(options, (int)ort_level(runtime->log.level));
+    if (!status && options->memory == ORTP_ORT_MEMORY_POOL) {
+        status = api->AddSessionConfigEntry(ort_options, "session.use_env_allocators", "1");
     }
     return status;
 }
 
-/* ORT's code for a graph that it does not take says more than "an error of ORT". */
-static ortp_status take_creation_status(const ortp_runtime *runtime, OrtStatus *status,
-                                        const char *name, ortp_error *error)
+/* The settings of a session that ortpool creates itself. */
+static OrtStatus *configure(const ortp_session_options *options, OrtSessionOptions *ort_options,
+                            const char *name)
+{
+    ortp_runtime *runtime = options->runtime;
+    const OrtApi *api = runtime->api;
+    const uint32_t threads = options->intra_threads > 0 ? options->intra_threads : 1;
+    OrtStatus *status = api->SetSessionGraphOptimizationLevel(ort_options, ORT_ENABLE_ALL);
+    if (!status) {
+        status = api->SetSessionExecutionMode(ort_options, ORT_SEQUENTIAL);
+    }
+    if (!status) {
+        status = ortp__session_configure(options, ort_options);
+    }
+    if (!status) {
+        status = api->SetIntraOpNumThreads(ort_options, (int)threads);
+    }
+    if (!status) {
+        status = api->SetInterOpNumThreads(ort_options, 1);
+    }
+    if (!status && threads > 1) { /* threads that wait must not burn a core */
+        status = api->AddSessionConfigEntry(ort_options, "session.intra_op.allow_spinning", "0");
+    }
+    if (!status) {
+        status = api->SetSessionLogId(ort_options, name);
+    }
+    if (!status && runtime->log.fn) {
+        status = api->SetUserLoggingFunction(ort_options, forward_log, runtime);
+    }
+    if (!status && runtime->log.fn) {
+        status = api->SetSessionLogSeverityLevel(ort_options, (int)ort_level(runtime->log.level));
+    }
+    return status;
+}
+
+ortp_status ortp__session_take_status(const ortp_session *session, OrtStatus *status,
+                                      uint64_t refusals_before, ortp_error *error)
 {
     if (!status) {
         return ORTP_OK;
     }
-    const OrtErrorCode code = runtime->api->GetErrorCode(status);
+    const ortp_runtime *runtime = session->runtime;
+    const char *message = runtime->api->GetErrorMessage(status);
+    if (!strstr(message, "bad_alloc")) {
+        return ortp_runtime_take_status(runtime, status, session->name, error);
+    }
+    const ortp__allocator *allocator = session->allocator;
+    const bool ours = allocator && ortp__session_refusals(session) > refusals_before;
+    const int refusal = ours ? atomic_load_explicit(&allocator->refusal, memory_order_relaxed)
+                             : ORTP_E_NOMEM;
+    runtime->api->ReleaseStatus(status);
+    ortp_budget_info info;
+    ortp_budget_get_info(runtime->budget, &info);
+    return ortp__fail(error, (ortp_status)refusal,
+                      "%s: ONNX Runtime needs more memory than there is: %s; %zu of %zu bytes are "
+                      "charged",
+                      session->name, ortp_status_text((ortp_status)refusal), info.charged_bytes,
+                      info.limit_bytes);
+}
+
+uint64_t ortp__session_refusals(const ortp_session *session)
+{
+    return session->allocator ? atomic_load_explicit(&session->allocator->served.refusals,
+                                                     memory_order_relaxed)
+                              : 0;
+}
+
+/* ORT's code for a graph that it does not take says more than "an error of ORT". */
+static ortp_status take_creation_status(const ortp_session *session, OrtStatus *status,
+                                        ortp_error *error)
+{
+    if (!status) {
+        return ORTP_OK;
+    }
+    const OrtApi *api = session->runtime->api;
+    const OrtErrorCode code = api->GetErrorCode(status);
     ortp_status mapped = ORTP_E_ORT;
     const char *expected = "";
     if (code == ORT_INVALID_PROTOBUF || code == ORT_INVALID_GRAPH || code == ORT_NO_MODEL ||
@@ -103,11 +160,11 @@ static ortp_status take_creation_status(const ortp_runtime *runtime, OrtStatus *
     } else if (code == ORT_NO_SUCHFILE) {
         mapped = ORTP_E_NOTFOUND;
     } else {
-        return ortp_runtime_take_status(runtime, status, name, error);
+        return ortp__session_take_status(session, status, 0, error);
     }
-    (void)ortp__fail(error, mapped, "%s: %s%s", name, expected,
-                     runtime->api->GetErrorMessage(status));
-    runtime->api->ReleaseStatus(status);
+    (void)ortp__fail(error, mapped, "%s: %s%s", session->name, expected,
+                     api->GetErrorMessage(status));
+    api->ReleaseStatus(status);
     return mapped;
 }
 
@@ -122,20 +179,16 @@ static ortp_status open_session(ortp_session *session, const ortp_session_option
     if (status != ORTP_OK) {
         return status;
     }
-    const uint32_t threads = options->intra_threads > 0 ? options->intra_threads : 1;
-    status = ortp_runtime_take_status(
-        runtime, configure(runtime, ort_options, threads, session->name), session->name, error);
+    status = ortp_runtime_take_status(runtime, configure(options, ort_options, session->name),
+                                      session->name, error);
     if (status == ORTP_OK) {
         OrtStatus *created =
             options->path
                 ? api->CreateSession(runtime->env, options->path, ort_options, &session->ort)
                 : api->CreateSessionFromArray(runtime->env, options->model, options->model_bytes,
                                               ort_options, &session->ort);
-        status = take_creation_status(runtime, created, session->name, error);
-    }
-    if (status == ORTP_OK) {
-        status = ortp_runtime_take_status(runtime, api->CreateRunOptions(&session->run_options),
-                                          session->name, error);
+        status = take_creation_status(session, created, error);
+        session->owns_ort = status == ORTP_OK;
     }
     api->ReleaseSessionOptions(ort_options);
     return status;
@@ -172,7 +225,7 @@ static ortp_status estimate(const ortp_session_options *options, size_t *bytes, 
         if (status != ORTP_OK) {
             return status;
         }
-    } else {
+    } else if (options->model) {
         graph_bytes = ortp__graph_memory_bytes(options->model, options->model_bytes);
     }
     if (options->declared_bytes > 0) {
@@ -182,41 +235,36 @@ static ortp_status estimate(const ortp_session_options *options, size_t *bytes, 
     return ORTP_OK;
 }
 
-/* What the process holds, and the part of it that is on the budget already. */
-typedef struct footprint {
-    uint64_t anonymous;
-    size_t mapped;
-} footprint;
-
-static bool footprint_get(const ortp_runtime *runtime, footprint *out)
+/* Without what the heap of the C library keeps for later, which is not the session's. */
+static ortp__footprint footprint_get(const ortp_runtime *runtime)
 {
+    ortp__heap_trim();
     ortp__process_memory process;
-    if (!ortp__process_memory_get(&process)) {
-        return false;
-    }
+    ortp__footprint out = {.known = ortp__process_memory_get(&process)};
     ortp_budget_info info;
     ortp_budget_get_info(runtime->budget, &info);
-    out->anonymous = process.anonymous;
-    out->mapped = info.mapped_bytes;
-    return true;
+    out.anonymous = process.anonymous;
+    out.mapped = info.mapped_bytes;
+    return out;
 }
 
 /*
- * By how much the process grew beyond `before`, within what this session can have caused. Pages
- * that ortpool maps on other threads meanwhile are charged as such.
+ * By how much the process grew since the session was begun beyond what ortpool mapped, packed weights
+ * above all, within what this session can have caused.
  */
-static size_t growth_since(const ortp_runtime *runtime, const footprint *before, size_t file_bytes)
+static size_t growth_of(const ortp_session *session)
 {
-    footprint now;
-    if (!footprint_get(runtime, &now) || now.anonymous <= before->anonymous) {
+    const ortp__footprint before = session->before;
+    const ortp__footprint now = footprint_get(session->runtime);
+    if (!now.known || now.anonymous <= before.anonymous) {
         return 0;
     }
-    const size_t mapped = now.mapped > before->mapped ? now.mapped - before->mapped : 0;
-    if (now.anonymous - before->anonymous <= mapped) {
+    const size_t mapped = now.mapped > before.mapped ? now.mapped - before.mapped : 0;
+    if (now.anonymous - before.anonymous <= mapped) {
         return 0;
     }
-    const uint64_t growth = now.anonymous - before->anonymous - mapped;
-    const uint64_t files = file_bytes;
+    const uint64_t growth = now.anonymous - before.anonymous - mapped;
+    const uint64_t files = session->estimate;
     const uint64_t bound = files > (UINT64_MAX - GROWTH_BASE_MAX) / GROWTH_FACTOR_MAX
                                ? UINT64_MAX
                                : files * GROWTH_FACTOR_MAX + GROWTH_BASE_MAX;
@@ -224,51 +272,187 @@ static size_t growth_since(const ortp_runtime *runtime, const footprint *before,
     return clipped > SIZE_MAX ? SIZE_MAX : (size_t)clipped;
 }
 
-static ortp_status create_measured(ortp_session *session, const ortp_session_options *options,
-                                   ortp_error *error)
+/*
+ * From the estimate to the steady residue. Weights that were packed into memory of ours are on the
+ * budget as such; the others ORT still holds, whatever the process seems to have grown by, unless
+ * they are mapped files.
+ */
+static ortp_status correct_declared(ortp_session *session, ortp_error *error)
 {
-    size_t bytes = 0;
-    ortp_status status = estimate(options, &bytes, error);
-    if (status == ORTP_OK) {
-        status = declare(session, bytes, error);
+    if (!session->measured) {
+        return ORTP_OK;
     }
+    const size_t packed = session->weights ? ortp__ticket_footprint(session->weights) : 0;
+    const size_t held = session->estimate > packed && !session->plain_weights
+                            ? session->estimate - packed
+                            : 0;
+    const size_t growth = growth_of(session);
+    const size_t steady = growth > held ? growth : held;
+    if (steady > session->declared_bytes) {
+        return declare(session, steady - session->declared_bytes, error);
+    }
+    (void)ortp_budget_refund(session->runtime->budget, ORTP_ACCOUNT_DECLARED,
+                             session->declared_bytes - steady);
+    session->declared_bytes = steady;
+    return ORTP_OK;
+}
+
+static ortp_status open_memory(ortp_session *session, ortp_error *error)
+{
+    ortp_runtime *runtime = session->runtime;
+    ortp_status status = ortp__allocator_acquire(runtime, &session->allocator);
+    if (status == ORTP_OK) {
+        status = ortp__ticket_open(runtime->pool, session->allocator, 0, true, ORTP_RECLAIM_CACHE,
+                                   &session->weights);
+    }
+    if (status != ORTP_OK) {
+        return ortp__fail(error, status, "session: %s: no room for its first block: %s",
+                          session->name, ortp_status_text(status));
+    }
+    status = ortp__register(session->allocator, session->env_allocator, error);
     if (status != ORTP_OK) {
         return status;
     }
-    footprint before = {0, 0};
-    const bool measured = footprint_get(session->runtime, &before) && options->declared_bytes == 0;
-    status = open_session(session, options, error);
-    if (status == ORTP_OK && measured) {
-        const size_t growth = growth_since(session->runtime, &before, bytes);
-        if (growth > bytes) {
-            status = declare(session, growth - bytes, error);
-        }
+    session->registered = true;
+    ortp__ticket_begin(session->weights);
+    return ORTP_OK;
+}
+
+ortp_status ortp__session_begin(ortp_session *session, const ortp_session_options *options,
+                                ortp_error *error)
+{
+    ortp_status status = estimate(options, &session->estimate, error);
+    if (status != ORTP_OK) {
+        return status;
+    }
+    session->measured = options->declared_bytes == 0;
+    ortp__creation_begin();
+    session->creating = true;
+    status = declare(session, session->estimate, error);
+    if (status == ORTP_OK) {
+        session->before = footprint_get(session->runtime);
+        session->measured = session->measured && session->before.known;
+    }
+    if (status == ORTP_OK && session->memory == ORTP_ORT_MEMORY_POOL) {
+        status = open_memory(session, error);
     }
     return status;
 }
 
-static void free_session(ortp_session *session)
+/* What ORT asks for from here on is not weights any more. */
+static void close_registration(ortp_session *session)
+{
+    if (session->registered) {
+        ortp__ticket_end(session->weights);
+        ortp__unregister(session->allocator, session->env_allocator);
+        atomic_store_explicit(&session->allocator->creating, false, memory_order_relaxed);
+        session->registered = false;
+    }
+}
+
+static void leave_gate(ortp_session *session)
+{
+    if (session->creating) {
+        session->creating = false;
+        ortp__creation_end();
+    }
+}
+
+static void list_session(ortp_session *session)
+{
+    ortp_runtime *runtime = session->runtime;
+    ortp__lock(&runtime->mutex);
+    runtime->sessions++;
+    session->next_session = runtime->first_session;
+    if (session->next_session) {
+        session->next_session->previous_session = session;
+    }
+    runtime->first_session = session;
+    ortp__unlock(&runtime->mutex);
+}
+
+static void unlist_session(ortp_session *session)
+{
+    ortp_runtime *runtime = session->runtime;
+    ortp__lock(&runtime->mutex);
+    if (session->previous_session) {
+        session->previous_session->next_session = session->next_session;
+    } else {
+        runtime->first_session = session->next_session;
+    }
+    if (session->next_session) {
+        session->next_session->previous_session = session->previous_session;
+    }
+    runtime->retired.runs += atomic_load_explicit(&session->runs, memory_order_relaxed);
+    runtime->retired.waits += atomic_load_explicit(&session->waits, memory_order_relaxed);
+    runtime->retired.turned_away +=
+        atomic_load_explicit(&session->turned_away, memory_order_relaxed);
+    runtime->sessions--;
+    ortp__unlock(&runtime->mutex);
+}
+
+ortp_status ortp__session_finish(ortp_session *session, ortp_error *error)
+{
+    const ortp_runtime *runtime = session->runtime;
+    close_registration(session);
+    if (session->weights && ortp__ticket_used(session->weights) == 0) {
+        ortp__ticket_close(session->weights, NULL, NULL);
+        session->weights = NULL;
+    }
+    ortp_status status = correct_declared(session, error);
+    leave_gate(session);
+    if (status == ORTP_OK) {
+        status = ortp_runtime_take_status(
+            runtime, runtime->api->CreateRunOptions(&session->run_options), session->name, error);
+    }
+    if (status == ORTP_OK) {
+        status = ortp__session_load_ports(session, error);
+    }
+    return status;
+}
+
+void ortp__session_free(ortp_session *session)
 {
     ortp_runtime *runtime = session->runtime;
     const OrtApi *api = runtime->api;
+    close_registration(session);
     ortp__session_free_ports(session);
     if (session->run_options) {
         api->ReleaseRunOptions(session->run_options);
     }
-    if (session->ort) {
+    if (session->ort && session->owns_ort) {
         api->ReleaseSession(session->ort);
     }
+    if (session->weights) {
+        ortp__ticket_close(session->weights, NULL, NULL);
+    }
+    if (session->allocator) {
+        ortp__allocator_release(session->allocator);
+    }
+    leave_gate(session);
+    if (session->needs_made) {
+        ortp__needs_destroy(&session->needs);
+    }
     (void)ortp_budget_refund(runtime->budget, ORTP_ACCOUNT_DECLARED, session->declared_bytes);
+    if (session->listed) {
+        unlist_session(session);
+    }
     ortp__free_text(runtime, session->name);
     ortp__meta_free(runtime->budget, &runtime->alloc, session, sizeof(*session));
+    ortp__heap_trim(); /* what ORT freed is declared no more, so it must not stay in the heap */
 }
 
-static ortp_status check_options(const ortp_session_options *options, ortp_error *error)
+static ortp_status check_options(const ortp_session_options *options, bool needs_graph,
+                                 ortp_error *error)
 {
     if (!options->runtime) {
         return ortp__fail(error, ORTP_E_INVAL, "session: runtime is NULL");
     }
-    if (!options->path == !options->model) {
+    if (options->path && options->model) {
+        return ortp__fail(error, ORTP_E_INVAL,
+                          "session: give a path or the graph's bytes, one of them");
+    }
+    if (needs_graph && !options->path && !options->model) {
         return ortp__fail(error, ORTP_E_INVAL,
                           "session: give a path or the graph's bytes, one of them");
     }
@@ -278,9 +462,53 @@ static ortp_status check_options(const ortp_session_options *options, ortp_error
     if (options->intra_threads > INT32_MAX) {
         return ortp__fail(error, ORTP_E_INVAL, "session: %u threads", options->intra_threads);
     }
+    if ((unsigned)options->memory > ORTP_ORT_MEMORY_PLAIN) {
+        return ortp__fail(error, ORTP_E_INVAL, "session: unknown memory %d", (int)options->memory);
+    }
     if (!options->runtime->pool) {
         return ortp__fail(error, ORTP_E_CLOSED, "session: the runtime is being destroyed");
     }
+    return ORTP_OK;
+}
+
+ortp_status ortp__session_new(const ortp_session_options *options, bool needs_graph,
+                              ortp_session **out, ortp_error *error)
+{
+    *out = NULL;
+    ortp_status status = check_options(options, needs_graph, error);
+    if (status != ORTP_OK) {
+        return status;
+    }
+    ortp_runtime *runtime = options->runtime;
+    void *memory = NULL;
+    status = ortp__meta_alloc(runtime->budget, &runtime->alloc, sizeof(ortp_session),
+                              ORTP_RECLAIM_CACHE, &memory);
+    if (status != ORTP_OK) {
+        return ortp__fail(error, status, "session: no room for its struct: %s",
+                          ortp_status_text(status));
+    }
+    ortp_session *session = memory;
+    session->runtime = runtime;
+    session->memory = options->memory;
+    session->plain_weights = options->plain_weights;
+    session->env_allocator = options->env_allocator;
+    const char *name = options->name ? options->name : options->path;
+    status = ortp__copy_text(runtime, name ? name : "graph", &session->name);
+    if (status != ORTP_OK) {
+        status = ortp__fail(error, status, "session: no room for its name: %s",
+                            ortp_status_text(status));
+        ortp__meta_free(runtime->budget, &runtime->alloc, session, sizeof(*session));
+        return status;
+    }
+    session->needs_made = ortp__needs_init(&session->needs);
+    if (!session->needs_made) {
+        status = ortp__fail(error, ORTP_E_SYS, "session: no mutex");
+        ortp__session_free(session);
+        return status;
+    }
+    list_session(session);
+    session->listed = true;
+    *out = session;
     return ORTP_OK;
 }
 
@@ -296,51 +524,31 @@ ortp_status ortp_session_create(const ortp_session_options *given, ortp_session 
     if (status != ORTP_OK) {
         return ortp__fail(error, status, "session: options of another version");
     }
-    status = check_options(&options, error);
+    ortp_session *session;
+    status = ortp__session_new(&options, true, &session, error);
     if (status != ORTP_OK) {
         return status;
     }
-    ortp_runtime *runtime = options.runtime;
-    void *memory = NULL;
-    status = ortp__meta_alloc(runtime->budget, &runtime->alloc, sizeof(ortp_session),
-                              ORTP_RECLAIM_CACHE, &memory);
-    if (status != ORTP_OK) {
-        return ortp__fail(error, status, "session: no room for its struct: %s",
-                          ortp_status_text(status));
-    }
-    ortp_session *session = memory;
-    session->runtime = runtime;
-    const char *name = options.name ? options.name : options.path;
-    status = ortp__copy_text(runtime, name ? name : "graph", &session->name);
-    if (status != ORTP_OK) {
-        status = ortp__fail(error, status, "session: no room for its name: %s",
-                            ortp_status_text(status));
-        goto fail;
-    }
-    ortp__runtime_begin_creation(runtime);
-    status = create_measured(session, &options, error);
-    ortp__runtime_end_creation(runtime);
+    status = ortp__session_begin(session, &options, error);
     if (status == ORTP_OK) {
-        status = ortp__session_load_ports(session, error);
+        status = open_session(session, &options, error);
+    }
+    if (status == ORTP_OK) {
+        status = ortp__session_finish(session, error);
     }
     if (status != ORTP_OK) {
-        goto fail;
+        ortp__session_free(session);
+        return status;
     }
-    ortp__runtime_retain(runtime, ORTP__USER_SESSION);
+    session->ready = true;
     *out = session;
     return ORTP_OK;
-
-fail:
-    free_session(session);
-    return status;
 }
 
 ortp_status ortp_session_destroy(ortp_session *session)
 {
     if (session) {
-        ortp_runtime *runtime = session->runtime;
-        free_session(session);
-        ortp__runtime_release(runtime, ORTP__USER_SESSION);
+        ortp__session_free(session);
     }
     return ORTP_OK;
 }
@@ -355,52 +563,32 @@ size_t ortp_session_declared_bytes(const ortp_session *session)
     return session->declared_bytes;
 }
 
-static ortp_status check_values(const ortp_session *session, const OrtValue *const *inputs,
-                                OrtValue *const *outputs, ortp_error *error)
+static size_t load(const _Atomic size_t *counter)
 {
-    if ((!inputs && session->inputs.count > 0) || (!outputs && session->outputs.count > 0)) {
-        return ortp__fail(error, ORTP_E_INVAL, "session: %s: inputs or outputs are NULL",
-                          session->name);
-    }
-    for (size_t i = 0; i < session->inputs.count; ++i) {
-        if (!inputs[i]) {
-            return ortp__fail(error, ORTP_E_INVAL, "session: %s: no value for input %s",
-                              session->name, session->inputs.names[i]);
-        }
-    }
-    for (size_t i = 0; i < session->outputs.count; ++i) {
-        if (!outputs[i]) {
-            return ortp__fail(error, ORTP_E_INVAL, "session: %s: no value for output %s",
-                              session->name, session->outputs.names[i]);
-        }
-    }
-    return ORTP_OK;
+    return atomic_load_explicit(counter, memory_order_relaxed);
 }
 
-ortp_status ortp_session_run(ortp_session *session, const OrtValue *const *inputs,
-                             OrtValue **outputs, ortp_error *error)
+void ortp_session_get_info(const ortp_session *session, ortp_session_info *out)
 {
-    if (!session) {
-        return ortp__fail(error, ORTP_E_INVAL, "session: NULL cannot run");
+    *out = (ortp_session_info){.memory = session->memory};
+    out->declared_bytes = session->declared_bytes;
+    out->runs = atomic_load_explicit(&session->runs, memory_order_relaxed);
+    out->waits = atomic_load_explicit(&session->waits, memory_order_relaxed);
+    out->turned_away = atomic_load_explicit(&session->turned_away, memory_order_relaxed);
+    out->run_bytes = ortp__needs_most(&((ortp_session *)session)->needs); /* its lock is taken */
+    if (session->weights) {
+        out->weights_bytes = ortp__ticket_footprint(session->weights);
     }
-    ortp_status status = check_values(session, inputs, outputs, error);
-    if (status != ORTP_OK) {
-        return status;
+    const ortp__allocator *allocator = session->allocator;
+    if (allocator) {
+        const ortp__served *served = &allocator->served;
+        out->live_count = load(&allocator->live_count);
+        out->live_bytes = load(&allocator->live_bytes);
+        out->live_bytes_peak = load(&served->live_bytes_peak);
+        out->allocs = atomic_load_explicit(&served->allocs, memory_order_relaxed);
+        out->overflows = atomic_load_explicit(&served->overflows, memory_order_relaxed);
+        out->refusals = atomic_load_explicit(&served->refusals, memory_order_relaxed);
+        out->overdrafts = atomic_load_explicit(&served->overdrafts, memory_order_relaxed);
+        out->overdraft_bytes = load(&allocator->overdraft_bytes);
     }
-    const ortp_runtime *runtime = session->runtime;
-    status = ortp_runtime_take_status(
-        runtime,
-        runtime->api->Run(session->ort, session->run_options, session->inputs.names, inputs,
-                          session->inputs.count, session->outputs.names, session->outputs.count,
-                          outputs),
-        session->name, error);
-    if (status == ORTP_OK) {
-        atomic_fetch_add_explicit(&session->runs, 1, memory_order_relaxed);
-    }
-    return status;
-}
-
-uint64_t ortp_session_runs(const ortp_session *session)
-{
-    return atomic_load_explicit(&session->runs, memory_order_relaxed);
 }

@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The session: session.c creates and runs it, session_ports.c asks ORT what goes in and out.
+ * The session: session.c creates it, adopt.c lets the host create it, run.c runs it, session_ports.c asks
+ * ORT what goes in and out.
  */
 #ifndef ORTP_SESSION_INTERNAL_H
 #define ORTP_SESSION_INTERNAL_H
 
+#include "allocator.h"
+#include "needs.h"
 #include "runtime_internal.h"
 
 #include <ortpool/session.h>
@@ -18,24 +21,79 @@ typedef struct ortp__ports {
     size_t count;
 } ortp__ports;
 
-/* Nothing changes between creation and destruction but `runs`. */
+/* What the process holds, and the part of it that is on the budget already. */
+typedef struct ortp__footprint {
+    bool known;
+    uint64_t anonymous;
+    size_t mapped;
+} ortp__footprint;
+
+/* Nothing changes between creation and destruction but the counters and what needs knows. */
 struct ortp_session {
     ortp_runtime *runtime;
-    OrtSession *ort;
+    OrtSession *ort; /* NULL: prepared, not adopted yet */
+    bool owns_ort;
     OrtRunOptions *run_options; /* one for all runs: ORT would make one for each */
     char *name;
+    ortp_ort_memory memory;
     size_t declared_bytes; /* on the budget */
     ortp__ports inputs;
     ortp__ports outputs;
+    bool plain_weights;
+    bool ready;  /* may run */
+    bool listed; /* in the runtime's list */
+    bool fixed_shapes; /* no input has a free dimension: all runs need the same */
+
+    /* Memory from the pool only; else NULL. */
+    ortp__allocator *allocator;
+    ortp__ticket *weights; /* NULL where ORT packed none */
+    ortp__needs needs;
+    bool needs_made;
+
+    /* During creation, on the creating thread. */
+    bool creating;   /* the gate is held */
+    bool registered; /* the env has our allocator */
+    OrtAllocator *env_allocator;
+    size_t estimate;
+    bool measured; /* the host gave no word for what is declared */
+    ortp__footprint before;
+
     _Atomic uint64_t runs;
+    _Atomic uint64_t waits;
+    _Atomic uint64_t turned_away;
+
+    ortp_session *previous_session, *next_session; /* of the runtime, under its mutex */
 };
 
+/*
+ * The creation, in the order in which the two callers, ortp_session_create() and
+ * ortp_session_options_prepare() with ortp_session_adopt(), go through it. After any failure
+ * ortp__session_free() takes what is there, the gate included.
+ */
+/* Options checked, struct and name. */
+ORTP_CHECK ortp_status ortp__session_new(const ortp_session_options *options, bool needs_graph,
+                                         ortp_session **out, ortp_error *error);
+/* Through the gate; declares, registers. */
+ORTP_CHECK ortp_status ortp__session_begin(ortp_session *session,
+                                           const ortp_session_options *options, ortp_error *error);
+/* What makes ORT use this memory. The first that fails is the status. */
+OrtStatus *ortp__session_configure(const ortp_session_options *options,
+                                   OrtSessionOptions *ort_options);
+/* The session exists: unregisters, corrects what is declared, leaves the gate, loads the ports. */
+ORTP_CHECK ortp_status ortp__session_finish(ortp_session *session, ortp_error *error);
+void ortp__session_free(ortp_session *session);
+
+/* ORT's status of a call in which the allocator may have refused; refusals before it. */
+ORTP_CHECK ortp_status ortp__session_take_status(const ortp_session *session, OrtStatus *status,
+                                                 uint64_t refusals_before, ortp_error *error);
+uint64_t ortp__session_refusals(const ortp_session *session);
+
 /* Fills session->inputs and outputs. Errors: ORT, NOMEM, BUDGET; free_ports takes what is there. */
-ortp_status ortp__session_load_ports(ortp_session *session, ortp_error *error);
+ORTP_CHECK ortp_status ortp__session_load_ports(ortp_session *session, ortp_error *error);
 void ortp__session_free_ports(ortp_session *session);
 
 /* A copy on control memory. Errors: NOMEM, BUDGET. */
-ortp_status ortp__copy_text(const ortp_runtime *runtime, const char *text, char **out);
+ORTP_CHECK ortp_status ortp__copy_text(const ortp_runtime *runtime, const char *text, char **out);
 void ortp__free_text(const ortp_runtime *runtime, const char *text);
 
 #endif

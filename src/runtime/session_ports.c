@@ -139,6 +139,23 @@ static ortp_status load_side(const ortp_session *session, const side *from, OrtA
     return status;
 }
 
+/* Whether every input has one shape only. */
+static bool all_fixed(const ortp__ports *inputs)
+{
+    for (size_t i = 0; i < inputs->count; ++i) {
+        const ortp_port *port = &inputs->ports[i];
+        if (port->type == 0 || port->rank == 0 || port->rank > ORTP_RANK_MAX) {
+            return false; /* no tensor, or a shape that is not told */
+        }
+        for (size_t d = 0; d < port->rank; ++d) {
+            if (port->shape[d] < 0) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
 ortp_status ortp__session_load_ports(ortp_session *session, ortp_error *error)
 {
     const ortp_runtime *runtime = session->runtime;
@@ -157,6 +174,7 @@ ortp_status ortp__session_load_ports(ortp_session *session, ortp_error *error)
     if (status == ORTP_OK) {
         status = load_side(session, &outputs, allocator, &session->outputs, error);
     }
+    session->fixed_shapes = status == ORTP_OK && all_fixed(&session->inputs);
     return status;
 }
 

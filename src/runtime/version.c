@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Versions of ONNX Runtime: the least one that a manifest names, the one that a host has.
+ * Versions of ONNX Runtime: see version.h.
  */
-#include "decode_internal.h"
+#include "version.h"
+
+#include "internal.h"
 
 #include <ctype.h>
 

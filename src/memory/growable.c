@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Growable blocks: see growable.h. They are large blocks of the depot with more address space than
+ * memory.
+ */
+#include "growable.h"
+
+#include "depot.h"
+#include "pool_internal.h"
+
+#include <assert.h>
+
+/* Address space costs nothing where there is plenty of it. */
+#define RESERVE_BYTES (sizeof(void *) >= 8 ? (size_t)256 << 20 : (size_t)16 << 20)
+
+static const ortp__large *large_of(const ortp_block *block)
+{
+    assert(block->slab == NULL);
+    return (const ortp__large *)block; /* its first member */
+}
+
+bool ortp__block_is_growable(const ortp_block *block)
+{
+    return block->slab == NULL && large_of(block)->reserved > 0;
+}
+
+/* Whole pages for `bytes` and the readable tail; false: too large to map. */
+static bool pages_for(const ortp_pool *pool, size_t bytes, size_t *out)
+{
+    if (bytes > SIZE_MAX / 4) {
+        return false;
+    }
+    const size_t page = pool->classes.page_bytes;
+    *out = (bytes + ORTP_BLOCK_TAIL + page - 1) / page * page;
+    return true;
+}
+
+void *ortp__growable_pages(size_t committed, size_t *reserved)
+{
+    for (size_t bytes = *reserved; bytes >= committed; bytes /= 2) {
+        unsigned char *pages = ortp__pages_reserve(bytes);
+        if (pages == NULL) {
+            continue; /* a process may have a limit of address space */
+        }
+        if (!ortp__pages_commit(pages, committed)) {
+            ortp__pages_unmap(pages, bytes);
+            return NULL;
+        }
+        *reserved = bytes;
+        return pages;
+    }
+    return NULL;
+}
+
+static ortp_status acquire(ortp_pool *pool, size_t bytes, const ortp__request *given,
+                           ortp_block **out)
+{
+    *out = NULL;
+    ortp__request request = *given;
+    if (!pages_for(pool, bytes, &request.size.mapping)) {
+        return ORTP_E_INVAL;
+    }
+    request.reserve = RESERVE_BYTES;
+    while (request.reserve < request.size.mapping) {
+        request.reserve *= 2;
+    }
+    ortp__stripe *home = &pool->stripes[0];
+    ortp_block *block = ortp__depot_take(pool, home, &request);
+    if (block == NULL) {
+        ortp_status status = ortp__depot_map(pool, home, &request, out);
+        if (status == ORTP_E_BUDGET || status == ORTP_E_NOMEM) {
+            block = ortp__depot_take(pool, home, &request); /* released meanwhile? */
+        }
+        if (block == NULL) {
+            return status;
+        }
+    }
+    const ortp_status status = ortp__block_grow(block, bytes, request.reclaim);
+    if (status != ORTP_OK) {
+        (void)ortp_block_release(block);
+        return status;
+    }
+    *out = block;
+    return ORTP_OK;
+}
+
+ortp_status ortp__pool_acquire_growable(ortp_pool *pool, size_t bytes, ortp_label label,
+                                        ortp_reclaim reclaim, ortp_block **out)
+{
+    const ortp__request request = {.label = label, .reclaim = reclaim};
+    return acquire(pool, bytes, &request, out);
+}
+
+ortp_status ortp__block_grow(ortp_block *block, size_t bytes, ortp_reclaim reclaim)
+{
+    ortp_pool *pool = block->pool;
+    size_t need;
+    if (!pages_for(pool, bytes, &need) || need > large_of(block)->reserved) {
+        return ORTP_E_NOMEM;
+    }
+    if (need <= block->footprint) {
+        return ORTP_OK;
+    }
+    const size_t more = need - block->footprint;
+    const ortp_status status =
+        ortp_budget_charge(pool->budget, ORTP_ACCOUNT_BLOCKS, more, reclaim);
+    if (status != ORTP_OK) {
+        return status;
+    }
+    if (!ortp__pages_commit(block->data + block->footprint, more)) {
+        (void)ortp_budget_refund(pool->budget, ORTP_ACCOUNT_BLOCKS, more);
+        return ORTP_E_NOMEM;
+    }
+    ortp__lock(&block->stripe->lock);
+    block->stripe->ledger.in_use_bytes[ortp__block_label_get(block)] += more;
+    block->footprint += more;
+    block->bytes += more;
+    ortp__unlock(&block->stripe->lock);
+    return ORTP_OK;
+}
+
+void ortp__block_discard(ortp_block *block)
+{
+    assert(ortp__block_state_get(block) == ORTP__BLOCK_OUT);
+    ortp__block_state_set(block, ORTP__BLOCK_CACHED);
+    (void)ortp__depot_discard(block);
+}
+
+ortp_status ortp__pool_warm_growable(ortp_pool *pool, size_t bytes, size_t count)
+{
+    const ortp__request request = {
+        .label = ORTP_LABEL_OTHER, .reclaim = ORTP_RECLAIM_CACHE, .warming = true};
+    ortp_status status = ORTP_OK;
+    ortp_block *chain = NULL;
+    for (size_t i = 0; i < count && status == ORTP_OK; i++) {
+        ortp_block *block;
+        status = acquire(pool, bytes, &request, &block);
+        if (status == ORTP_OK) {
+            ortp__pages_populate(block->data, block->footprint);
+            block->next = chain;
+            chain = block;
+        }
+    }
+    const uint64_t now_ms = ortp__clock_ms(&pool->clock);
+    while (chain != NULL) {
+        ortp_block *block = chain;
+        chain = block->next;
+        block->next = NULL;
+        block->released_ms = now_ms;
+        ortp__block_state_set(block, ORTP__BLOCK_CACHED);
+        ortp__depot_release(block, true);
+    }
+    return status;
+}

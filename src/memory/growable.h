@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Growable blocks: for a holder that learns only while it works how much it needs.
+ *
+ *     data | committed: footprint, charged | reserved address space, neither memory nor charged |
+ *
+ * A block grows in place, page by page; it never shrinks but is unmapped as a whole. Idle ones lie in
+ * stripe 0, so that every holder finds them all, and are handed out whatever their size: the smallest
+ * that is large enough, else the largest, grown. So holders whose needs vary share one block that is as
+ * large as the largest need, where blocks of fixed sizes would leave one behind for each.
+ */
+#ifndef ORTP_GROWABLE_H
+#define ORTP_GROWABLE_H
+
+#include <ortpool/pool.h>
+
+/*
+ * A growable block of at least `bytes`, OUT under `label`. Released as any other, or discarded.
+ * Errors: BUDGET, NOMEM, INVAL. Thread-safe: yes.
+ */
+ORTP_CHECK ortp_status ortp__pool_acquire_growable(ortp_pool *pool, size_t bytes, ortp_label label,
+                                                   ortp_reclaim reclaim, ortp_block **out);
+/*
+ * Makes at least `bytes` of it usable; the data stays where it is. On failure nothing has changed.
+ * Errors: BUDGET, NOMEM (its address space ends, or the system refuses). The owner's thread only,
+ * under no lock.
+ */
+ORTP_CHECK ortp_status ortp__block_grow(ortp_block *block, size_t bytes, ortp_reclaim reclaim);
+/* Unmaps it at once, in place of a release. The owner's thread only, under no lock. */
+void ortp__block_discard(ortp_block *block);
+
+/* `count` idle growable blocks of `bytes` at the same time, pages present. Errors as acquire. */
+ORTP_CHECK ortp_status ortp__pool_warm_growable(ortp_pool *pool, size_t bytes, size_t count);
+
+bool ortp__block_is_growable(const ortp_block *block);
+
+/*
+ * Reserves *reserved bytes, less where the system has less, at least `committed` (whole pages), and
+ * commits those. NULL when the system refuses.
+ */
+void *ortp__growable_pages(size_t committed, size_t *reserved);
+
+#endif

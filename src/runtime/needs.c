@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What runs needed: see needs.h.
+ */
+#include "needs.h"
+
+bool ortp__needs_init(ortp__needs *needs)
+{
+    return ortp__mutex_init(&needs->mutex, ORTP_RANK_NEEDS); /* the rest is zero */
+}
+
+void ortp__needs_destroy(ortp__needs *needs)
+{
+    ortp__mutex_destroy(&needs->mutex);
+}
+
+/* The entry of the key, else the one used longest ago; *known says which. */
+static ortp__need *find_locked(ortp__needs *needs, uint64_t key, bool *known)
+{
+    ortp__assert_held(&needs->mutex);
+    ortp__need *oldest = &needs->entries[0];
+    for (size_t i = 0; i < ORTP__NEEDS_MAX; i++) {
+        ortp__need *entry = &needs->entries[i];
+        if (entry->used_at > 0 && entry->key == key) {
+            *known = true;
+            return entry;
+        }
+        if (entry->used_at < oldest->used_at) {
+            oldest = entry;
+        }
+    }
+    *known = false;
+    return oldest;
+}
+
+ortp__need ortp__needs_get(ortp__needs *needs, uint64_t key)
+{
+    ortp__need found = {.key = key};
+    bool known;
+    ortp__lock(&needs->mutex);
+    ortp__need *entry = find_locked(needs, key, &known);
+    if (known) {
+        entry->used_at = ++needs->time;
+        found = *entry;
+    }
+    ortp__unlock(&needs->mutex);
+    return found;
+}
+
+void ortp__needs_learn(ortp__needs *needs, const ortp__need *learned)
+{
+    bool known;
+    ortp__lock(&needs->mutex);
+    ortp__need *entry = find_locked(needs, learned->key, &known);
+    const size_t before = known ? entry->bytes : 0;
+    *entry = *learned;
+    entry->bytes = learned->bytes > before ? learned->bytes : before;
+    entry->used_at = ++needs->time;
+    needs->most = entry->bytes > needs->most ? entry->bytes : needs->most;
+    ortp__unlock(&needs->mutex);
+}
+
+size_t ortp__needs_most(ortp__needs *needs)
+{
+    ortp__lock(&needs->mutex);
+    const size_t most = needs->most;
+    ortp__unlock(&needs->mutex);
+    return most;
+}

@@ -1,0 +1,363 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The run: finds out what it needs, is admitted with a ticket, enters ORT, remembers what it needed.
+ */
+#include "session_internal.h"
+
+#include "growable.h"
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+#define WAIT_SLICE_MS 5u  /* memory may also come free where nobody tells us */
+#define SHAPE_DATA_SINCE 24u /* the API that gives a value's shape without an allocation */
+
+/* What Run is called with. */
+typedef struct call {
+    const OrtRunOptions *options;
+    const char *const *input_names;
+    const OrtValue *const *inputs;
+    size_t input_count;
+    const char *const *output_names;
+    OrtValue **outputs;
+    size_t output_count;
+} call;
+
+/* ---- the key: shapes of the inputs, and which outputs ORT allocates ---- */
+
+static uint64_t hash_dims(const int64_t *dims, size_t count, uint64_t seed)
+{
+    return XXH3_64bits_withSeed(dims, count * sizeof *dims, seed + count);
+}
+
+static uint64_t hash_shape_info(const OrtApi *api, const OrtValue *value, uint64_t seed)
+{
+    OrtTensorTypeAndShapeInfo *info = NULL;
+    OrtStatus *status = api->GetTensorTypeAndShape(value, &info);
+    int64_t dims[ORTP_RANK_MAX] = {0};
+    size_t count = 0;
+    if (!status) {
+        status = api->GetDimensionsCount(info, &count);
+    }
+    count = count < ORTP_RANK_MAX ? count : ORTP_RANK_MAX;
+    if (!status) {
+        status = api->GetDimensions(info, dims, count);
+    }
+    if (info) {
+        api->ReleaseTensorTypeAndShapeInfo(info);
+    }
+    if (status) { /* a value whose shape is not told has a need all the same */
+        api->ReleaseStatus(status);
+        count = 0;
+    }
+    return hash_dims(dims, count, seed);
+}
+
+static uint64_t hash_shape(const ortp_runtime *runtime, const OrtValue *value, uint64_t seed)
+{
+    const OrtApi *api = runtime->api;
+    int tensor = 0;
+    OrtStatus *status = api->IsTensor(value, &tensor);
+    if (status) {
+        api->ReleaseStatus(status);
+    }
+    if (!tensor) {
+        return seed;
+    }
+    if (runtime->ort_minor < SHAPE_DATA_SINCE) {
+        return hash_shape_info(api, value, seed);
+    }
+    ONNXTensorElementDataType type;
+    const int64_t *dims = NULL;
+    size_t count = 0;
+    status = api->GetTensorElementTypeAndShapeDataReference(value, &type, &dims, &count);
+    if (status) {
+        api->ReleaseStatus(status);
+        return seed;
+    }
+    return hash_dims(dims, count, seed);
+}
+
+static uint64_t key_of(const ortp_session *session, const call *c)
+{
+    uint64_t key = c->output_count;
+    for (size_t i = 0; i < c->output_count; i++) {
+        key = key * 2 + (c->outputs[i] ? 1u : 0u);
+    }
+    for (size_t i = 0; i < c->input_count && !session->fixed_shapes; i++) {
+        key = hash_shape(session->runtime, c->inputs[i], key);
+    }
+    return key;
+}
+
+/* ---- admission ---- */
+
+/* Until something was released, or a little while; false: the deadline has passed. */
+static bool wait_for_memory(ortp_runtime *runtime, uint64_t seen, uint64_t deadline_ms)
+{
+    if (ortp_runtime_now_ms(runtime) >= deadline_ms) {
+        return false;
+    }
+    const uint64_t until = ortp__now_ms() + WAIT_SLICE_MS;
+    ortp__lock(&runtime->mutex);
+    runtime->waiting++;
+    bool in_time = true;
+    while (runtime->releases == seen && in_time) {
+        in_time = ortp__cond_wait_until(&runtime->released, &runtime->mutex, until);
+    }
+    runtime->waiting--;
+    ortp__unlock(&runtime->mutex);
+    return true;
+}
+
+static uint64_t releases_of(ortp_runtime *runtime)
+{
+    ortp__lock(&runtime->mutex);
+    const uint64_t releases = runtime->releases;
+    ortp__unlock(&runtime->mutex);
+    return releases;
+}
+
+static void tell_waiting(ortp_runtime *runtime)
+{
+    ortp__lock(&runtime->mutex);
+    runtime->releases++;
+    if (runtime->waiting > 0) {
+        ortp__cond_broadcast(&runtime->released);
+    }
+    ortp__unlock(&runtime->mutex);
+}
+
+static ortp_status turn_away(ortp_session *session, ortp_status status, size_t need,
+                             ortp_error *error)
+{
+    (void)atomic_fetch_add_explicit(&session->turned_away, 1, memory_order_relaxed);
+    ortp_budget_info info;
+    ortp_budget_get_info(session->runtime->budget, &info);
+    return ortp__fail(error, status,
+                      "%s: a run of these shapes needs %zu bytes: %s; %zu of %zu are charged",
+                      session->name, need, ortp_status_text(status), info.charged_bytes,
+                      info.limit_bytes);
+}
+
+/* A ticket for `need`, waiting for it until the deadline (0: not at all). */
+static ortp_status admit(ortp_session *session, size_t need, uint64_t deadline_ms,
+                         ortp__ticket **out, ortp_error *error)
+{
+    ortp_runtime *runtime = session->runtime;
+    bool waited = false;
+    for (;;) {
+        const uint64_t seen = releases_of(runtime);
+        ortp_status status = ortp__ticket_open(runtime->pool, session->allocator, need, false,
+                                               ORTP_RECLAIM_CACHE, out);
+        if (status == ORTP_OK) {
+            return ORTP_OK;
+        }
+        if (status == ORTP_E_BUDGET && deadline_ms > 0) {
+            if (!waited) {
+                waited = true;
+                (void)atomic_fetch_add_explicit(&session->waits, 1, memory_order_relaxed);
+            }
+            if (wait_for_memory(runtime, seen, deadline_ms)) {
+                continue;
+            }
+            status = ORTP_E_TIMEOUT;
+        }
+        return turn_away(session, status, need, error);
+    }
+}
+
+/* ---- the run ---- */
+
+static ortp_status enter(ortp_session *session, const call *c, ortp_error *error)
+{
+    const OrtApi *api = session->runtime->api;
+    const uint64_t refusals = ortp__session_refusals(session);
+    OrtStatus *status =
+        api->Run(session->ort, c->options, c->input_names, c->inputs, c->input_count,
+                 c->output_names, c->output_count, c->outputs);
+    return ortp__session_take_status(session, status, refusals, error);
+}
+
+/* What the run needed is known from now on, where it was not. */
+static void learn(ortp_session *session, const ortp__need *known, size_t peak,
+                  const ortp__escapes *escapes)
+{
+    if (peak > known->bytes || escapes->count != known->escapes.count) {
+        const ortp__need learned = {.key = known->key, .bytes = peak, .escapes = *escapes};
+        ortp__needs_learn(&session->needs, &learned);
+    }
+}
+
+static ortp_status run_with_ticket(ortp_session *session, const call *c, uint64_t deadline_ms,
+                                   ortp_error *error)
+{
+    const ortp__need need = ortp__needs_get(&session->needs, key_of(session, c));
+    ortp__ticket *ticket;
+    ortp_status status = admit(session, need.bytes, deadline_ms, &ticket, error);
+    if (status != ORTP_OK) {
+        return status;
+    }
+    ticket->escapes = need.escapes;
+    ortp__ticket_begin(ticket);
+    status = enter(session, c, error);
+    ortp__ticket_end(ticket);
+    size_t peak;
+    ortp__escapes escapes;
+    ortp__ticket_close(ticket, &peak, &escapes);
+    learn(session, &need, peak, status == ORTP_OK ? &escapes : &need.escapes);
+    tell_waiting(session->runtime);
+    return status;
+}
+
+static ortp_status run(ortp_session *session, const call *c, uint64_t deadline_ms,
+                       ortp_error *error)
+{
+    const ortp_status status = session->allocator ? run_with_ticket(session, c, deadline_ms, error)
+                                                  : enter(session, c, error);
+    if (status == ORTP_OK) {
+        (void)atomic_fetch_add_explicit(&session->runs, 1, memory_order_relaxed);
+    }
+    return status;
+}
+
+static ortp_status check_session(const ortp_session *session, ortp_error *error)
+{
+    if (!session) {
+        return ortp__fail(error, ORTP_E_INVAL, "session: NULL cannot run");
+    }
+    if (!session->ready) {
+        return ortp__fail(error, ORTP_E_INVAL,
+                          "session: %s: no OrtSession was adopted, it cannot run", session->name);
+    }
+    return ORTP_OK;
+}
+
+static ortp_status check_values(const ortp_session *session, const OrtValue *const *inputs,
+                                OrtValue *const *outputs, ortp_error *error)
+{
+    if ((!inputs && session->inputs.count > 0) || (!outputs && session->outputs.count > 0)) {
+        return ortp__fail(error, ORTP_E_INVAL, "session: %s: inputs or outputs are NULL",
+                          session->name);
+    }
+    for (size_t i = 0; i < session->inputs.count; ++i) {
+        if (!inputs[i]) {
+            return ortp__fail(error, ORTP_E_INVAL, "session: %s: no value for input %s",
+                              session->name, session->inputs.names[i]);
+        }
+    }
+    for (size_t i = 0; i < session->outputs.count; ++i) {
+        if (!outputs[i]) {
+            return ortp__fail(error, ORTP_E_INVAL, "session: %s: no value for output %s",
+                              session->name, session->outputs.names[i]);
+        }
+    }
+    return ORTP_OK;
+}
+
+ortp_status ortp_session_run(ortp_session *session, const OrtValue *const *inputs,
+                             OrtValue **outputs, ortp_error *error)
+{
+    ortp_status status = check_session(session, error);
+    if (status == ORTP_OK) {
+        status = check_values(session, inputs, outputs, error);
+    }
+    if (status != ORTP_OK) {
+        return status;
+    }
+    const call c = {session->run_options,  session->inputs.names,  inputs,
+                    session->inputs.count, session->outputs.names, outputs,
+                    session->outputs.count};
+    return run(session, &c, 0, error);
+}
+
+static ortp_status check_call(const ortp_session *session, const call *c, ortp_error *error)
+{
+    if ((c->input_count > 0 && (!c->input_names || !c->inputs)) || c->output_count == 0 ||
+        !c->output_names || !c->outputs) {
+        return ortp__fail(error, ORTP_E_INVAL,
+                          "session: %s: names and values of inputs and of at least one output are "
+                          "required",
+                          session->name);
+    }
+    for (size_t i = 0; i < c->input_count; i++) {
+        if (!c->input_names[i] || !c->inputs[i]) {
+            return ortp__fail(error, ORTP_E_INVAL, "session: %s: input %zu has no %s",
+                              session->name, i, c->input_names[i] ? "value" : "name");
+        }
+    }
+    for (size_t i = 0; i < c->output_count; i++) {
+        if (!c->output_names[i]) {
+            return ortp__fail(error, ORTP_E_INVAL, "session: %s: output %zu has no name",
+                              session->name, i);
+        }
+    }
+    return ORTP_OK;
+}
+
+ortp_status ortp_run(ortp_session *session, const ortp_run_options *given,
+                     const char *const *input_names, const OrtValue *const *inputs,
+                     size_t input_count, const char *const *output_names, OrtValue **outputs,
+                     size_t output_count, ortp_error *error)
+{
+    ortp_run_options options;
+    ortp_status status = ortp__options_copy(&options, sizeof(options), given);
+    if (status != ORTP_OK) {
+        return ortp__fail(error, status, "session: run options of another version");
+    }
+    status = check_session(session, error);
+    if (status != ORTP_OK) {
+        return status;
+    }
+    const call c = {options.ort ? options.ort : session->run_options,
+                    input_names,
+                    inputs,
+                    input_count,
+                    output_names,
+                    outputs,
+                    output_count};
+    status = check_call(session, &c, error);
+    return status == ORTP_OK ? run(session, &c, options.deadline_ms, error) : status;
+}
+
+ortp_status ortp_session_warm_runs(ortp_session *session, size_t count)
+{
+    if (!session) {
+        return ORTP_E_INVAL;
+    }
+    const size_t most = ortp__needs_most(&session->needs);
+    if (most == 0 || !session->allocator) {
+        return ORTP_OK;
+    }
+    return ortp__pool_warm_growable(session->runtime->pool, ortp__ticket_block_bytes(most), count);
+}
+
+uint64_t ortp_session_runs(const ortp_session *session)
+{
+    return atomic_load_explicit(&session->runs, memory_order_relaxed);
+}
+
+void ortp_stats_add_runtime(ortp_stats *stats, const ortp_runtime *runtime)
+{
+    ortp_runtime *r = (ortp_runtime *)runtime; /* its lock is taken */
+    ortp__lock(&r->mutex);
+    ortp__retired sum = r->retired;
+    size_t overdraft = 0;
+    for (const ortp_session *s = r->first_session; s; s = s->next_session) {
+        sum.waits += atomic_load_explicit(&s->waits, memory_order_relaxed);
+        sum.turned_away += atomic_load_explicit(&s->turned_away, memory_order_relaxed);
+    }
+    for (const ortp__allocator *a = r->allocators; a; a = a->next) {
+        sum.allocs += atomic_load_explicit(&a->served.allocs, memory_order_relaxed);
+        sum.overflows += atomic_load_explicit(&a->served.overflows, memory_order_relaxed);
+        sum.refusals += atomic_load_explicit(&a->served.refusals, memory_order_relaxed);
+        overdraft += atomic_load_explicit(&a->overdraft_bytes, memory_order_relaxed);
+    }
+    ortp__unlock(&r->mutex);
+    ORTP__STATS_ADD(stats, overdraft, overdraft);
+    ORTP__STATS_ADD(stats, run_waits, sum.waits);
+    ORTP__STATS_ADD(stats, runs_turned_away, sum.turned_away);
+    ORTP__STATS_ADD(stats, ort_allocations, sum.allocs);
+    ORTP__STATS_ADD(stats, ort_overflows, sum.overflows);
+    ORTP__STATS_ADD(stats, ort_refusals, sum.refusals);
+}

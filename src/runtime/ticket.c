@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The ticket: see ticket.h.
+ */
+#include "ticket.h"
+
+#include "growable.h"
+#include "internal.h"
+
+#include <assert.h>
+#include <string.h>
+
+#define STRUCT_BYTES ((sizeof(ortp__ticket) + 63u) / 64u * 64u)
+
+/* The one mutable thing that is not in a handle: the ticket that this thread's run works in. */
+static _Thread_local ortp__ticket *current;
+
+size_t ortp__ticket_block_bytes(size_t need)
+{
+    return need > SIZE_MAX - STRUCT_BYTES ? SIZE_MAX : STRUCT_BYTES + need;
+}
+
+ortp_status ortp__ticket_open(ortp_pool *pool, ortp__allocator *allocator, size_t need,
+                              bool weights, ortp_reclaim reclaim, ortp__ticket **out)
+{
+    *out = NULL;
+    ortp_block *block;
+    ortp_status status =
+        ortp__pool_acquire_growable(pool, ortp__ticket_block_bytes(need),
+                                    weights ? ORTP_LABEL_WEIGHTS : ORTP_LABEL_RUN, reclaim, &block);
+    if (status != ORTP_OK) {
+        return status;
+    }
+    ortp__ticket *ticket = ortp_block_data(block);
+    *ticket = (ortp__ticket){
+        .open = true, .allocator = allocator, .block = block, .weights = weights};
+    if (!ortp__mutex_init(&ticket->mutex, ORTP_RANK_TICKET)) {
+        (void)ortp_block_release(block);
+        return ORTP_E_SYS;
+    }
+    ortp__fit_init(&ticket->fit, (unsigned char *)ticket + STRUCT_BYTES,
+                   ortp_block_bytes(block) - STRUCT_BYTES);
+    *out = ticket;
+    return ORTP_OK;
+}
+
+void ortp__ticket_begin(ortp__ticket *ticket)
+{
+    ticket->outer = current;
+    current = ticket;
+}
+
+void ortp__ticket_end(ortp__ticket *ticket)
+{
+    assert(current == ticket);
+    current = ticket->outer;
+}
+
+ortp__ticket *ortp__ticket_current(const ortp__allocator *allocator)
+{
+    return current != NULL && current->allocator == allocator ? current : NULL;
+}
+
+static bool escapes(const ortp__ticket *ticket, uint64_t ordinal)
+{
+    for (size_t i = 0; i < ticket->escapes.count; i++) {
+        if (ticket->escapes.ordinals[i] == ordinal) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/*
+ * The lock is not held while the block grows, since that may reclaim: frees of other threads meanwhile
+ * only make room, and nobody else allocates here.
+ */
+static ortp__chunk *grow_and_take(ortp__ticket *ticket, size_t bytes, size_t extent,
+                                  ortp_status *status)
+{
+    *status = ortp__block_grow(ticket->block, ortp__ticket_block_bytes(extent),
+                               ORTP_RECLAIM_BLOCKS);
+    if (*status != ORTP_OK) {
+        return NULL;
+    }
+    ortp__lock(&ticket->mutex);
+    ortp__fit_extend(&ticket->fit, ortp_block_bytes(ticket->block) - STRUCT_BYTES);
+    ortp__chunk *chunk = ortp__fit_take(&ticket->fit, bytes);
+    ortp__unlock(&ticket->mutex);
+    assert(chunk != NULL);
+    return chunk;
+}
+
+ortp__chunk *ortp__ticket_take(ortp__ticket *ticket, size_t bytes, ortp_status *status)
+{
+    *status = ORTP_OK;
+    const uint64_t ordinal = ticket->ordinal++;
+    if (escapes(ticket, ordinal)) {
+        return NULL;
+    }
+    ortp__lock(&ticket->mutex);
+    ortp__chunk *chunk = ortp__fit_take(&ticket->fit, bytes);
+    const size_t extent = chunk == NULL ? ortp__fit_extent_for(&ticket->fit, bytes) : 0;
+    ortp__unlock(&ticket->mutex);
+    if (chunk == NULL) {
+        chunk = grow_and_take(ticket, bytes, extent, status);
+    }
+    if (chunk != NULL) {
+        chunk->owner = ticket;
+        chunk->ordinal = ordinal;
+    }
+    return chunk;
+}
+
+/* Nobody else knows it any more. */
+static void destroy(ortp__ticket *ticket)
+{
+    ortp_block *block = ticket->block;
+    const bool weights = ticket->weights;
+    ortp__mutex_destroy(&ticket->mutex);
+    if (weights) {
+        ortp__block_discard(block); /* its size is that of weights: as idle memory nobody's need */
+    } else {
+        (void)ortp_block_release(block);
+    }
+}
+
+void ortp__ticket_give(ortp__ticket *ticket, ortp__chunk *chunk)
+{
+    ortp__lock(&ticket->mutex);
+    ortp__fit_give(&ticket->fit, chunk);
+    const bool last = !ticket->open && ticket->fit.used_count == 0;
+    ortp__unlock(&ticket->mutex);
+    if (last) {
+        destroy(ticket);
+    }
+}
+
+static void add_escapes_locked(const ortp__ticket *ticket, ortp__escapes *out)
+{
+    ortp__assert_held(&ticket->mutex);
+    *out = ticket->escapes;
+    for (ortp__chunk *c = ortp__fit_first(&ticket->fit); c != NULL;
+         c = ortp__fit_next(&ticket->fit, c)) {
+        if (c->used && out->count < ORTP__ESCAPES_MAX) {
+            out->ordinals[out->count++] = c->ordinal;
+        }
+    }
+}
+
+void ortp__ticket_close(ortp__ticket *ticket, size_t *peak, ortp__escapes *escaped)
+{
+    ortp__lock(&ticket->mutex);
+    ticket->open = false;
+    const bool last = ticket->fit.used_count == 0;
+    if (peak != NULL) {
+        *peak = ticket->fit.peak;
+    }
+    if (escaped != NULL) {
+        add_escapes_locked(ticket, escaped);
+    }
+    ortp__unlock(&ticket->mutex);
+    if (last) {
+        destroy(ticket);
+    }
+}
+
+size_t ortp__ticket_used(ortp__ticket *ticket)
+{
+    ortp__lock(&ticket->mutex);
+    const size_t used = ticket->fit.used_count;
+    ortp__unlock(&ticket->mutex);
+    return used;
+}
+
+size_t ortp__ticket_footprint(const ortp__ticket *ticket)
+{
+    return ortp__block_footprint(ticket->block);
+}

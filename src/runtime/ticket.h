@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The ticket: one growable block in which a run of ORT works, or in which a session's packed weights
+ * lie.
+ *
+ *     block | this struct | chunks by first fit ........ | not committed yet |
+ *
+ * A ticket is open while its run is in progress; only the run's thread allocates in it and makes it grow.
+ * Frees come from any thread, also after the run: the last one of a closed ticket gives the block
+ * back. It is current on the run's thread from ORT's entry to its return, which is how the
+ * allocator finds it.
+ */
+#ifndef ORTP_TICKET_H
+#define ORTP_TICKET_H
+
+#include "allocator_entry.h"
+#include "fit.h"
+#include "platform.h"
+
+#include <ortpool/pool.h>
+
+#define ORTP__ESCAPES_MAX 8u
+
+/* The allocations of a run that outlived it, by their place in the order of the run's allocations. */
+typedef struct ortp__escapes {
+    uint64_t ordinals[ORTP__ESCAPES_MAX];
+    size_t count;
+} ortp__escapes;
+
+/* Lock: `mutex` (ORTP_RANK_TICKET) guards fit and open; the rest is the run's thread's. */
+typedef struct ortp__ticket {
+    ortp__mutex mutex;
+    ortp__fit fit;
+    bool open;
+
+    ortp__allocator *allocator; /* whose calls it serves */
+    ortp_block *block;
+    struct ortp__ticket *outer; /* current before this one */
+    uint64_t ordinal;           /* of the next allocation */
+    ortp__escapes escapes;      /* these go to the pool instead */
+    bool weights;
+} ortp__ticket;
+
+/* Acquires a block for `need` bytes of chunks. Errors: BUDGET, NOMEM, INVAL, SYS. */
+ORTP_CHECK ortp_status ortp__ticket_open(ortp_pool *pool, ortp__allocator *allocator, size_t need,
+                                         bool weights, ortp_reclaim reclaim, ortp__ticket **out);
+/* Makes it the one that this thread's allocations go to; end: the one before it again. */
+void ortp__ticket_begin(ortp__ticket *ticket);
+void ortp__ticket_end(ortp__ticket *ticket);
+/* This thread's current one, if it is the allocator's; else NULL. */
+ortp__ticket *ortp__ticket_current(const ortp__allocator *allocator);
+
+/*
+ * A chunk in it; grows its block at need. NULL: it is to come from the pool (it escapes) or cannot be
+ * had (*status then says why: BUDGET, NOMEM). The thread whose current ticket it is.
+ */
+ortp__chunk *ortp__ticket_take(ortp__ticket *ticket, size_t bytes, ortp_status *status);
+/* Any thread, also after the ticket was closed. */
+void ortp__ticket_give(ortp__ticket *ticket, ortp__chunk *chunk);
+
+/*
+ * Ends it; the ticket is gone, or goes with the last of its chunks. *peak (may be NULL): bytes of chunks
+ * that it needed. *escapes (may be NULL): what is still out is added to those that it knew.
+ */
+void ortp__ticket_close(ortp__ticket *ticket, size_t *peak, ortp__escapes *escapes);
+/* Chunks that are out, and the bytes of the block. */
+size_t ortp__ticket_used(ortp__ticket *ticket);
+size_t ortp__ticket_footprint(const ortp__ticket *ticket);
+
+/* What to ask ortp__pool_warm_growable() for, for a run of `need`. */
+size_t ortp__ticket_block_bytes(size_t need);
+
+#endif
