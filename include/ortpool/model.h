@@ -87,6 +87,8 @@ typedef struct ortp_model_options {
     ortp_tensor_pool *tensors;  /* required; must outlive the model */
     const char *directory;      /* required: holds model.json */
     uint32_t intra_threads;     /* 0: 1 */
+    ortp_ort_memory ort_memory; /* of both sessions, as memory_patterns: session.h */
+    bool memory_patterns;
 } ortp_model_options;
 #define ORTP_MODEL_OPTIONS_INIT ORTP_STRUCT_INIT(ortp_model_options)
 

@@ -31,6 +31,8 @@ typedef struct ortp_predictor_options {
     size_t cache_entries;       /* 0: 4; at most 65536 */
     uint64_t cache_stale_ms;    /* 0: 5000 */
     bool cache_off;
+    ortp_ort_memory ort_memory; /* where ORT's own memory comes from, as memory_patterns: session.h */
+    bool memory_patterns;
 } ortp_predictor_options;
 #define ORTP_PREDICTOR_OPTIONS_INIT ORTP_STRUCT_INIT(ortp_predictor_options)
 

@@ -9,6 +9,7 @@
 #include "beams.h"
 #include "internal.h"
 #include "runtime_parts.h"
+#include "session_run.h"
 #include "version.h"
 
 #include <ortpool/decoder.h>
@@ -136,6 +137,7 @@ struct ortp_decoder {
     const ortp_tensor *memory;
     size_t source; /* its positions */
     size_t length; /* those that count */
+    uint64_t deadline_ms; /* how long a run may wait for memory */
     size_t filled; /* rows of replicated memory and mask that are filled */
 };
 

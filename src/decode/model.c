@@ -3,6 +3,7 @@
  * The model: manifest and sessions together, its id, the encoder's run.
  */
 #include "decode_internal.h"
+#include "model_run.h"
 
 #define XXH_INLINE_ALL
 #include <xxhash.h>
@@ -84,6 +85,8 @@ static ortp_status open_session(const ortp_model_options *options, const char *p
     session.runtime = options->runtime;
     session.path = path;
     session.intra_threads = options->intra_threads;
+    session.memory = options->ort_memory;
+    session.memory_patterns = options->memory_patterns;
     return ortp_session_create(&session, out, error);
 }
 
@@ -280,7 +283,7 @@ static void place(const OrtValue **inputs, size_t port, const ortp_tensor *tenso
 
 /* Runs the encoder; *memory is the caller's on ORTP_OK only. */
 static ortp_status run_encoder(ortp_model *model, const ortp_encoder_input *input, size_t source,
-                               ortp_tensor **memory, ortp_error *error)
+                               uint64_t deadline_ms, ortp_tensor **memory, ortp_error *error)
 {
     encoder_tensors t = {0};
     ortp_status status = acquire_all(model, source, &t, error);
@@ -292,7 +295,8 @@ static ortp_status run_encoder(ortp_model *model, const ortp_encoder_input *inpu
         place(inputs, model->encoder_ports.length, t.length);
         place(inputs, model->encoder_ports.mask, t.mask);
         OrtValue *outputs[1] = {ortp_tensor_value(t.memory)};
-        status = ortp_session_run(model->encoder, inputs, outputs, error);
+        status = ortp__session_run_keyed(model->encoder, source, deadline_ms, inputs, outputs,
+                                         error);
     }
     release_inputs(&t);
     if (status != ORTP_OK) {
@@ -305,6 +309,12 @@ static ortp_status run_encoder(ortp_model *model, const ortp_encoder_input *inpu
 
 ortp_status ortp_model_encode(ortp_model *model, const ortp_encoder_input *input,
                               ortp_tensor **memory, ortp_error *error)
+{
+    return ortp__model_encode_until(model, input, 0, memory, error);
+}
+
+ortp_status ortp__model_encode_until(ortp_model *model, const ortp_encoder_input *input,
+                                     uint64_t deadline_ms, ortp_tensor **memory, ortp_error *error)
 {
     if (model == NULL || input == NULL || memory == NULL) {
         return ortp__fail(error, ORTP_E_INVAL,
@@ -322,7 +332,8 @@ ortp_status ortp_model_encode(ortp_model *model, const ortp_encoder_input *input
         return ortp__fail(error, ORTP_E_INVAL, "%s: the encoder needs %s", m->name,
                           input->features == NULL ? "features" : "keys");
     }
-    return run_encoder(model, input, ortp_manifest_bucket(m, input->length), memory, error);
+    return run_encoder(model, input, ortp_manifest_bucket(m, input->length), deadline_ms, memory,
+                       error);
 }
 
 ortp_status ortp_model_warm(ortp_model *model, size_t bucket_index, ortp_error *error)
@@ -333,7 +344,7 @@ ortp_status ortp_model_warm(ortp_model *model, size_t bucket_index, ortp_error *
     const size_t source = model->manifest->buckets[bucket_index];
     const ortp_encoder_input zeros = {.length = source};
     ortp_tensor *memory = NULL;
-    const ortp_status status = run_encoder(model, &zeros, source, &memory, error);
+    const ortp_status status = run_encoder(model, &zeros, source, 0, &memory, error);
     (void)ortp_tensor_release(memory);
     return status;
 }

@@ -5,6 +5,7 @@
 #include "session_internal.h"
 
 #include "growable.h"
+#include "session_run.h"
 
 #define XXH_INLINE_ALL
 #include <xxhash.h>
@@ -189,10 +190,10 @@ static void learn(ortp_session *session, const ortp__need *known, size_t peak,
     }
 }
 
-static ortp_status run_with_ticket(ortp_session *session, const call *c, uint64_t deadline_ms,
-                                   ortp_error *error)
+static ortp_status run_with_ticket(ortp_session *session, const call *c, uint64_t key,
+                                   uint64_t deadline_ms, ortp_error *error)
 {
-    const ortp__need need = ortp__needs_get(&session->needs, key_of(session, c));
+    const ortp__need need = ortp__needs_get(&session->needs, key);
     ortp__ticket *ticket;
     ortp_status status = admit(session, need.bytes, deadline_ms, &ticket, error);
     if (status != ORTP_OK) {
@@ -210,11 +211,12 @@ static ortp_status run_with_ticket(ortp_session *session, const call *c, uint64_
     return status;
 }
 
-static ortp_status run(ortp_session *session, const call *c, uint64_t deadline_ms,
+static ortp_status run(ortp_session *session, const call *c, uint64_t key, uint64_t deadline_ms,
                        ortp_error *error)
 {
-    const ortp_status status = session->allocator ? run_with_ticket(session, c, deadline_ms, error)
-                                                  : enter(session, c, error);
+    const ortp_status status = session->allocator
+                                   ? run_with_ticket(session, c, key, deadline_ms, error)
+                                   : enter(session, c, error);
     if (status == ORTP_OK) {
         (void)atomic_fetch_add_explicit(&session->runs, 1, memory_order_relaxed);
     }
@@ -255,6 +257,15 @@ static ortp_status check_values(const ortp_session *session, const OrtValue *con
     return ORTP_OK;
 }
 
+/* One value per port, in the session's order. */
+static call call_of_all(const ortp_session *session, const OrtValue *const *inputs,
+                        OrtValue **outputs)
+{
+    return (call){session->run_options,  session->inputs.names,  inputs,
+                  session->inputs.count, session->outputs.names, outputs,
+                  session->outputs.count};
+}
+
 ortp_status ortp_session_run(ortp_session *session, const OrtValue *const *inputs,
                              OrtValue **outputs, ortp_error *error)
 {
@@ -265,10 +276,16 @@ ortp_status ortp_session_run(ortp_session *session, const OrtValue *const *input
     if (status != ORTP_OK) {
         return status;
     }
-    const call c = {session->run_options,  session->inputs.names,  inputs,
-                    session->inputs.count, session->outputs.names, outputs,
-                    session->outputs.count};
-    return run(session, &c, 0, error);
+    const call c = call_of_all(session, inputs, outputs);
+    return run(session, &c, session->allocator ? key_of(session, &c) : 0, 0, error);
+}
+
+ortp_status ortp__session_run_keyed(ortp_session *session, uint64_t key, uint64_t deadline_ms,
+                                    const OrtValue *const *inputs, OrtValue **outputs,
+                                    ortp_error *error)
+{
+    const call c = call_of_all(session, inputs, outputs);
+    return run(session, &c, key, deadline_ms, error);
 }
 
 static ortp_status check_call(const ortp_session *session, const call *c, ortp_error *error)
@@ -317,7 +334,11 @@ ortp_status ortp_run(ortp_session *session, const ortp_run_options *given,
                     outputs,
                     output_count};
     status = check_call(session, &c, error);
-    return status == ORTP_OK ? run(session, &c, options.deadline_ms, error) : status;
+    if (status != ORTP_OK) {
+        return status;
+    }
+    const uint64_t key = session->allocator ? key_of(session, &c) : 0;
+    return run(session, &c, key, options.deadline_ms, error);
 }
 
 ortp_status ortp_session_warm_runs(ortp_session *session, size_t count)

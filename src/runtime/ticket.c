@@ -11,13 +11,16 @@
 #include <string.h>
 
 #define STRUCT_BYTES ((sizeof(ortp__ticket) + 63u) / 64u * 64u)
+#define FRONT_BYTES 4096u /* struct and small chunks */
+#define SMALL_MAX 1024u
+_Static_assert(STRUCT_BYTES + 1024u < FRONT_BYTES, "there is room for small chunks");
 
 /* The one mutable thing that is not in a handle: the ticket that this thread's run works in. */
 static _Thread_local ortp__ticket *current;
 
 size_t ortp__ticket_block_bytes(size_t need)
 {
-    return need > SIZE_MAX - STRUCT_BYTES ? SIZE_MAX : STRUCT_BYTES + need;
+    return need > SIZE_MAX - FRONT_BYTES ? SIZE_MAX : FRONT_BYTES + need;
 }
 
 ortp_status ortp__ticket_open(ortp_pool *pool, ortp__allocator *allocator, size_t need,
@@ -38,8 +41,9 @@ ortp_status ortp__ticket_open(ortp_pool *pool, ortp__allocator *allocator, size_
         (void)ortp_block_release(block);
         return ORTP_E_SYS;
     }
-    ortp__fit_init(&ticket->fit, (unsigned char *)ticket + STRUCT_BYTES,
-                   ortp_block_bytes(block) - STRUCT_BYTES);
+    unsigned char *front = ortp_block_data(block);
+    ortp__fit_init(&ticket->small, front + STRUCT_BYTES, FRONT_BYTES - STRUCT_BYTES);
+    ortp__fit_init(&ticket->fit, front + FRONT_BYTES, ortp_block_bytes(block) - FRONT_BYTES);
     *out = ticket;
     return ORTP_OK;
 }
@@ -84,7 +88,7 @@ static ortp__chunk *grow_and_take(ortp__ticket *ticket, size_t bytes, size_t ext
         return NULL;
     }
     ortp__lock(&ticket->mutex);
-    ortp__fit_extend(&ticket->fit, ortp_block_bytes(ticket->block) - STRUCT_BYTES);
+    ortp__fit_extend(&ticket->fit, ortp_block_bytes(ticket->block) - FRONT_BYTES);
     ortp__chunk *chunk = ortp__fit_take(&ticket->fit, bytes);
     ortp__unlock(&ticket->mutex);
     assert(chunk != NULL);
@@ -99,7 +103,10 @@ ortp__chunk *ortp__ticket_take(ortp__ticket *ticket, size_t bytes, ortp_status *
         return NULL;
     }
     ortp__lock(&ticket->mutex);
-    ortp__chunk *chunk = ortp__fit_take(&ticket->fit, bytes);
+    ortp__chunk *chunk = bytes < SMALL_MAX ? ortp__fit_take(&ticket->small, bytes) : NULL;
+    if (chunk == NULL) {
+        chunk = ortp__fit_take(&ticket->fit, bytes);
+    }
     const size_t extent = chunk == NULL ? ortp__fit_extent_for(&ticket->fit, bytes) : 0;
     ortp__unlock(&ticket->mutex);
     if (chunk == NULL) {
@@ -125,23 +132,26 @@ static void destroy(ortp__ticket *ticket)
     }
 }
 
+static size_t used_locked(const ortp__ticket *ticket)
+{
+    ortp__assert_held(&ticket->mutex);
+    return ticket->small.used_count + ticket->fit.used_count;
+}
+
 void ortp__ticket_give(ortp__ticket *ticket, ortp__chunk *chunk)
 {
     ortp__lock(&ticket->mutex);
-    ortp__fit_give(&ticket->fit, chunk);
-    const bool last = !ticket->open && ticket->fit.used_count == 0;
+    ortp__fit_give((unsigned char *)chunk < ticket->fit.base ? &ticket->small : &ticket->fit, chunk);
+    const bool last = !ticket->open && used_locked(ticket) == 0;
     ortp__unlock(&ticket->mutex);
     if (last) {
         destroy(ticket);
     }
 }
 
-static void add_escapes_locked(const ortp__ticket *ticket, ortp__escapes *out)
+static void add_used(const ortp__fit *fit, ortp__escapes *out)
 {
-    ortp__assert_held(&ticket->mutex);
-    *out = ticket->escapes;
-    for (ortp__chunk *c = ortp__fit_first(&ticket->fit); c != NULL;
-         c = ortp__fit_next(&ticket->fit, c)) {
+    for (ortp__chunk *c = ortp__fit_first(fit); c != NULL; c = ortp__fit_next(fit, c)) {
         if (c->used && out->count < ORTP__ESCAPES_MAX) {
             out->ordinals[out->count++] = c->ordinal;
         }
@@ -152,12 +162,14 @@ void ortp__ticket_close(ortp__ticket *ticket, size_t *peak, ortp__escapes *escap
 {
     ortp__lock(&ticket->mutex);
     ticket->open = false;
-    const bool last = ticket->fit.used_count == 0;
+    const bool last = used_locked(ticket) == 0;
     if (peak != NULL) {
         *peak = ticket->fit.peak;
     }
     if (escaped != NULL) {
-        add_escapes_locked(ticket, escaped);
+        *escaped = ticket->escapes;
+        add_used(&ticket->small, escaped);
+        add_used(&ticket->fit, escaped);
     }
     ortp__unlock(&ticket->mutex);
     if (last) {
@@ -168,7 +180,7 @@ void ortp__ticket_close(ortp__ticket *ticket, size_t *peak, ortp__escapes *escap
 size_t ortp__ticket_used(ortp__ticket *ticket)
 {
     ortp__lock(&ticket->mutex);
-    const size_t used = ticket->fit.used_count;
+    const size_t used = used_locked(ticket);
     ortp__unlock(&ticket->mutex);
     return used;
 }

@@ -2,6 +2,7 @@
 /*
  * One prediction:  features -> encoder cache, else encoder -> search over the lexicon -> words.
  */
+#include "model_run.h"
 #include "predictor_internal.h"
 
 #include <string.h>
@@ -119,8 +120,10 @@ static ortp_status encode(ortp_predictor *p, ortp__state *state, size_t rows,
         return status;
     }
     const ortp_encoder_input input = {
-        .features = state->features, .keys = state->keys, .length = rows};
-    status = ortp_model_encode(p->model, &input, &s->owned, error);
+        .features = state->features,
+        .keys = state->keys,
+        .length = rows};
+    status = ortp__model_encode_until(p->model, &input, options->deadline_ms, &s->owned, error);
     if (status != ORTP_OK) {
         return status;
     }

@@ -59,12 +59,15 @@ static ortp_status make_tensors(ortp_predictor *p, const ortp_manifest *manifest
     return ortp_tensor_pool_create(&options, &p->tensors, error);
 }
 
-static ortp_status make_model(ortp_predictor *p, const char *directory, ortp_error *error)
+static ortp_status make_model(ortp_predictor *p, const ortp_predictor_options *given,
+                              ortp_error *error)
 {
     ortp_model_options options = ORTP_MODEL_OPTIONS_INIT;
     options.runtime = p->runtime;
     options.tensors = p->tensors;
-    options.directory = directory;
+    options.directory = given->model_directory;
+    options.ort_memory = given->ort_memory;
+    options.memory_patterns = given->memory_patterns;
     return ortp_model_open(&options, &p->model, error);
 }
 
@@ -227,7 +230,7 @@ static ortp_status make_parts(ortp_predictor *p, const ortp_predictor_options *o
         status = make_lexicon(p, error);
     }
     if (status == ORTP_OK) {
-        status = make_model(p, options->model_directory, error);
+        status = make_model(p, options, error);
     }
     if (status == ORTP_OK) {
         status = check_manifest(&p->config, ortp_model_manifest(p->model), error);
@@ -491,6 +494,7 @@ void ortp_predictor_stats(const ortp_predictor *predictor, ortp_stats *stats)
 {
     ortp_stats_add_budget(stats, ortp_runtime_budget(predictor->runtime));
     ortp_stats_add_pool(stats, ortp_runtime_pool(predictor->runtime));
+    ortp_stats_add_runtime(stats, predictor->runtime);
     ortp_stats_add_cache(stats, predictor->cache);
     ortp_stats_add_tensors(stats, predictor->tensors);
     ortp_stats_add_model(stats, predictor->model);

@@ -144,6 +144,8 @@ ortp_status ortp__warm_encoder(ortp_predictor *predictor, size_t bucket, size_t 
                                ortp_error *error);
 ortp_status ortp__warm_decoder(ortp_predictor *predictor, size_t bucket, size_t beams,
                                ortp_error *error);
+ortp_status ortp__warm_runs(ortp_predictor *predictor, size_t bucket, size_t beams,
+                            ortp_error *error);
 ortp_status ortp__warm_keys(ortp_predictor *predictor, size_t bucket, size_t beams,
                             ortp_error *error);
 ortp_status ortp__warm_rehearsal(ortp_predictor *predictor, size_t bucket, size_t beams,

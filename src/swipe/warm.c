@@ -5,6 +5,7 @@
  *
  *     decode states for all threads
  *     for each bucket, largest first:  tensors, one encoder run, one decoder run per beam count
+ *     blocks in which as many runs at once work
  *     blocks for the cache's keys
  *     for each bucket, largest first:  a rehearsed prediction
  */
@@ -60,7 +61,7 @@ size_t ortp__rows_most(const ortp_predictor *p)
 static size_t plan_steps(const ortp_predictor *p)
 {
     const size_t buckets = ortp_model_manifest(p->model)->bucket_count;
-    return 1 + buckets * (2 + ortp__rows_most(p)) + (p->cache_entries > 0 ? 1 : 0) + buckets;
+    return 1 + buckets * (2 + ortp__rows_most(p)) + 1 + (p->cache_entries > 0 ? 1 : 0) + buckets;
 }
 
 static size_t plan_bytes(const ortp_predictor *p)
@@ -83,6 +84,7 @@ ortp_status ortp__warm_plan(ortp_predictor *p, ortp_error *error)
     for (size_t i = m->bucket_count; i > 0; i--) {
         add_bucket(p, i - 1, ortp__rows_most(p));
     }
+    NAME(add(p, ortp__warm_runs, 0, 0), "blocks of %zu runs", p->threads);
     if (p->cache_entries > 0) {
         NAME(add(p, ortp__warm_keys, 0, 0), "cache keys");
     }

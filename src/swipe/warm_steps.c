@@ -154,6 +154,22 @@ ortp_status ortp__warm_decoder(ortp_predictor *p, size_t bucket, size_t beams, o
     return status;
 }
 
+/* All shapes have run: each session knows the most that a run needs. */
+ortp_status ortp__warm_runs(ortp_predictor *p, size_t bucket, size_t beams, ortp_error *error)
+{
+    (void)bucket;
+    (void)beams;
+    ortp_status status = ortp_session_warm_runs(ortp_model_encoder(p->model), p->threads);
+    if (status == ORTP_OK) {
+        status = ortp_session_warm_runs(ortp_model_decoder(p->model), p->threads);
+    }
+    if (status != ORTP_OK) {
+        return ortp__fail(error, status, "blocks of %zu runs: %s", p->threads,
+                          ortp_status_text(status));
+    }
+    return ORTP_OK;
+}
+
 ortp_status ortp__warm_keys(ortp_predictor *p, size_t bucket, size_t beams, ortp_error *error)
 {
     (void)bucket;
