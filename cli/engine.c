@@ -45,6 +45,7 @@ static ortp_status create(engine *e, const run_options *options, const ort_libra
     ortp_runtime_options runtime = ORTP_RUNTIME_OPTIONS_INIT;
     runtime.api = library->api;
     runtime.ort_version = library->version;
+    runtime.api_version = library->api_version;
     runtime.limit_bytes = options->budget;
     runtime.pool_kind = options->pool;
     ortp_status status = ortp_runtime_create(&runtime, &e->runtime, error);

@@ -486,6 +486,7 @@ static ortp_status open_graphs(const inspection *i, const ort_library *library, 
     ortp_runtime_options runtime_options = ORTP_RUNTIME_OPTIONS_INIT;
     runtime_options.api = library->api;
     runtime_options.ort_version = library->version;
+    runtime_options.api_version = library->api_version;
     ortp_runtime *runtime = NULL;
     ortp_tensor_pool *tensors = NULL;
     ortp_model *model = NULL;

@@ -3,7 +3,7 @@
  * The runtime: binds a host's ONNX Runtime (ORT) to a budget and a pool.
  *
  * The library links no ORT. The host passes the `const OrtApi *` it got from OrtGetApiBase(); any
- * ORT from 1.18 on works, since only members of API version 18 are used. Several runtimes may live
+ * ORT from 1.18 on works: members of later API versions are used only where the host says so. Several runtimes may live
  * in one process; they share ORT's process-wide env as ORT has it.
  *
  * Telemetry: recent official builds of ORT for Linux (seen in 1.29) start a client with the
@@ -49,6 +49,9 @@ typedef struct ortp_runtime_options {
     const char *ort_version; /* copied, at most 63 bytes; may be NULL. What OrtGetApiBase()->
                                 GetVersionString() gives, "1.29.0": OrtApi itself does not say it.
                                 With it models that need a newer ORT are refused. */
+    uint32_t api_version; /* the v of GetApi(v) that `api` came from; 0: 18. Members of later versions
+                             are not used. From 24 on ortp_run() asks for shapes without an
+                             allocation, from 23 on GetStats answers. */
 } ortp_runtime_options;
 #define ORTP_RUNTIME_OPTIONS_INIT ORTP_STRUCT_INIT(ortp_runtime_options)
 

@@ -10,7 +10,6 @@
 #include "internal.h"
 #include "runtime_parts.h"
 #include "session_run.h"
-#include "version.h"
 
 #include <ortpool/decoder.h>
 
@@ -57,6 +56,13 @@ static inline void ortp__int_set(void *data, ortp_type type, size_t index, int64
         ((int32_t *)data)[index] = (int32_t)value;
     }
 }
+
+/* A version of ONNX Runtime: "1.18", "1.18.0"; with `rest` anything may follow ("1.30.0-dev"). */
+typedef struct ortp__version {
+    unsigned parts[3];
+} ortp__version;
+bool ortp__version_read(const char *text, bool rest, ortp__version *out);
+int ortp__version_compare(const ortp__version *a, const ortp__version *b); /* < 0: a is older */
 
 /* The first `length` of `source` positions count; the rest is padding. */
 void ortp__mask_fill(bool *mask, size_t length, size_t source, bool true_is_padding);

@@ -188,7 +188,7 @@ static void init(ortp__allocator *allocator, ortp_runtime *runtime)
     allocator->ort.Info = info;
     allocator->ort.Reserve = ortp__entry_reserve;
     allocator->ort.version = RESERVE_SINCE;
-    if (runtime->ort_minor >= STATS_SINCE) {
+    if (runtime->api_version >= STATS_SINCE) {
         allocator->ort.version = STATS_SINCE;
         allocator->ort.GetStats = get_stats;
     }

@@ -65,7 +65,7 @@ static uint64_t hash_shape(const ortp_runtime *runtime, const OrtValue *value, u
     if (!tensor) {
         return seed;
     }
-    if (runtime->ort_minor < SHAPE_DATA_SINCE) {
+    if (runtime->api_version < SHAPE_DATA_SINCE) {
         return hash_shape_info(api, value, seed);
     }
     ONNXTensorElementDataType type;

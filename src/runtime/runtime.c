@@ -16,9 +16,10 @@
 #include "runtime_internal.h"
 
 #include "allocator.h"
-#include "version.h"
 
 #include <string.h>
+
+#define API_VERSION_LEAST 18u
 
 static const char env_name[] = "ortpool";
 
@@ -133,12 +134,9 @@ ortp_status ortp_runtime_create(const ortp_runtime_options *given, ortp_runtime 
         return ortp__fail(error, ORTP_E_NOMEM, "runtime: no memory for its struct");
     }
     runtime->api = options.api;
+    runtime->api_version = options.api_version > 0 ? options.api_version : API_VERSION_LEAST;
     if (version_length > 0) {
         memcpy(runtime->ort_version, options.ort_version, version_length); /* zeroed: ends with 0 */
-        ortp__version version;
-        const bool first_major = ortp__version_read(runtime->ort_version, true, &version) &&
-                                 version.parts[0] == 1;
-        runtime->ort_minor = first_major ? version.parts[1] : 0;
     }
     runtime->alloc = alloc;
     runtime->clock = options.clock;

@@ -31,7 +31,7 @@ typedef struct ortp__retired {
 struct ortp_runtime {
     const OrtApi *api;
     char ort_version[ORTP__ORT_VERSION_BYTES]; /* empty: not told */
-    unsigned ort_minor; /* 29 of 1.29.0; 0: not told, members of later APIs than 18 are not used */
+    uint32_t api_version; /* of `api`: members of later ones are not used */
     OrtEnv *env;
     OrtMemoryInfo *cpu; /* where our buffers lie, for every OrtValue that we make */
     ortp_budget *budget;

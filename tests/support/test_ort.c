@@ -39,6 +39,7 @@ ortp_runtime *test_runtime_create(const ortp_runtime_options *given)
     }
     if (!options.api) {
         options.api = library.api;
+        options.api_version = library.api_version;
     }
     ortp_runtime *runtime = NULL;
     ortp_error error = ORTP_ERROR_INIT;

@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Versions of ONNX Runtime: see version.h.
+ * Versions of ONNX Runtime: the least one that a manifest names, the one that a host has.
  */
-#include "version.h"
-
-#include "internal.h"
+#include "decode_internal.h"
 
 #include <ctype.h>
 
