@@ -48,7 +48,9 @@ typedef struct ortp_runtime_options {
     ortp_logger log; /* gets what ORT logs of sessions made here, too, unless fn is NULL */
     const char *ort_version; /* copied, at most 63 bytes; may be NULL. What OrtGetApiBase()->
                                 GetVersionString() gives, "1.29.0": OrtApi itself does not say it.
-                                With it models that need a newer ORT are refused. */
+                                With it models that need a newer ORT are refused, and members of
+                                `api` up to that version are called: ORT's own tables have them
+                                whatever v was, a host's copy must. */
 } ortp_runtime_options;
 #define ORTP_RUNTIME_OPTIONS_INIT ORTP_STRUCT_INIT(ortp_runtime_options)
 

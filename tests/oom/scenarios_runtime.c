@@ -122,7 +122,7 @@ static ortp_status live(void *world_, ortp_error *error)
     options.api = faults_api(test_ort_api());
     options.env = w->env;
     options.alloc = counting_alloc_use(&w->alloc);
-    options.ort_version = "1.29.0";
+    options.ort_version = "1.18.0"; /* the table that faults_api() gives has no later members */
     options.log = (ortp_logger){.fn = log_nowhere, .level = ORTP_LOG_WARNING};
     ortp_status status = ortp_runtime_create(&options, &runtime, error);
     if (status != ORTP_OK) {
