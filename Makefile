@@ -2,11 +2,12 @@
 #
 # The short way in; CMakePresets.json has the builds, scripts/ the work.
 
-.PHONY: help demo test clean
+.PHONY: help demo test test-ort-versions clean
 
 help:
 	@echo "make demo   set up, build, and predict the bundled sample swipes"
 	@echo "make test   set up, build, and run all tests (QUICK=1: the quick ones)"
+	@echo "make test-ort-versions   the tests on ONNX Runtime 1.18 to 1.32 and on arm64 (emulated); half an hour"
 	@echo "make clean  remove the build folder"
 
 demo:
@@ -16,6 +17,10 @@ demo:
 test:
 	@scripts/setup.sh test
 	@QUICK="$(QUICK)" PHASES="$(PHASES)" scripts/test.sh
+
+test-ort-versions:
+	@scripts/setup.sh versions
+	@scripts/test_ort_versions.sh $(VERSIONS)
 
 clean:
 	rm -rf build

@@ -33,6 +33,7 @@ if(NOT ortpool_ort_named)
 endif()
 if(ortpool_ort_named)
     find_path(ortpool_ort_include NAMES onnxruntime_c_api.h NO_CACHE NO_DEFAULT_PATH
+        NO_CMAKE_FIND_ROOT_PATH
         PATHS "${ortpool_ort_named}/include" PATH_SUFFIXES ${ortpool_ort_suffixes})
     if(NOT ortpool_ort_include)
         message(FATAL_ERROR
@@ -79,6 +80,7 @@ if(NOT ortpool_ort_include)
     if(ortpool_ort_name)
         set(ortpool_ort_fetched "${ortpool_ort_cache}/ortpool/${ortpool_ort_name}")
         find_path(ortpool_ort_include NAMES onnxruntime_c_api.h NO_CACHE NO_DEFAULT_PATH
+            NO_CMAKE_FIND_ROOT_PATH
             PATHS "${ortpool_ort_fetched}/include")
         if(ortpool_ort_include)
             set(ORTPOOL_ORT_FOLDER "${ortpool_ort_fetched}")

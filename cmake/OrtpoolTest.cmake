@@ -8,10 +8,11 @@
 #     gives a test made with add_test() the same properties.
 #
 # What every test gets:
-#   TIMEOUT             120 seconds unless told, five times that under a sanitizer
+#   TIMEOUT             120 seconds unless told, five times that under a sanitizer or an emulator
 #   failure             of a group's teardown, too
 #   SKIP_RETURN_CODE    77: data or a machine's ability is missing, visibly skipped
-#   ORTPOOL_ONNXRUNTIME in its environment, where the library was found in a folder of its own
+#   ORTPOOL_ONNXRUNTIME in its environment, where the library was found in a folder of its own;
+#                       -DORTPOOL_TESTS_PIN_ORT=OFF leaves it to the environment that ctest runs in
 #   ORT_DISABLE_TELEMETRY=1
 #   suppressions        tests/suppressions/{lsan,tsan}.txt under the sanitizer that reads them
 #
@@ -36,7 +37,7 @@ target_link_libraries(ortpool_cmocka INTERFACE ${ORTPOOL_CMOCKA_LIBRARY})
 function(ortpool_test_environment out)
     # ORT's client for telemetry would add a thread, files in the home and a leak of its own.
     set(environment ORT_DISABLE_TELEMETRY=1)
-    if(ORTPOOL_ORT_FOLDER)
+    if(ORTPOOL_ORT_FOLDER AND ORTPOOL_TESTS_PIN_ORT)
         list(APPEND environment "ORTPOOL_ONNXRUNTIME=${ORTPOOL_ORT_FOLDER}")
     endif()
     set(suppressions ${PROJECT_SOURCE_DIR}/tests/suppressions)
@@ -68,7 +69,7 @@ function(ortpool_test_setup name)
     if(NOT arg_TIMEOUT)
         set(arg_TIMEOUT 120)
     endif()
-    if(ORTPOOL_SANITIZE)
+    if(ORTPOOL_SANITIZE OR CMAKE_CROSSCOMPILING_EMULATOR)
         math(EXPR arg_TIMEOUT "${arg_TIMEOUT} * 5")
     endif()
     ortpool_test_environment(environment)

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 #
-# setup.sh [demo|test]   installs what building and running (demo) or testing (test) ortpool needs.
+# setup.sh [demo|test|versions]   installs what building and running (demo), testing (test) or testing
+# against other releases of ONNX Runtime (versions) needs.
 #
 # Packages come from apt, and only those that are missing. ONNX Runtime is used where it is found
 # (ORTPOOL_ONNXRUNTIME, an installed one); otherwise it is fetched with npm as
@@ -12,9 +13,9 @@
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
 case ${1:-demo} in
-demo | test) purpose=${1:-demo} ;;
+demo | test | versions) purpose=${1:-demo} ;;
 *)
-    say "usage: scripts/setup.sh [demo|test]" >&2
+    say "usage: scripts/setup.sh [demo|test|versions]" >&2
     exit 2
     ;;
 esac
@@ -36,6 +37,16 @@ libclang-rt-14-dev clang:libclang_rt.asan
 python3            command:python3
 gcovr              command:gcovr
 binutils           command:objdump
+'
+versions_packages='
+maven                   command:mvn
+python3-pip             command:pip3
+unzip                   command:unzip
+gcc-aarch64-linux-gnu   command:aarch64-linux-gnu-gcc
+g++-aarch64-linux-gnu   command:aarch64-linux-gnu-g++
+libc6-dev-arm64-cross   none:
+libstdc++6-arm64-cross  none:
+qemu-user               command:qemu-aarch64
 '
 fetch_packages='
 ca-certificates none:
@@ -122,8 +133,11 @@ $(by_hand "$packages")"
 
 # What the sources of ONNX Runtime have: sets ort_found to a text, or to nothing.
 find_onnxruntime() {
-    local folder=${ORTPOOL_ONNXRUNTIME:-}
+    local folder=${ORTPOOL_ONNXRUNTIME:-} installed
     ort_found=
+    if [ "$purpose" = versions ]; then # wants the pinned headers
+        folder=
+    fi
     if [ -n "$folder" ]; then
         if [ -z "$(folder_header "$folder")" ] || [ -z "$(folder_library "$folder")" ]; then
             die "ORTPOOL_ONNXRUNTIME is '$folder', and that folder lacks include/onnxruntime_c_api.h
@@ -133,9 +147,8 @@ installed one is used or one is fetched."
         ort_found="$folder (ORTPOOL_ONNXRUNTIME)"
         return
     fi
-    local installed
     installed=$(installed_library)
-    if [ -n "$installed" ]; then
+    if [ -n "$installed" ] && [ "$purpose" != versions ]; then
         ort_found="$installed (installed)"
         return
     fi
@@ -271,6 +284,7 @@ Set XDG_CACHE_HOME to a folder that can be written, or ORTPOOL_ONNXRUNTIME to an
 find_onnxruntime
 wanted_packages=$demo_packages
 [ "$purpose" = demo ] || wanted_packages+=$test_packages
+[ "$purpose" != versions ] || wanted_packages+=$versions_packages$fetch_packages
 [ -n "$ort_found" ] || wanted_packages+=$fetch_packages
 missing_packages=$(missing "$wanted_packages")
 missing_packages=${missing_packages% }

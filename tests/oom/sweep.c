@@ -4,11 +4,13 @@
  *
  *   --sites FILE   at the end, for check_sites.py: where calls have failed
  *   --stride K     after the first 60 calls every K-th alone (slow builds)
+ *   ORTPOOL_TEST_THIN=1 in the environment: after the first 8 calls every 97th alone
  *   --memory       the memory room's scenarios alone, which leaves most sites without a failure
  *   --broken       a scenario that forgets a block when it fails: this must end in a failure
  */
 #include "sweep.h"
 
+#include "machine.h"
 #include "test_ort.h"
 
 #include <setjmp.h>
@@ -20,8 +22,11 @@
 
 #define ROUNDS_MAX 5000u
 #define DENSE 60u
+#define DENSE_THIN 8u
+#define STRIDE_THIN 97u
 
 static uint64_t stride = 1;
+static uint64_t dense = DENSE;
 
 /* The status that a failure of this kind ends in, when it is the only one. */
 static bool expected(fault_kind kind, ortp_status status)
@@ -92,7 +97,7 @@ void sweep(const scenario *s, uint64_t step)
     uint64_t rounds[2] = {0}, overcome[2] = {0};
     for (int persistent = 0; persistent < 2; persistent++) {
         for (uint64_t n = 1; round_of(s, n, persistent != 0, &overcome[persistent]);
-             n += n < DENSE ? 1 : step) {
+             n += n < dense ? 1 : step) {
             rounds[persistent]++;
             assert_true(n < ROUNDS_MAX);
         }
@@ -156,6 +161,10 @@ int main(int argc, char **argv)
         } else {
             stride = 0;
         }
+    }
+    if (test_thin() && stride > 0) {
+        stride = STRIDE_THIN;
+        dense = DENSE_THIN;
     }
     if (stride == 0) {
         (void)fputs("usage: oom_sweep [--sites FILE] [--stride K] [--memory] [--broken]\n", stderr);

@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "fixture.h"
+#include "machine.h"
 
 #define RESULTS 64u
 
@@ -101,11 +102,13 @@ static void golden_cases(void **state)
     trie_read(&lexicon, SWIPE);
     json_t *golden = NULL;
     size_t count = 0;
-    for (; (golden = load_json_line("tests/data/golden.jsonl", count)) != NULL; count++) {
+    const size_t cases = test_thin() ? 1 : 8;
+    for (; count < cases && (golden = load_json_line("tests/data/golden.jsonl", count)) != NULL;
+         count++) {
         check_case(&f, golden, &lexicon);
         json_decref(golden);
     }
-    assert_int_equal(count, 8);
+    assert_int_equal(count, cases);
     trie_free(&lexicon);
     fixture_close(&f);
 }

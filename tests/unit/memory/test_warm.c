@@ -3,6 +3,7 @@
 #define _DEFAULT_SOURCE 1
 
 #include "fixture.h"
+#include "machine.h"
 
 #include <sys/resource.h>
 
@@ -127,6 +128,9 @@ static void warmed_blocks_are_not_taken_for_each_other(void **state)
 
 static void warmed_pages_are_present(void **state)
 {
+    if (!test_advice_heeded()) {
+        skip();
+    }
     fixture f;
     fixture_open(&f, KIND_OF(state), 0);
     ortp_pool_need need[] = {{3 * MIB, 2}, {5000, 20}};

@@ -3,6 +3,7 @@
  * The warm-up engine: order, progress, cancel, failure, background and join, twice is once.
  */
 #include "counting_alloc.h"
+#include "machine.h"
 #include "test_ort.h"
 
 #include <ortpool/pool.h>
@@ -179,7 +180,7 @@ static void maps_once(void **state)
     ortp_warmup_report report;
     assert_int_equal(ortp_warmup_run(runtime, steps, 2, NULL, &report, NULL), ORTP_OK);
     assert_true(report.mapped_bytes >= ((size_t)4 << 20) + 5000);
-    assert_true(report.resident_bytes >= (size_t)4 << 20);
+    assert_true(!test_advice_heeded() || report.resident_bytes >= (size_t)4 << 20);
     assert_int_equal(ortp_warmup_run(runtime, steps, 2, NULL, &report, NULL), ORTP_OK);
     assert_int_equal(report.mapped_bytes, 0);
     assert_int_equal(report.steps_done, 2);
