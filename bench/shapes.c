@@ -306,6 +306,7 @@ static int measure(memory_kind kind, order_kind order_of_shapes)
     subject_open(&s, kind, &library, env);
     const size_t weights = taken_now(&s), arena_weights = arena_total(&s);
     peak_reset(&s);
+    (void)malloc_trim(0); /* what creation left in the heap is no growth of the runs */
     const residency before = residency_get();
     double milliseconds = 0;
     uint64_t random = 1;
@@ -330,8 +331,8 @@ static int measure(memory_kind kind, order_kind order_of_shapes)
     for (size_t i = 0; i < SHAPES; i++) {
         words = words * 31 + encoder_values_hash(&values[i]);
     }
-    (void)printf("{\"bench\":\"shapes\",\"ort\":\"%s\",\"memory\":\"%s\",\"order\":\"%s\",", library.version,
-                 memory_names[kind], order_names[order_of_shapes]);
+    (void)printf("{\"bench\":\"shapes\",\"ort\":\"%s\",\"memory\":\"%s\",\"order\":\"%s\",",
+                 library.version, memory_names[kind], order_names[order_of_shapes]);
     (void)printf("\"weights\":%zu,\"peak\":%zu,\"kept\":%zu,\"trimmed\":%zu,\"again\":%zu", weights,
                  peak - weights, kept - weights, left > weights ? left - weights : 0,
                  again > weights ? again - weights : 0);
