@@ -196,7 +196,8 @@ static void relief_goes_as_far_as_the_pressure(void **state)
         fake_clock_advance(&w.clock, 1);
         assert_int_equal(ortp_runtime_relieve(w.runtime, ORTP_PRESSURE_LOW, &freed), ORTP_OK);
         assert_true(freed >= 2 * MIB);
-        assert_int_equal(test_charged(w.runtime), before - freed);
+        assert_true(test_charged(w.runtime) <= before - freed); /* and control structures */
+        assert_true(test_charged(w.runtime) > before - freed - 4096);
         assert_kept(&w, 0, 1, 2);
 
         ortp_block *block = NULL; /* idle since now */
