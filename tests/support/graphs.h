@@ -19,6 +19,21 @@
 
 #include <onnxruntime_c_api.h>
 
+/*
+ * 0 under ThreadSanitizer: ORT's own threads synchronise by means that it does not see, so what they hand
+ * to each other looks like a race. There only the callers' threads are several.
+ */
+#if defined(__SANITIZE_THREAD__)
+#define TEST_ORT_THREADS 0
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define TEST_ORT_THREADS 0
+#endif
+#endif
+#ifndef TEST_ORT_THREADS
+#define TEST_ORT_THREADS 1
+#endif
+
 typedef enum graph_kind {
     GRAPH_ADD,          /* size: elements */
     GRAPH_IDENTITY,     /* size: elements; 0 is legal */

@@ -417,10 +417,13 @@ static void *relieve_all_the_time(void *ctx)
     return NULL;
 }
 
-/* limit_runs: room for so many half runs of the largest shape; 0: no limit. */
+/* half_runs: room for so many halves of the largest run; 0: no limit. */
 static void run_crowd(ortp_pool_kind kind, bool parallel, bool relieved, size_t half_runs,
                       graph_kind graph)
 {
+    if (parallel && !TEST_ORT_THREADS) {
+        return;
+    }
     ortp_runtime_options options = ORTP_RUNTIME_OPTIONS_INIT;
     options.pool_kind = kind;
     ortp_runtime *runtime = test_runtime_create(&options);
