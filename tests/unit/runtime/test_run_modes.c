@@ -151,7 +151,10 @@ static void plain_weights_take_less(void **state)
         print_message("weights: %zu bytes packed, %zu plain; results differ by %.2g\n",
                       packed_bytes, plain_bytes, difference);
         assert_true(difference <= 1e-4);
-        assert_true(packed_bytes > 1000000 && plain_bytes < packed_bytes / 4);
+        assert_true(packed_bytes > 1000000 && plain_bytes < packed_bytes);
+        if (test_ort_library()->api_version >= 29) { /* up to 1.22 the plain ones are here, too */
+            assert_true(plain_bytes < packed_bytes / 4);
+        }
         assert_true(pool_of(runtime).in_use_bytes[ORTP_LABEL_WEIGHTS] >=
                     packed_bytes + plain_bytes);
         assert_int_equal(ortp_session_destroy(packed), ORTP_OK);
