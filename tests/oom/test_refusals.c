@@ -119,7 +119,7 @@ static void expect(ortp_status status, const ortp_error *error, bool hit, tally 
         ++t->overcome;
         return;
     }
-    if (!REFUSALS_THROW || (status != ORTP_E_BUDGET && status != ORTP_E_ORT)) {
+    if (!TEST_THROWS || (status != ORTP_E_BUDGET && status != ORTP_E_ORT)) {
         fail_msg("allocation %llu: %s: %s", (unsigned long long)refusal.nth,
                  ortp_status_name(status), error->message);
     }
@@ -173,7 +173,7 @@ static void sweep_creation(graph_kind kind, int64_t size, const way *w, bool fro
         expect(status, &error, hit, &t);
         if (status == ORTP_OK) {
             const ortp_session_info info = test_session_info(own.session);
-            assert_int_equal(info.overdrafts > 0, hit && !REFUSALS_THROW);
+            assert_int_equal(info.overdrafts > 0, hit && !TEST_THROWS);
         } else {
             assert_null(own.session);
             test_assert_use(runtime, &before);
@@ -186,7 +186,7 @@ static void sweep_creation(graph_kind kind, int64_t size, const way *w, bool fro
     }
     tally_say(&t, kind, w, "creation", from_then_on);
     assert_true(t.refused > 0);
-    if (REFUSALS_THROW) {
+    if (TEST_THROWS) {
         assert_true(t.overcome < t.refused);
     }
     graph_answer_free(&expected);
@@ -264,10 +264,10 @@ static void sweep_runs(graph_kind kind, const shapes *s, const way *w, bool from
     }
     const ortp_session_info info = test_session_info(own.session);
     assert_true(info.refusals >= t.refused);
-    assert_int_equal(info.overdrafts, REFUSALS_THROW ? 0 : info.refusals);
+    assert_int_equal(info.overdrafts, TEST_THROWS ? 0 : info.refusals);
     tally_say(&t, kind, w, s->count == 1 ? "run" : "new run", from_then_on);
     assert_true(t.refused > 0);
-    if (REFUSALS_THROW) { /* nothing in a run is ORT's to do without */
+    if (TEST_THROWS) { /* nothing in a run is ORT's to do without */
         assert_int_equal(t.overcome, 0);
     }
     own_session_close(&own);
@@ -357,11 +357,11 @@ static void refusals_are_counted(void **state)
         arm(n * 20, false);
         const ortp_status status = graph_run(own.session, NULL, &feed, &output, &error);
         assert_true(disarm());
-        assert_int_equal(status, REFUSALS_THROW ? ORTP_E_BUDGET : ORTP_OK);
+        assert_int_equal(status, TEST_THROWS ? ORTP_E_BUDGET : ORTP_OK);
         test_ort_api()->ReleaseValue(output);
         const ortp_session_info info = test_session_info(own.session);
         assert_int_equal(info.refusals, n);
-        assert_int_equal(info.overdrafts, REFUSALS_THROW ? 0 : n);
+        assert_int_equal(info.overdrafts, TEST_THROWS ? 0 : n);
         ortp_stats stats = ORTP_STATS_INIT;
         ortp_stats_add_runtime(&stats, runtime);
         assert_int_equal(stats.ort_refusals, n);

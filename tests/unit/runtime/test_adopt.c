@@ -262,11 +262,88 @@ static void a_budget_too_small_is_said_by_prepare(void **state)
     assert_non_null(strstr(error.message, "bytes"));
     test_assert_use(runtime, &before);
     own_options options = {.session = {.declared_bytes = 1000}}; /* packed weights do not fit */
-    assert_true(own_session_open(&own, runtime, GRAPH_ENCODER, &options, &error) < 0);
+    const ortp_status status = own_session_open(&own, runtime, GRAPH_ENCODER, &options, &error);
+    if (TEST_THROWS) {
+        assert_int_equal(status, ORTP_E_ORT); /* the host asked ORT itself */
+    } else {
+        assert_int_equal(status, ORTP_OK);
+        const ortp_session_info info = test_session_info(own.session);
+        assert_true(info.overdrafts > 0 && info.overdraft_bytes > ((size_t)4 << 20));
+        own_session_close(&own);
+    }
     test_assert_use(runtime, &before);
     own = own_open(runtime, GRAPH_ADD, &(own_options){.session = {.declared_bytes = 1000}});
     own_session_close(&own);
     test_assert_use(runtime, &before);
+    test_runtime_destroy(runtime);
+}
+
+/* Whoever creates a session in the env after us gets none of our memory. */
+static void the_env_is_left_without_an_allocator(void **state)
+{
+    (void)state;
+    ortp_runtime *runtime = test_runtime_create(NULL);
+    OrtMemoryInfo *cpu = NULL;
+    assert_null(
+        test_ort_api()->CreateCpuMemoryInfo(OrtDeviceAllocator, OrtMemTypeDefault, &cpu));
+    for (int way = 0; way < 3; ++way) { /* loaded, adopted, given up */
+        if (way == 0) {
+            ortp_session *session = graph_session(runtime, GRAPH_ADD, NULL);
+            assert_int_equal(ortp_session_destroy(session), ORTP_OK);
+        } else if (way == 1) {
+            own_session own = own_open(runtime, GRAPH_ADD, NULL);
+            own_session_close(&own);
+        } else {
+            OrtSessionOptions *ort_options = plain_options();
+            ortp_session *session = prepared(runtime, GRAPH_ADD, ort_options);
+            assert_int_equal(ortp_session_destroy(session), ORTP_OK);
+            test_ort_api()->ReleaseSessionOptions(ort_options);
+        }
+        OrtStatus *status = test_ort_api()->UnregisterAllocator(ortp_runtime_env(runtime), cpu);
+        assert_non_null(status); /* there is none */
+        test_ort_api()->ReleaseStatus(status);
+    }
+    test_ort_api()->ReleaseMemoryInfo(cpu);
+    test_runtime_destroy(runtime);
+}
+
+/* The session that is being created has the thread's memory; others' runs must not end up in it. */
+static void others_run_between_prepare_and_adopt(void **state)
+{
+    (void)state;
+    ortp_runtime *runtime = test_runtime_create(NULL);
+    graph_feed feed;
+    graph_answer expected, direct;
+    graph_feed_make(&feed, GRAPH_TINY_ENCODER, 32);
+    graph_answer_by_host(&expected, runtime, &feed, 1);
+    ortp_session *other = graph_session(runtime, GRAPH_TINY_ENCODER, NULL);
+    graph_check(other, &feed, &expected);
+    const test_use before = test_use_of(runtime);
+    OrtSessionOptions *ort_options = plain_options();
+    ortp_session *session = prepared(runtime, GRAPH_TINY_ENCODER, ort_options);
+    const ortp_session_info info = test_session_info(other);
+    graph_check(other, &feed, &expected);
+    assert_true(test_session_info(other).overflows <= info.overflows + 1); /* its output */
+    const uint64_t overflows = test_session_info(other).overflows;
+    graph_answer_by(&direct, ortp_session_ort(other), &feed); /* without a ticket */
+    assert_memory_equal(direct.data, expected.data, expected.bytes);
+    assert_true(test_session_info(other).overflows > overflows + 5);
+    assert_int_equal(test_session_info(other).live_count, info.live_count);
+    assert_int_equal(test_session_info(session).live_count, 0);
+    OrtSession *ort = NULL;
+    ortp_error error = ORTP_ERROR_INIT;
+    assert_null(test_ort_api()->CreateSession(
+        ortp_runtime_env(runtime), graph_file(GRAPH_TINY_ENCODER), ort_options, &ort));
+    assert_ok(ortp_session_adopt(session, ort, &error), error);
+    graph_check(session, &feed, &expected);
+    assert_int_equal(ortp_session_destroy(session), ORTP_OK);
+    test_ort_api()->ReleaseSession(ort);
+    test_ort_api()->ReleaseSessionOptions(ort_options);
+    test_assert_use(runtime, &before);
+    assert_int_equal(ortp_session_destroy(other), ORTP_OK);
+    graph_answer_free(&direct);
+    graph_answer_free(&expected);
+    graph_feed_free(&feed);
     test_runtime_destroy(runtime);
 }
 
@@ -488,6 +565,8 @@ int main(void)
         cmocka_unit_test(calls_in_the_wrong_order_are_refused),
         cmocka_unit_test(what_is_declared_may_be_the_hosts_word),
         cmocka_unit_test(a_budget_too_small_is_said_by_prepare),
+        cmocka_unit_test(the_env_is_left_without_an_allocator),
+        cmocka_unit_test(others_run_between_prepare_and_adopt),
         cmocka_unit_test(a_host_may_own_the_env),
         cmocka_unit_test(a_hosts_own_allocator_is_put_back),
         cmocka_unit_test(a_hosts_allocator_that_is_not_named),
