@@ -584,6 +584,41 @@ static void warmed_runs_map_nothing(void **state)
     }
 }
 
+/* A run of a small graph needs a block as well. */
+static void warmed_runs_of_small_graphs(void **state)
+{
+    (void)state;
+    enum { COUNT = 3 };
+    ortp_runtime_options options = ORTP_RUNTIME_OPTIONS_INIT;
+    options.api = gated_api();
+    ortp_runtime *runtime = test_runtime_create(&options);
+    ortp_session *session = graph_session(runtime, GRAPH_TWO, NULL);
+    graph_feed feed;
+    graph_answer expected;
+    graph_feed_make(&feed, GRAPH_TWO, 4);
+    graph_answer_by_host(&expected, runtime, &feed, 1);
+    graph_check(session, &feed, &expected);
+    assert_int_equal(ortp_runtime_trim(runtime, ORTP_UNLIMITED, NULL), ORTP_OK);
+    assert_int_equal(ortp_session_warm_runs(session, COUNT), ORTP_OK);
+    ortp_pool_info before, after;
+    ortp_pool_get_info(ortp_runtime_pool(runtime), &before);
+    runner runners[COUNT];
+    for (size_t i = 0; i < COUNT; ++i) {
+        runners[i] = (runner){.session = session, .feed = &feed};
+        runner_start_held(&runners[i]);
+    }
+    atomic_store(&gate.open, true);
+    for (size_t i = 0; i < COUNT; ++i) {
+        assert_int_equal(runner_end(&runners[i], &expected), ORTP_OK);
+    }
+    ortp_pool_get_info(ortp_runtime_pool(runtime), &after);
+    assert_int_equal(after.maps, before.maps);
+    graph_answer_free(&expected);
+    graph_feed_free(&feed);
+    assert_int_equal(ortp_session_destroy(session), ORTP_OK);
+    test_runtime_destroy(runtime);
+}
+
 int main(void)
 {
     if (!test_ort_found()) {
@@ -600,6 +635,7 @@ int main(void)
         cmocka_unit_test(trim_and_relief_in_the_middle_of_runs),
         cmocka_unit_test(a_limit_that_not_all_fit_under),
         cmocka_unit_test(warmed_runs_map_nothing),
+        cmocka_unit_test(warmed_runs_of_small_graphs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
