@@ -347,7 +347,8 @@ ortp_status ortp_session_warm_runs(ortp_session *session, size_t count)
         return ORTP_E_INVAL;
     }
     const size_t most = ortp__needs_most(&session->needs);
-    if (most == 0 || !session->allocator) {
+    /* A run whose allocations are small needs none but the block itself. */
+    if (!session->allocator || (most == 0 && ortp_session_runs(session) == 0)) {
         return ORTP_OK;
     }
     return ortp__pool_warm_growable(session->runtime->pool, ortp__ticket_block_bytes(most), count);

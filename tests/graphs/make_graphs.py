@@ -6,7 +6,7 @@
              memory replicated to one copy per row
     tiny/    an encoder-decoder model with the ports of models/swipe-en: i32 keys and tokens,
              lengths, memory broadcast inside the graph
-    shapes/  Identity for each element type, input of any shape, and Add
+    shapes/  Identity for each element type, input of any shape; Add; and one with two outputs
 
 The weights are random and the answers meaningless; what counts is that each output depends visibly
 on each input. expected.json comes from a second implementation in NumPy below, not from a runtime
@@ -383,6 +383,12 @@ def shape_files():
     out["shapes/add.onnx"] = g.serialize(
         "add", [port("x", TensorProto.FLOAT, ["N"]), port("y", TensorProto.FLOAT, ["N"])],
         [port("z", TensorProto.FLOAT, ["N"])])
+    g = Graph()
+    g.node("Add", ["x", "y"], "sum")
+    g.node("Mul", ["sum", "y"], "product")
+    out["shapes/two.onnx"] = g.serialize(
+        "two", [port("x", TensorProto.FLOAT, ["N"]), port("y", TensorProto.FLOAT, ["N"])],
+        [port("sum", TensorProto.FLOAT, ["N"]), port("product", TensorProto.FLOAT, ["N"])])
     return out
 
 
