@@ -75,6 +75,7 @@ void *ortp__allocator_take(ortp__allocator *allocator, size_t bytes, bool reserv
     }
     if (chunk == NULL) {
         atomic_store_explicit(&allocator->refusal, (int)status, memory_order_relaxed);
+        atomic_store_explicit(&allocator->refused_bytes, bytes, memory_order_relaxed);
         return NULL;
     }
     COUNT(allocator->served.allocs);
@@ -187,6 +188,7 @@ static void init(ortp__allocator *allocator, ortp_runtime *runtime)
     allocator->ort.Free = ortp__allocator_free;
     allocator->ort.Info = info;
     allocator->ort.Reserve = ortp__entry_reserve;
+    atomic_init(&allocator->refusal, ORTP_E_BUDGET);
     allocator->ort.version = RESERVE_SINCE;
     if (runtime->api_version >= STATS_SINCE) {
         allocator->ort.version = STATS_SINCE;

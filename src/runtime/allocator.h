@@ -32,7 +32,8 @@ struct ortp__allocator {
     ortp_runtime *runtime;
     _Atomic size_t live_count, live_bytes, overdraft_bytes;
     ortp__served served;
-    _Atomic int refusal;  /* the ortp_status of the latest refusal */
+    _Atomic int refusal;          /* the ortp_status of the latest refusal, and ... */
+    _Atomic size_t refused_bytes; /* ... what it had asked for */
     _Atomic bool creating; /* its session is being created: what it serves is weights */
 
     /* Under runtime->mutex. */

@@ -122,16 +122,19 @@ ortp_status ortp__session_take_status(const ortp_session *session, OrtStatus *st
         return ortp_runtime_take_status(runtime, status, session->name, error);
     }
     const ortp__allocator *allocator = session->allocator;
-    const bool ours = allocator && ortp__session_refusals(session) > refusals_before;
-    const int refusal = ours ? atomic_load_explicit(&allocator->refusal, memory_order_relaxed)
-                             : ORTP_E_NOMEM;
     runtime->api->ReleaseStatus(status);
+    if (!allocator || ortp__session_refusals(session) == refusals_before) {
+        return ortp__fail(error, ORTP_E_NOMEM, "%s: ONNX Runtime: %s", session->name,
+                          ortp_status_text(ORTP_E_NOMEM)); /* its own heap */
+    }
+    const int refusal = atomic_load_explicit(&allocator->refusal, memory_order_relaxed);
     ortp_budget_info info;
     ortp_budget_get_info(runtime->budget, &info);
     return ortp__fail(error, (ortp_status)refusal,
-                      "%s: ONNX Runtime needs more memory than there is: %s; %zu of %zu bytes are "
-                      "charged",
-                      session->name, ortp_status_text((ortp_status)refusal), info.charged_bytes,
+                      "%s: ONNX Runtime asked for %zu more bytes: %s; %zu of %zu are charged",
+                      session->name,
+                      atomic_load_explicit(&allocator->refused_bytes, memory_order_relaxed),
+                      ortp_status_text((ortp_status)refusal), info.charged_bytes,
                       info.limit_bytes);
 }
 

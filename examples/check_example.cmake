@@ -1,0 +1,12 @@
+# SPDX-License-Identifier: MIT
+# Runs PROGRAM on GRAPH: it must end well, and its output must match each of EXPECTED.
+execute_process(COMMAND "${PROGRAM}" "${GRAPH}" RESULT_VARIABLE result OUTPUT_VARIABLE output)
+message("${output}")
+if(NOT result EQUAL 0)
+    message(FATAL_ERROR "exit status ${result}")
+endif()
+foreach(expected IN LISTS EXPECTED)
+    if(NOT output MATCHES "${expected}")
+        message(FATAL_ERROR "expected: ${expected}")
+    endif()
+endforeach()
