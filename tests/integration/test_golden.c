@@ -30,7 +30,7 @@ static void compare_candidates(const swipe_row *row, const ortp_prediction *got)
     assert_int_equal(got->points, json_integer_value(json_object_get(row->json, "length")));
 }
 
-/* The bundled model takes a quarter of a minute for a swipe in an emulator. */
+/* The bundled model takes seconds for a swipe in an emulator. */
 static void skip_when_thin(void)
 {
     if (test_thin()) {
