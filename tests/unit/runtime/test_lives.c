@@ -157,6 +157,30 @@ static void a_session_that_is_not_released_keeps_the_runtime(void **state)
     test_runtime_destroy(runtime);
 }
 
+/* Nothing of ours is in it, so nobody is kept; ORT lets go of an allocator that is gone. */
+static void a_session_without_weights_may_be_released_last(void **state)
+{
+    (void)state;
+    OrtEnv *env = NULL;
+    assert_null(test_ort_api()->CreateEnv(ORT_LOGGING_LEVEL_ERROR, "host", &env));
+    ortp_runtime_options options = ORTP_RUNTIME_OPTIONS_INIT;
+    options.env = env;
+    ortp_runtime *runtime = test_runtime_create(&options);
+    own_session own;
+    ortp_error error = ORTP_ERROR_INIT;
+    assert_ok(own_session_open(&own, runtime, GRAPH_ADD, NULL, &error), error);
+    world w;
+    graph_feed_make(&w.feed, GRAPH_ADD, 100);
+    graph_answer_by_host(&w.expected, runtime, &w.feed, 1);
+    graph_check(own.session, &w.feed, &w.expected);
+    assert_int_equal(test_session_info(own.session).live_count, 0);
+    assert_int_equal(ortp_session_destroy(own.session), ORTP_OK);
+    test_runtime_destroy(runtime);
+    test_ort_api()->ReleaseSession(own.ort);
+    test_ort_api()->ReleaseEnv(env);
+    world_close(&w);
+}
+
 /* A later session may have what the first one's allocator was made of. */
 static void late_frees_find_their_own_allocator(void **state)
 {
@@ -412,6 +436,7 @@ int main(void)
         cmocka_unit_test(outputs_outlive_their_runs),
         cmocka_unit_test(outputs_outlive_their_session_but_not_the_runtime),
         cmocka_unit_test(a_session_that_is_not_released_keeps_the_runtime),
+        cmocka_unit_test(a_session_without_weights_may_be_released_last),
         cmocka_unit_test(late_frees_find_their_own_allocator),
         cmocka_unit_test(outputs_without_elements),
         cmocka_unit_test(lives_leave_the_budget_where_it_was),

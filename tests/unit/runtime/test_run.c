@@ -158,6 +158,42 @@ static void the_hosts_run_options_are_passed_on(void **state)
     test_runtime_destroy(runtime);
 }
 
+/* More dimensions than a port describes, and none. */
+static void values_of_any_rank(void **state)
+{
+    (void)state;
+    static const int64_t shapes[4][9] = {
+        {1, 1, 1, 1, 1, 1, 1, 2, 3}, {1, 1, 1, 1, 1, 1, 1, 3, 2}, {1}, {6}};
+    static const size_t ranks[4] = {9, 9, 0, 1};
+    for (int told = 0; told < 2; ++told) {
+        ortp_runtime_options options = ORTP_RUNTIME_OPTIONS_INIT;
+        options.ort_version = told ? test_ort_library()->version : NULL;
+        ortp_runtime *runtime = test_runtime_create(&options);
+        ortp_session *session = graph_session(runtime, GRAPH_IDENTITY, NULL);
+        float data[6] = {1, 2, 3, 4, 5, 6};
+        OrtMemoryInfo *cpu = NULL;
+        assert_null(
+            test_ort_api()->CreateCpuMemoryInfo(OrtDeviceAllocator, OrtMemTypeDefault, &cpu));
+        for (size_t i = 0; i < 8; ++i) {
+            const char *const in[1] = {"x"}, *const out[1] = {"y"};
+            OrtValue *input = NULL, *output = NULL;
+            const size_t count = ranks[i % 4] == 0 ? 1 : 6;
+            assert_null(test_ort_api()->CreateTensorWithDataAsOrtValue(
+                cpu, data, count * sizeof(float), shapes[i % 4], ranks[i % 4],
+                ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT, &input));
+            ortp_error error = ORTP_ERROR_INIT;
+            const OrtValue *const inputs[1] = {input};
+            assert_ok(ortp_run(session, NULL, in, inputs, 1, out, &output, 1, &error), error);
+            assert_true(element(output, count - 1) == data[count - 1]);
+            test_ort_api()->ReleaseValue(output);
+            test_ort_api()->ReleaseValue(input);
+        }
+        test_ort_api()->ReleaseMemoryInfo(cpu);
+        assert_int_equal(ortp_session_destroy(session), ORTP_OK);
+        test_runtime_destroy(runtime);
+    }
+}
+
 /* ---- the ticket ---- */
 
 #define EACH_KIND(kind)                                                                            \
@@ -167,6 +203,8 @@ static ortp_runtime *runtime_of(ortp_pool_kind kind)
 {
     ortp_runtime_options options = ORTP_RUNTIME_OPTIONS_INIT;
     options.pool_kind = kind;
+    /* Told the version, a run reads shapes by a call that only later versions have. */
+    options.ort_version = kind == ORTP_POOL_STRIPED ? test_ort_library()->version : NULL;
     return test_runtime_create(&options);
 }
 
@@ -548,6 +586,7 @@ int main(void)
         cmocka_unit_test(names_say_which_value_is_which),
         cmocka_unit_test(wrong_arguments_are_refused),
         cmocka_unit_test(the_hosts_run_options_are_passed_on),
+        cmocka_unit_test(values_of_any_rank),
         cmocka_unit_test(a_known_shape_takes_one_block_and_maps_nothing),
         cmocka_unit_test(outputs_that_ort_makes_come_to_lie_beside_the_ticket),
         cmocka_unit_test(shapes_share_the_idle_block),
