@@ -105,6 +105,11 @@ static double enough_mib(const engine *e, const run_options *options, bool cache
     }
     bool known = ortp_plan_estimate(manifest, options->beam, options->path, options->threads,
                                     cache_off ? 0 : CACHE_ENTRIES, &plan, NULL) == ORTP_OK;
+    const size_t beams = options->beam > 0 ? options->beam : manifest->beam_width;
+    const size_t rows = options->path == ORTP_PATH_BATCHED ? beams : 1;
+    double positions = fmax((double)manifest->max_points, (double)(rows * manifest->max_tokens));
+    /* A run at its peak holds some sixteen activations. */
+    double run = 16.0 * sizeof(float) * (double)manifest->hidden * positions;
     ortp_manifest_destroy(manifest);
     if (!known || ortp_swipe_config_load(e->model, &config, NULL) != ORTP_OK) {
         return 0;
@@ -113,7 +118,7 @@ static double enough_mib(const engine *e, const run_options *options, bool cache
     double words = file_bytes(config.lexicon_path);
     double own = (double)(3 + options->threads / 8) * MIB;
     double graphs = 1.75 * (double)plan.declared_bytes;
-    return ceil((graphs + own + fmax(5.5 * words, 2 * words + 1.125 * blocks)) / MIB);
+    return ceil((graphs + own + options->threads * run + fmax(5.5 * words, 2 * words + 1.125 * blocks)) / MIB);
 }
 
 /* The limit, what did not fit, and what would: in this order, a line each. */

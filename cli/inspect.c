@@ -192,7 +192,7 @@ enum { PLAN_ROWS = 4 };
 
 static void plan_rows(const ortp_plan *plan, plan_row out[PLAN_ROWS])
 {
-    out[0] = (plan_row){"weights", "declared: weights", "the graphs' files, held by ONNX Runtime",
+    out[0] = (plan_row){"weights", "declared: weights", "the graphs' files (mapped where packed)",
                         plan->declared_bytes};
     out[1] = (plan_row){"tensors", "mapped: tensors", "encoder inputs, a set per thread and bucket",
                         plan->tensor_bytes};
@@ -306,8 +306,8 @@ static void table_plan(const output *out, const inspection *i)
     output_style_set(out, STYLE_BOLD);
     fprintf(out->file, "  %-20s%12s\n", "in all", size);
     output_style_set(out, STYLE_PLAIN);
-    fputs("  Not in it: the lexicon, the ledger's own structures, and what ONNX Runtime holds\n"
-          "  beyond the files (up to 0.6 of them where it repacks weights) and while it runs.\n",
+    fputs("  Not in it: the lexicon, the ledger's own structures, what ONNX Runtime holds beyond\n"
+          "  the files (up to 0.6 of them where it repacks weights), and the block of each run.\n",
           out->file);
 }
 

@@ -172,7 +172,7 @@ ORTP_API const float *ortp_decoder_logits(const ortp_decoder *decoder, size_t *r
 /* ---- plan: bytes before any is taken ---- */
 
 typedef struct ortp_plan {
-    size_t declared_bytes; /* the graphs' files */
+    size_t declared_bytes; /* the graphs' files: declared, or mapped as far as ORT packs weights */
     size_t tensor_bytes;   /* encoder inputs, one set per thread and bucket */
     size_t cache_bytes;    /* encoder outputs and keys, cached and in work, per bucket */
     size_t decode_bytes;   /* decoder buffers, one set per thread */
@@ -184,8 +184,9 @@ typedef struct ortp_plan {
  * all buckets, rounded as a pool with default options rounds. beam_width 0: the manifest's.
  *
  * Left out: control structures (the ledger's metadata), the workload's own data (swipe: the
- * lexicon), and what ONNX Runtime takes beyond the graphs' files: on glibc declared memory was seen
- * at up to 1.6 times the files, where weights are repacked. Blocks that a pool keeps for lack of a
+ * lexicon), what ONNX Runtime takes beyond the graphs' files (on glibc up to 1.6 times the files were
+ * seen, where weights are repacked), and the block of each run, which only runs tell
+ * (ortp_session_get_info). Blocks that a pool keeps for lack of a
  * better fit come on top as well. Errors: INVAL (also: more than can be addressed), NOTFOUND,
  * NOMEM or SYS (a graph's file cannot be opened).
  */
