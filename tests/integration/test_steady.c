@@ -3,6 +3,7 @@
  * After warm-up nothing is taken any more: no tensor, no block, no control structure, no ORT object,
  * over a thousand predictions of swipes that warm-up has not seen.
  */
+#include "machine.h"
 #include "rig.h"
 
 #include <pthread.h>
@@ -12,7 +13,7 @@
 
 #include <cmocka.h>
 
-#define PREDICTIONS 1000u
+#define PREDICTIONS (test_thin() ? 100u : 1000u)
 #define THREADS 4u
 
 static swipe_rows rows;
