@@ -39,6 +39,7 @@ void shared_open(shared_rig *r, const swipe_rows *rows, size_t runtimes)
 {
     memset(r, 0, sizeof *r);
     r->rows = rows;
+    assert_int_equal(page_watch_get().mapped_bytes, 0); /* else a test before, red, has left it */
     page_watch_start();
     const ortp_budget_options budget = {.struct_size = sizeof budget, .alloc = page_watch_alloc()};
     assert_int_equal(ortp_budget_create(&budget, &r->budget), ORTP_OK);
