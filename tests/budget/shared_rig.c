@@ -125,8 +125,8 @@ void shared_lift(shared_rig *r)
 {
     const page_watch_counts counts = page_watch_get();
     if (counts.violations > 0) {
-        fail_msg("%llu steps above the limit, the first: %s",
-                 (unsigned long long)counts.violations, counts.first);
+        fail_msg("%llu steps above the limit, the first: %s", (unsigned long long)counts.violations,
+                 counts.first);
     }
     page_watch_limit(SIZE_MAX, 0);
     assert_int_equal(ortp_budget_set_limit(r->budget, ORTP_UNLIMITED, NULL), ORTP_OK);
