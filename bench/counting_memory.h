@@ -20,8 +20,8 @@ typedef void (*counting_memory_told)(void *ctx, bool is_alloc, uint64_t id, size
 typedef struct counting_memory {
     OrtAllocator base; /* first: ORT hands it back */
     OrtMemoryInfo *info;
-    _Atomic size_t live_bytes; /* of Alloc */
-    _Atomic size_t peak_bytes; /* the most of it since the last reset */
+    _Atomic size_t live_bytes;     /* of Alloc */
+    _Atomic size_t peak_bytes;     /* the most of it since the last reset */
     _Atomic size_t reserved_bytes; /* of Reserve: packed weights, for the session's life */
     _Atomic uint64_t allocs;
     counting_memory_told told;

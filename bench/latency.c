@@ -214,11 +214,12 @@ static void round_of(bench *b, worker *workers, unsigned long round)
         words = workers[i].words == words ? words : 0; /* 0: threads differ */
     }
     qsort(us, count, sizeof(*us), compare);
-    (void)printf("{\"bench\":\"latency\",\"ort\":\"%s\",\"memory\":\"%s\",\"threads\":%zu,\"round\":%lu,"
-                 "\"predictions\":%zu,\"p50_us\":%.1f,\"most_us\":%.1f,\"wall_us\":%.1f,\"faults\":%ld,"
-                 "\"words\":\"%016llx\"}\n",
-                 b->library.version, b->kind->name, b->threads, round, count, us[count / 2],
-                 us[count - 1], wall, faulted, (unsigned long long)words);
+    (void)printf(
+        "{\"bench\":\"latency\",\"ort\":\"%s\",\"memory\":\"%s\",\"threads\":%zu,\"round\":%lu,"
+        "\"predictions\":%zu,\"p50_us\":%.1f,\"most_us\":%.1f,\"wall_us\":%.1f,\"faults\":%ld,"
+        "\"words\":\"%016llx\"}\n",
+        b->library.version, b->kind->name, b->threads, round, count, us[count / 2], us[count - 1],
+        wall, faulted, (unsigned long long)words);
     (void)fflush(stdout);
 }
 
@@ -283,8 +284,8 @@ static child start_child(const row_kind *kind, size_t threads, size_t swipes)
     char number[24], count[24];
     (void)snprintf(number, sizeof(number), "%zu", threads);
     (void)snprintf(count, sizeof(count), "%zu", swipes);
-    char *const arguments[] = {(char *)"bench_latency", (char *)"--row", (char *)kind->name, number,
-                               count, NULL};
+    char *const arguments[] = {
+        (char *)"bench_latency", (char *)"--row", (char *)kind->name, number, count, NULL};
     posix_spawn_file_actions_t actions;
     (void)posix_spawn_file_actions_init(&actions);
     (void)posix_spawn_file_actions_adddup2(&actions, in[0], STDIN_FILENO);

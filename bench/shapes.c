@@ -45,8 +45,16 @@
 
 extern char **environ;
 
-typedef enum memory_kind { NEED, POOL, ARENA_TWO, ARENA_SAME, ARENA_TWO_SHRINK, ARENA_SAME_SHRINK,
-                           PLAIN, MEMORY_KINDS } memory_kind;
+typedef enum memory_kind {
+    NEED,
+    POOL,
+    ARENA_TWO,
+    ARENA_SAME,
+    ARENA_TWO_SHRINK,
+    ARENA_SAME_SHRINK,
+    PLAIN,
+    MEMORY_KINDS
+} memory_kind;
 static const char *const memory_names[MEMORY_KINDS] = {
     "need", "pool", "arena-two", "arena-same", "arena-two-shrink", "arena-same-shrink", "plain"};
 typedef enum order_kind { RISING, FALLING, RANDOM, ORDERS } order_kind;
@@ -137,8 +145,8 @@ static void open_ort(subject *s)
     OrtSessionOptions *options = encoder_options(s->api);
     switch (s->kind) {
     case NEED:
-        ort_must(s->api, counting_memory_register(&s->counting, s->api, s->library->api_version,
-                                                  s->env));
+        ort_must(s->api,
+                 counting_memory_register(&s->counting, s->api, s->library->api_version, s->env));
         break;
     case ARENA_TWO:
     case ARENA_TWO_SHRINK:
@@ -153,11 +161,9 @@ static void open_ort(subject *s)
         break;
     }
     if (s->kind != PLAIN) {
-        ort_must(s->api,
-                 s->api->AddSessionConfigEntry(options, "session.use_env_allocators", "1"));
+        ort_must(s->api, s->api->AddSessionConfigEntry(options, "session.use_env_allocators", "1"));
     }
-    ort_must(s->api,
-             s->api->CreateSession(s->env, BENCH_MODEL "/encoder.onnx", options, &s->ort));
+    ort_must(s->api, s->api->CreateSession(s->env, BENCH_MODEL "/encoder.onnx", options, &s->ort));
     s->api->ReleaseSessionOptions(options);
     if (s->arena_info) {
         ort_must(s->api, s->api->CreateAllocator(s->ort, s->arena_info, &s->session_memory));
@@ -339,8 +345,8 @@ static int measure(memory_kind kind, order_kind order_of_shapes)
     (void)printf(",\"arena_says\":%zu", arena - arena_weights);
     print_growth("", after, before);
     print_growth("_trimmed", trimmed, before);
-    (void)printf(",\"ms_per_run\":%.3f,\"words\":\"%016llx\"}\n",
-                 milliseconds / (PASSES * SHAPES), (unsigned long long)words);
+    (void)printf(",\"ms_per_run\":%.3f,\"words\":\"%016llx\"}\n", milliseconds / (PASSES * SHAPES),
+                 (unsigned long long)words);
     subject_close(&s);
     for (size_t i = 0; i < SHAPES; i++) {
         encoder_values_free(&values[i], library.api);

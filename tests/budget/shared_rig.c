@@ -39,6 +39,7 @@ void shared_open(shared_rig *r, const swipe_rows *rows, size_t runtimes)
 {
     memset(r, 0, sizeof *r);
     r->rows = rows;
+    assert_int_equal(page_watch_get().mapped_bytes, 0); /* else a test before, red, has left it */
     page_watch_start();
     const ortp_budget_options budget = {.struct_size = sizeof budget, .alloc = page_watch_alloc()};
     assert_int_equal(ortp_budget_create(&budget, &r->budget), ORTP_OK);
@@ -124,8 +125,8 @@ void shared_lift(shared_rig *r)
 {
     const page_watch_counts counts = page_watch_get();
     if (counts.violations > 0) {
-        fail_msg("%llu steps above the limit, the first: %s",
-                 (unsigned long long)counts.violations, counts.first);
+        fail_msg("%llu steps above the limit, the first: %s", (unsigned long long)counts.violations,
+                 counts.first);
     }
     page_watch_limit(SIZE_MAX, 0);
     assert_int_equal(ortp_budget_set_limit(r->budget, ORTP_UNLIMITED, NULL), ORTP_OK);

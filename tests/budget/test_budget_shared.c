@@ -75,16 +75,17 @@ static void idle_goes_in_order(void **state)
     shared_open(&r, &rows, 1);
     /* Idle blocks; idle tensors, where entries were; entries. */
     ortp_block *block;
-    assert_int_equal(ortp_pool_acquire(ortp_runtime_pool(r.runtimes[0]), HOST_BLOCK,
-                                       ORTP_LABEL_OTHER, &block),
-                     ORTP_OK);
+    assert_int_equal(
+        ortp_pool_acquire(ortp_runtime_pool(r.runtimes[0]), HOST_BLOCK, ORTP_LABEL_OTHER, &block),
+        ORTP_OK);
     assert_int_equal(ortp_block_release(block), ORTP_OK);
     assert_int_equal(ortp_cache_clear(ortp_predictor_cache(r.predictors[0])), SHARED_SWIPES);
     assert_true(shared_predict(&r, 0, 0) && shared_predict(&r, 0, 1));
 
     /* A prediction in progress leases one entry; its memory stays as it is. */
     guest g;
-    guest_enter(&g, r.predictors[0], &rows.rows[0].swipe, BEFORE_ENCODER); /* a hit asks once less */
+    guest_enter(&g, r.predictors[0], &rows.rows[0].swipe,
+                BEFORE_ENCODER); /* a hit asks once less */
     assert_int_equal(shared_cache(&r, 0).leased, 1);
 
     const snapshot start = look(&r);
@@ -94,17 +95,18 @@ static void idle_goes_in_order(void **state)
     (void)shared_limit(&r, 0);
     snapshot before = start, after = start;
     size_t charged = 0;
-    while (ortp_budget_charge(r.budget, ORTP_ACCOUNT_DECLARED, STEP, ORTP_RECLAIM_CACHE) == ORTP_OK) {
+    while (ortp_budget_charge(r.budget, ORTP_ACCOUNT_DECLARED, STEP, ORTP_RECLAIM_CACHE) ==
+           ORTP_OK) {
         charged += STEP;
         after = look(&r);
         assert_true(after.reclaims >= before.reclaims);
         if (after.tensors < before.tensors && before.blocks > STEP + SLAB_SLACK) {
-            fail_msg("tensors went (%zu to %zu) while %zu bytes of blocks were idle", before.tensors,
-                     after.tensors, before.blocks);
+            fail_msg("tensors went (%zu to %zu) while %zu bytes of blocks were idle",
+                     before.tensors, after.tensors, before.blocks);
         }
         if (after.entries < before.entries && before.tensors > TENSOR_SLACK) {
-            fail_msg("entries went (%zu to %zu) while %zu bytes of tensors were idle", before.entries,
-                     after.entries, before.tensors);
+            fail_msg("entries went (%zu to %zu) while %zu bytes of tensors were idle",
+                     before.entries, after.entries, before.tensors);
         }
         before = after;
     }
@@ -151,9 +153,9 @@ static void two_runtimes_share(void **state)
             right = shared_predict(&r, busy, i);
         }
         const ortp_budget_info end = shared_budget(&r);
-        print_message("turn %zu: %s, %zu of %zu entries left in the other's cache, %llu reclaims\n", turn,
-                      right ? "right" : "refused", shared_cache(&r, idle).entries, before.entries,
-                      (unsigned long long)(end.reclaims - start.reclaims));
+        print_message("turn %zu: %s, %zu of %zu entries left in the other's cache, %llu reclaims\n",
+                      turn, right ? "right" : "refused", shared_cache(&r, idle).entries,
+                      before.entries, (unsigned long long)(end.reclaims - start.reclaims));
         assert_true(end.reclaims > start.reclaims);
         if (!right) { /* the tiny one's idle memory is not enough for the large one; all of it went */
             assert_int_equal(busy, 0);
@@ -177,8 +179,8 @@ typedef struct encoder {
     int32_t keys[POINTS], length;
 } encoder;
 
-static OrtValue *value(const encoder *e, void *data, size_t bytes, const int64_t *shape, size_t rank,
-                       ONNXTensorElementDataType type)
+static OrtValue *value(const encoder *e, void *data, size_t bytes, const int64_t *shape,
+                       size_t rank, ONNXTensorElementDataType type)
 {
     OrtValue *made = NULL;
     assert_null(test_ort_api()->CreateTensorWithDataAsOrtValue(e->info, data, bytes, shape, rank,

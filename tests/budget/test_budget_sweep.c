@@ -53,9 +53,16 @@ static ortp_prediction expected[SWIPES];
 static size_t limit_enough;
 
 /* How far one budget got. */
-typedef enum reach { NO_BUDGET, NO_RUNTIME, NO_PREDICTOR, NO_SWIPE, SOME_SWIPES, ALL_SWIPES,
-                     REACH_COUNT } reach;
-static const char *const reach_names[REACH_COUNT] = {"no budget",    "no runtime", "no predictor",
+typedef enum reach {
+    NO_BUDGET,
+    NO_RUNTIME,
+    NO_PREDICTOR,
+    NO_SWIPE,
+    SOME_SWIPES,
+    ALL_SWIPES,
+    REACH_COUNT
+} reach;
+static const char *const reach_names[REACH_COUNT] = {"no budget",    "no runtime",  "no predictor",
                                                      "no swipe yet", "some swipes", "all swipes"};
 
 /* ---- one budget ---- */
@@ -325,9 +332,8 @@ static size_t threshold(reach wanted, bool lowered, size_t below, size_t enough)
     const size_t most = enough;
     while (enough - below > GRAIN) {
         const size_t middle = below + (enough - below) / 2;
-        const trial t = {.limit = lowered ? limit_enough : middle,
-                         .lowered = lowered,
-                         .headroom = middle};
+        const trial t = {
+            .limit = lowered ? limit_enough : middle, .lowered = lowered, .headroom = middle};
         if (try(&t) >= wanted) {
             enough = middle;
         } else {
@@ -372,9 +378,10 @@ static void sweep(void **state)
     const size_t open = threshold(NO_SWIPE, false, 0, limit_enough);
     const size_t first = threshold(SOME_SWIPES, true, 0, HEADROOM_MOST);
     const size_t all = threshold(ALL_SWIPES, true, first - GRAIN, HEADROOM_MOST);
-    print_message("peak without a limit %zu; sessions open from about %zu; beside them a first swipe "
-                  "needs %zu, all %u %zu\n",
-                  peak, open, first, SWIPES, all);
+    print_message(
+        "peak without a limit %zu; sessions open from about %zu; beside them a first swipe "
+        "needs %zu, all %u %zu\n",
+        peak, open, first, SWIPES, all);
 
     const bool few = thin();
     const stretch stretches[] = {{"", false, 0, open, few ? 6 : 30},

@@ -17,10 +17,10 @@ typedef struct page_watch_counts {
     size_t mapped_peak;   /* the most since the last start */
     size_t control_bytes; /* live in page_watch_alloc() */
     size_t control_blocks;
-    size_t both_peak;     /* the most of both together */
+    size_t both_peak; /* the most of both together */
     uint64_t maps, commits, unmaps;
-    uint64_t violations;     /* steps that ended above the limit, or frees of what is not there */
-    char first[160];         /* what the first of them was */
+    uint64_t violations; /* steps that ended above the limit, or frees of what is not there */
+    char first[160];     /* what the first of them was */
 } page_watch_counts;
 
 /* Peaks and violations start anew; what is mapped stays counted. */
