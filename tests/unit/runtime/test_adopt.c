@@ -71,8 +71,12 @@ static void results_are_those_of_the_hosts_run(void **state)
             assert_int_equal(info.memory, ORTP_ORT_MEMORY_POOL);
             assert_true(info.allocs > 0);
             assert_int_equal(info.refusals, 0);
-            graph_answer direct; /* the session is still ORT's: Run past ortpool works, too */
+            graph_answer direct; /* the session is still ORT's: Run past ortpool works, too, */
             graph_answer_by(&direct, own.ort, &feed);
+            const ortp_session_info past = test_session_info(own.session); /* with no ticket */
+            assert_int_equal(past.runs, 3);
+            assert_true(past.allocs > info.allocs);
+            assert_int_equal(past.overflows - info.overflows, past.allocs - info.allocs);
             assert_int_equal(direct.bytes, expected.bytes);
             assert_memory_equal(direct.data, expected.data, expected.bytes);
             graph_answer_free(&direct);

@@ -116,7 +116,7 @@ static void outputs_outlive_their_session_but_not_the_runtime(void **state)
         assert_true(graph_answer_equals(&w.expected, kept[i]));
         error = (ortp_error)ORTP_ERROR_INIT;
         assert_int_equal(ortp_runtime_destroy(runtime, &error), ORTP_E_BUSY);
-        assert_true(error.message[0] != '\0');
+        assert_non_null(strstr(error.message, "OrtValues"));
         ortp_session *next = graph_session(runtime, GRAPH_ENCODER, NULL); /* it stays usable */
         assert_int_equal(ortp_session_destroy(next), ORTP_OK);
         if (i % 2 == 0) {
@@ -127,6 +127,38 @@ static void outputs_outlive_their_session_but_not_the_runtime(void **state)
     }
     test_assert_use(runtime, &before);
     test_runtime_destroy(runtime);
+    world_close(&w);
+}
+
+/* A pool of the host's does not keep the runtime, the values must. */
+static void outputs_in_a_hosts_pool_keep_the_runtime(void **state)
+{
+    (void)state;
+    world w;
+    world_open(&w, GRAPH_TINY_ENCODER, 32);
+    ortp_budget *budget = NULL;
+    assert_int_equal(ortp_budget_create(NULL, &budget), ORTP_OK);
+    ortp_pool_options pool_options = ORTP_POOL_OPTIONS_INIT;
+    pool_options.budget = budget;
+    ortp_pool *pool = NULL;
+    assert_int_equal(ortp_pool_create(&pool_options, &pool, NULL), ORTP_OK);
+    ortp_runtime_options options = ORTP_RUNTIME_OPTIONS_INIT;
+    options.budget = budget;
+    options.pool = pool;
+    ortp_runtime *runtime = test_runtime_create(&options);
+    ortp_session *session = graph_session(runtime, GRAPH_TINY_ENCODER, NULL);
+    OrtValue *kept = output_of(session, &w);
+    assert_int_equal(ortp_session_destroy(session), ORTP_OK);
+    ortp_error error = ORTP_ERROR_INIT;
+    assert_int_equal(ortp_runtime_destroy(runtime, &error), ORTP_E_BUSY);
+    assert_non_null(strstr(error.message, "OrtValues"));
+    assert_true(graph_answer_equals(&w.expected, kept));
+    test_ort_api()->ReleaseValue(kept);
+    const test_use none = {.in_use_blocks = 0};
+    test_assert_use(runtime, &none);
+    test_runtime_destroy(runtime);
+    assert_int_equal(ortp_pool_destroy(pool, NULL), ORTP_OK);
+    assert_int_equal(ortp_budget_destroy(budget), ORTP_OK);
     world_close(&w);
 }
 
@@ -435,6 +467,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(outputs_outlive_their_runs),
         cmocka_unit_test(outputs_outlive_their_session_but_not_the_runtime),
+        cmocka_unit_test(outputs_in_a_hosts_pool_keep_the_runtime),
         cmocka_unit_test(a_session_that_is_not_released_keeps_the_runtime),
         cmocka_unit_test(a_session_without_weights_may_be_released_last),
         cmocka_unit_test(late_frees_find_their_own_allocator),
