@@ -51,7 +51,8 @@ static void names_say_which_value_is_which(void **state)
         test_ort_api()->ReleaseValue(outputs[1]);
 
         outputs[0] = NULL; /* a subset: the first, then the second */
-        assert_ok(ortp_run(session, NULL, swapped, crossed, 2, &both[0], outputs, 1, &error), error);
+        assert_ok(ortp_run(session, NULL, swapped, crossed, 2, &both[0], outputs, 1, &error),
+                  error);
         assert_true(element(outputs[0], 1) == (x + y) * x);
         test_ort_api()->ReleaseValue(outputs[0]);
         outputs[0] = NULL;
@@ -108,8 +109,9 @@ static void wrong_arguments_are_refused(void **state)
     assert_int_equal(ortp_run(session, NULL, feed.input_names, inputs, 2, names, NULL, 1, &error),
                      ORTP_E_INVAL);
     ortp_run_options run = {.struct_size = 0};
-    assert_int_equal(ortp_run(session, &run, feed.input_names, inputs, 2, names, &output, 1, &error),
-                     ORTP_E_VERSION);
+    assert_int_equal(
+        ortp_run(session, &run, feed.input_names, inputs, 2, names, &output, 1, &error),
+        ORTP_E_VERSION);
     assert_int_equal(counting_api_calls(COUNTING_Run), calls); /* ORT saw none of it */
     assert_null(output);
 
@@ -119,8 +121,9 @@ static void wrong_arguments_are_refused(void **state)
         ortp_run(session, NULL, feed.input_names, inputs, 2, unknown, &output, 1, &error),
         ORTP_E_ORT);
     assert_int_equal(error.ort_code, ORT_INVALID_ARGUMENT);
-    assert_int_equal(ortp_run(session, NULL, feed.input_names, inputs, 1, names, &output, 1, &error),
-                     ORTP_E_ORT);
+    assert_int_equal(
+        ortp_run(session, NULL, feed.input_names, inputs, 1, names, &output, 1, &error),
+        ORTP_E_ORT);
     assert_null(output);
     test_assert_use(runtime, &before);
     assert_int_equal(test_session_info(session).runs, 0);
@@ -495,7 +498,7 @@ static void a_known_run_that_does_not_fit_never_enters_ort(void **state)
         ORTP_E_BUDGET);
     assert_int_equal(counting_api_calls(COUNTING_Run), calls);
     assert_int_equal(test_session_info(session).runs, 2);
-    assert_ok(graph_run_into(session, NULL, &small, &small_place, &error), error); /* this one does */
+    assert_ok(graph_run_into(session, NULL, &small, &small_place, &error), error); /* fits */
 
     assert_int_equal(ortp_budget_set_limit(budget, charged + need + need / 4, NULL), ORTP_OK);
     memset(place.data, 0, expected.bytes);
