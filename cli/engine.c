@@ -118,7 +118,8 @@ static double enough_mib(const engine *e, const run_options *options, bool cache
     double words = file_bytes(config.lexicon_path);
     double own = (double)(3 + options->threads / 8) * MIB;
     double graphs = 1.75 * (double)plan.declared_bytes;
-    return ceil((graphs + own + options->threads * run + fmax(5.5 * words, 2 * words + 1.125 * blocks)) / MIB);
+    return ceil((graphs + own + (double)options->threads * run +
+                 fmax(5.5 * words, 2 * words + 1.125 * blocks)) / MIB);
 }
 
 /* The limit, what did not fit, and what would: in this order, a line each. */

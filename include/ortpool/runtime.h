@@ -103,7 +103,7 @@ ORTP_API ortp_pressure ortp_pressure_from_android(int level);
  * *freed_bytes (may be NULL): what left the budget. Runs in progress go on. Thread-safe: yes.
  */
 ORTP_API ortp_status ortp_runtime_trim(ortp_runtime *runtime, size_t bytes, size_t *freed_bytes);
-/* The same by pressure; NONE does nothing. Errors: INVAL (an unknown pressure). Thread-safe: yes. */
+/* The same by pressure; NONE does nothing; LOW says the bytes of the mappings given back. Errors: INVAL (an unknown pressure). Thread-safe: yes. */
 ORTP_API ortp_status ortp_runtime_relieve(ortp_runtime *runtime, ortp_pressure pressure,
                                           size_t *freed_bytes);
 

@@ -16,8 +16,8 @@
  *
  * Run ticket: a run first acquires one block, as large as this session has needed for these shapes
  * (the first run of a shape finds that out, and its block grows while it runs). What ORT allocates on
- * the calling thread lies in it, by first fit. What comes from other threads (parallel execution) goes
- * to the pool, and so do outputs that were seen to outlive their run. Admission is therefore one
+ * the calling thread lies in it, by first fit. What comes from other threads (parallel execution: nearly
+ * everything) goes to the pool, and so do outputs that were seen to outlive their run. Admission is therefore one
  * decision, before ORT is entered: the run gets its block, waits for it until its deadline, or is
  * refused. A refusal after that (the first run of a shape, other threads) is a std::bad_alloc, which
  * ends in a clean status; where ortpool was built without it (ORTPOOL_THROW=OFF) it is granted and

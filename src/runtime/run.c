@@ -10,7 +10,10 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
-#define WAIT_SLICE_MS 5u  /* memory may also come free where nobody tells us */
+#include <string.h>
+
+#define WAIT_SLICE_MS 5u /* memory may also come free where nobody tells us, then ... */
+#define WAIT_SLICES_MAX 20u /* ... it is tried for after so many all the same */
 #define SHAPE_DATA_SINCE 24u /* the API that gives a value's shape without an allocation */
 
 /* What Run is called with. */
@@ -24,7 +27,7 @@ typedef struct call {
     size_t output_count;
 } call;
 
-/* ---- the key: shapes of the inputs, and which outputs ORT allocates ---- */
+/* ---- the key: shapes of the inputs, which outputs, and which of them ORT allocates ---- */
 
 static uint64_t hash_dims(const int64_t *dims, size_t count, uint64_t seed)
 {
@@ -81,9 +84,10 @@ static uint64_t hash_shape(const ortp_runtime *runtime, const OrtValue *value, u
 
 static uint64_t key_of(const ortp_session *session, const call *c)
 {
-    uint64_t key = c->output_count;
+    uint64_t key = 0;
     for (size_t i = 0; i < c->output_count; i++) {
-        key = key * 2 + (c->outputs[i] ? 1u : 0u);
+        const char *name = c->output_names[i];
+        key = XXH3_64bits_withSeed(name, strlen(name), key + (c->outputs[i] ? 1u : 0u));
     }
     for (size_t i = 0; i < c->input_count && !session->fixed_shapes; i++) {
         key = hash_shape(session->runtime, c->inputs[i], key);
@@ -93,30 +97,51 @@ static uint64_t key_of(const ortp_session *session, const call *c)
 
 /* ---- admission ---- */
 
-/* Until something was released, or a little while; false: the deadline has passed. */
-static bool wait_for_memory(ortp_runtime *runtime, uint64_t seen, uint64_t deadline_ms)
+/* What says that a charge denied before may do now. */
+typedef struct sight {
+    uint64_t releases;
+    size_t charged, limit;
+} sight;
+
+static sight look(ortp_runtime *runtime)
 {
-    if (ortp_runtime_now_ms(runtime) >= deadline_ms) {
-        return false;
-    }
+    ortp_budget_info info;
+    ortp_budget_get_info(runtime->budget, &info);
+    ortp__lock(&runtime->mutex);
+    const sight s = {runtime->releases, info.charged_bytes, info.limit_bytes};
+    ortp__unlock(&runtime->mutex);
+    return s;
+}
+
+/* Sleeps until a run ended or a slice passed; whether it is worth another try. */
+static bool changed_since(ortp_runtime *runtime, const sight *seen)
+{
     const uint64_t until = ortp__now_ms() + WAIT_SLICE_MS;
     ortp__lock(&runtime->mutex);
     runtime->waiting++;
     bool in_time = true;
-    while (runtime->releases == seen && in_time) {
+    while (runtime->releases == seen->releases && in_time) {
         in_time = ortp__cond_wait_until(&runtime->released, &runtime->mutex, until);
     }
     runtime->waiting--;
     ortp__unlock(&runtime->mutex);
-    return true;
+    const sight now = look(runtime);
+    return now.releases != seen->releases || now.charged < seen->charged ||
+           now.limit > seen->limit;
 }
 
-static uint64_t releases_of(ortp_runtime *runtime)
+/* Until memory may have come free; false: the deadline has passed. */
+static bool wait_for_memory(ortp_runtime *runtime, const sight *seen, uint64_t deadline_ms)
 {
-    ortp__lock(&runtime->mutex);
-    const uint64_t releases = runtime->releases;
-    ortp__unlock(&runtime->mutex);
-    return releases;
+    for (unsigned slice = 0; slice < WAIT_SLICES_MAX; slice++) {
+        if (ortp_runtime_now_ms(runtime) >= deadline_ms) {
+            return false;
+        }
+        if (changed_since(runtime, seen)) {
+            break;
+        }
+    }
+    return true;
 }
 
 static void tell_waiting(ortp_runtime *runtime)
@@ -148,7 +173,7 @@ static ortp_status admit(ortp_session *session, size_t need, uint64_t deadline_m
     ortp_runtime *runtime = session->runtime;
     bool waited = false;
     for (;;) {
-        const uint64_t seen = releases_of(runtime);
+        const sight seen = deadline_ms > 0 ? look(runtime) : (sight){0};
         ortp_status status = ortp__ticket_open(runtime->pool, session->allocator, need, false,
                                                ORTP_RECLAIM_CACHE, out);
         if (status == ORTP_OK) {
@@ -159,7 +184,7 @@ static ortp_status admit(ortp_session *session, size_t need, uint64_t deadline_m
                 waited = true;
                 (void)atomic_fetch_add_explicit(&session->waits, 1, memory_order_relaxed);
             }
-            if (wait_for_memory(runtime, seen, deadline_ms)) {
+            if (wait_for_memory(runtime, &seen, deadline_ms)) {
                 continue;
             }
             status = ORTP_E_TIMEOUT;

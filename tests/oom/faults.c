@@ -32,6 +32,7 @@ static const char *const call_names[COUNTING_CALL_COUNT] = {
     COUNTING_API_MAP(NAME)
 #undef NAME
         [COUNTING_AllocatorFree] = "AllocatorFree",
+    [COUNTING_UnregisterAllocator] = "UnregisterAllocator",
 };
 
 const char *fault_name(fault_kind kind)
@@ -268,6 +269,20 @@ void *__wrap_ortp__pages_map(size_t bytes);
 void *__wrap_ortp__pages_map(size_t bytes)
 {
     return fails(FAULT_PAGES, SITE, -1) ? NULL : __real_ortp__pages_map(bytes);
+}
+
+void *__real_ortp__pages_reserve(size_t bytes);
+void *__wrap_ortp__pages_reserve(size_t bytes);
+void *__wrap_ortp__pages_reserve(size_t bytes)
+{
+    return fails(FAULT_PAGES, SITE, -1) ? NULL : __real_ortp__pages_reserve(bytes);
+}
+
+bool __real_ortp__pages_commit(void *pages, size_t bytes);
+bool __wrap_ortp__pages_commit(void *pages, size_t bytes);
+bool __wrap_ortp__pages_commit(void *pages, size_t bytes)
+{
+    return !fails(FAULT_PAGES, SITE, -1) && __real_ortp__pages_commit(pages, bytes);
 }
 
 bool __real_ortp__mutex_init(ortp__mutex *mutex, ortp__rank rank);

@@ -2,6 +2,7 @@
 /* The runtime room: environment, sessions, tensors, warm-up; with real ONNX Runtime. */
 #include "sweep.h"
 
+#include "session_internal.h"
 #include "test_ort.h"
 
 #include <ortpool/ortpool.h>
@@ -112,6 +113,29 @@ static void log_nowhere(void *ctx, ortp_log_level level, const char *message)
     (void)message;
 }
 
+/* What a build that cannot throw does when it must refuse. */
+static ortp_status try_overdraft(ortp_session *session, ortp_error *error)
+{
+    ortp__allocator *allocator = session->allocator;
+    void *data = ortp__allocator_overdraft(allocator, 100);
+    if (data == NULL) {
+        return ortp__fail(error, ORTP_E_NOMEM, "no overdraft");
+    }
+    memset(data, 1, 100);
+    ortp__allocator_free(&allocator->ort, data);
+    return ORTP_OK;
+}
+
+static ortp_status try_plain(ortp_session_options options, ortp_error *error)
+{
+    ortp_session *session = NULL;
+    options.memory = ORTP_ORT_MEMORY_PLAIN;
+    const ortp_status status = ortp_session_create(&options, &session, error);
+    assert_int_equal(status == ORTP_OK, session != NULL);
+    assert_int_equal(ortp_session_destroy(session), ORTP_OK);
+    return status;
+}
+
 static ortp_status live(void *world_, ortp_error *error)
 {
     world *w = world_;
@@ -141,9 +165,15 @@ static ortp_status live(void *world_, ortp_error *error)
         graph.intra_threads = 2;
         status = ortp_session_create(&graph, &session, error);
         assert_int_equal(status == ORTP_OK, session != NULL);
+        if (status == ORTP_OK) {
+            status = try_plain(graph, error);
+        }
     }
     if (status == ORTP_OK) {
         status = try_run(session, tensors, error);
+    }
+    if (status == ORTP_OK) {
+        status = try_overdraft(session, error);
     }
     if (status == ORTP_OK) {
         status = try_warmups(runtime, tensors, error);

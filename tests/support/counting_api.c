@@ -57,6 +57,7 @@ static bool makes_object(counting_call call)
     case COUNTING_CreateRunOptions:
     case COUNTING_SessionGetInputTypeInfo:
     case COUNTING_SessionGetOutputTypeInfo:
+    case COUNTING_GetTensorTypeAndShape:
     case COUNTING_CreateTensorWithDataAsOrtValue:
         return true;
     default:
@@ -88,6 +89,15 @@ static OrtStatus *ORT_API_CALL counted_AllocatorFree(OrtAllocator *allocator,
     return fail && !status ? failure("made to fail: AllocatorFree") : status;
 }
 
+/* Taken out all the same: an env that holds on to an allocator for ever cannot be survived. */
+static OrtStatus *ORT_API_CALL
+counted_UnregisterAllocator(OrtEnv *env, const OrtMemoryInfo *info) NO_EXCEPTION
+{
+    const bool fail = count(COUNTING_UnregisterAllocator);
+    OrtStatus *status = noted(real->UnregisterAllocator(env, info));
+    return fail && !status ? failure("made to fail: UnregisterAllocator") : status;
+}
+
 #define DEFINE(name, type)                                                                         \
     static void ORT_API_CALL counted_##name(type *object) NO_EXCEPTION                             \
     {                                                                                              \
@@ -110,6 +120,7 @@ const OrtApi *counting_api_use(const OrtApi *given)
     COUNTING_API_MAP(SET)
 #undef SET
     table.AllocatorFree = counted_AllocatorFree;
+    table.UnregisterAllocator = counted_UnregisterAllocator;
 #define SET(name, type) table.name = counted_##name;
     COUNTING_API_RELEASE_MAP(SET)
 #undef SET

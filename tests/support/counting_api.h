@@ -63,6 +63,11 @@
     X(GetDimensionsCount, (const OrtTensorTypeAndShapeInfo *info, size_t *out), (info, out))       \
     X(GetDimensions, (const OrtTensorTypeAndShapeInfo *info, int64_t *values, size_t rank),        \
       (info, values, rank))                                                                        \
+    X(DisableCpuMemArena, (OrtSessionOptions * options), (options))                                \
+    X(RegisterAllocator, (OrtEnv * env, OrtAllocator * allocator), (env, allocator))               \
+    X(IsTensor, (const OrtValue *value, int *out), (value, out))                                   \
+    X(GetTensorTypeAndShape, (const OrtValue *value, OrtTensorTypeAndShapeInfo **out),             \
+      (value, out))                                                                                \
     X(CreateTensorWithDataAsOrtValue,                                                              \
       (const OrtMemoryInfo *info, void *data, size_t bytes, const int64_t *shape, size_t rank,     \
        ONNXTensorElementDataType type, OrtValue **out),                                            \
@@ -81,6 +86,7 @@
     X(ReleaseSessionOptions, OrtSessionOptions)                                                    \
     X(ReleaseRunOptions, OrtRunOptions)                                                            \
     X(ReleaseSession, OrtSession)                                                                  \
+    X(ReleaseTensorTypeAndShapeInfo, OrtTensorTypeAndShapeInfo)                                    \
     X(ReleaseTypeInfo, OrtTypeInfo)                                                                \
     X(ReleaseValue, OrtValue)
 
@@ -89,6 +95,7 @@ typedef enum counting_call {
     COUNTING_API_MAP(COUNTING_ENUM)
 #undef COUNTING_ENUM
         COUNTING_AllocatorFree,
+    COUNTING_UnregisterAllocator,
 #define COUNTING_ENUM(name, type) COUNTING_##name,
     COUNTING_API_RELEASE_MAP(COUNTING_ENUM)
 #undef COUNTING_ENUM
