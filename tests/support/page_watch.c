@@ -4,12 +4,15 @@
  * functions of src/memory/platform.h are called on the other side of the linker's --wrap, under the
  * count's lock: an address that was given back is not seen again before it is counted so.
  */
+#define _DEFAULT_SOURCE /* mincore */
 #include "page_watch.h"
 
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #define REGIONS_MAX 65536u
 
@@ -127,6 +130,21 @@ void __wrap_ortp__pages_unmap(void *pages, size_t bytes)
         *r = regions[--region_count];
     }
     (void)pthread_mutex_unlock(&mutex);
+}
+
+size_t page_watch_resident(void)
+{
+    const size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    size_t present = 0;
+    (void)pthread_mutex_lock(&mutex);
+    for (size_t i = 0; i < region_count; i++) {
+        for (size_t at = 0; at < regions[i].usable; at += page) {
+            unsigned char here = 0;
+            present += mincore(regions[i].at + at, page, &here) == 0 && (here & 1u) ? page : 0;
+        }
+    }
+    (void)pthread_mutex_unlock(&mutex);
+    return present;
 }
 
 static void *control_alloc(void *ctx, size_t bytes)

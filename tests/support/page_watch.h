@@ -28,6 +28,8 @@ void page_watch_start(void);
 /* From now on mapped + control + `others` <= limit at each step that takes memory; SIZE_MAX: none. */
 void page_watch_limit(size_t limit, size_t others);
 page_watch_counts page_watch_get(void);
+/* Of what is mapped, the bytes whose pages are present, as the system says. */
+size_t page_watch_resident(void);
 ortp_alloc page_watch_alloc(void);
 
 #endif
