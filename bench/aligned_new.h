@@ -2,7 +2,8 @@
 /*
  * Counts what ONNX Runtime takes from the C++ heap for tensors and arenas: its CPU allocator calls
  * operator new with an alignment, and nothing else in it does. The count takes the place of these
- * operators, so the executable must export its symbols (ENABLE_EXPORTS). Bytes as they were asked for.
+ * operators, so the executable must export its symbols (ENABLE_EXPORTS). Bytes as they were asked
+ * for.
  */
 #ifndef BENCH_ALIGNED_NEW_H
 #define BENCH_ALIGNED_NEW_H

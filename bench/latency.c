@@ -12,11 +12,11 @@
  *   plain           no arena, the C library's heap
  *   plain-mimalloc  the same with mimalloc in its place, where libmimalloc is installed
  *
- * A round lets every row predict the same swipes once per thread, one row after the other, each round
- * beginning with another row; what disturbs the machine then disturbs neighbours alike, and rows are
- * compared round by round. Everything beside ORT's own memory is the same in all rows, the tensors and
- * the decode state from ortpool's pool included. A line of JSON for each row and round; `words` stands
- * for all words and scores.
+ * A round lets every row predict the same swipes once per thread, one row after the other, each
+ * round beginning with another row; what disturbs the machine then disturbs neighbours alike, and
+ * rows are compared round by round. Everything beside ORT's own memory is the same in all rows,
+ * the tensors and the decode state from ortpool's pool included. A line of JSON for each row and
+ * round; `words` stands for all words and scores.
  */
 #include "swipe_json.h"
 

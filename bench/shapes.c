@@ -15,13 +15,14 @@
  * Figures, in bytes, without weights: all begin when the session is there and has not run.
  *   peak       the most that was taken at one moment. ortpool: pages that its page functions took plus
  *              control structures; the others: what ORT took from the C++ heap with an alignment
- *              (aligned_new.h), for an arena that is its regions. Neither is the library's own account
+ *              (aligned_new.h), for an arena that is its regions. Neither is the library's own
+ *              account
  *   kept       what of it is still taken after the last run; trimmed: after trimming. ortpool:
  *              ortp_runtime_trim(); arenas: one run with the option to shrink; all: malloc_trim()
  *   again      the peak of one run of the longest input after that
  *   resident, anonymous    growth of the process (VmRSS, RssAnon) at the end, _trimmed: after trimming
- * Inputs and output are the program's own, there before the session and the same everywhere; `words`
- * stands for the bytes of all outputs, which must be the same in every line.
+ * Inputs and output are the program's own, there before the session and the same everywhere;
+ * `words` stands for the bytes of all outputs, which must be the same in every line.
  */
 #include "aligned_new.h"
 #include "counting_memory.h"

@@ -4,9 +4,9 @@
  *
  *     bench_weights GRAPH packed|plain [RUNS]
  *
- * GRAPH is the bundled encoder, or the same with its weights in a file of their own (docs/ort-memory.md
- * says how to make that). One process measures one session and writes one line of JSON; scripts/bench_weights.sh
- * runs them in turns.
+ * GRAPH is the bundled encoder, or the same with its weights in a file of their own
+ * (docs/ort-memory.md says how to make that). One process measures one session and writes one line
+ * of JSON; scripts/bench_weights.sh runs them in turns.
  */
 #include "encoder.h"
 

@@ -9,10 +9,10 @@
  *                    and source mask [n,S] where the model wants them
  *   both             source length [1], logits [n,T,V], probabilities [V] for the log-softmax
  *
- * Threads: decoders and buffers have one owner at a time; all functions that take one (warm, logits,
- * last_runs, get_info, destroy too) are for that owner alone. Creating is thread-safe, one model and
- * tensor pool may serve many at once; ortp_search_params_from() and ortp_plan_estimate() only read the
- * manifest and are thread-safe.
+ * Threads: decoders and buffers have one owner at a time; all functions that take one (warm,
+ * logits, last_runs, get_info, destroy too) are for that owner alone. Creating is thread-safe, one
+ * model and tensor pool may serve many at once; ortp_search_params_from() and ortp_plan_estimate()
+ * only read the manifest and are thread-safe.
  *
  * A decoder serves one search at a time; use one per thread, or a pool of them (the swipe predictor
  * has one). After ortp_decoder_warm() with n beams, a search of up to n beams makes no tensor
@@ -47,8 +47,8 @@ ORTP_API ORTP_CHECK ortp_status ortp_decoder_buffers_create(ortp_model *model,
                                                             ortp_error *error);
 ORTP_API void ortp_decoder_buffers_destroy(ortp_decoder_buffers *buffers);
 /*
- * Grows so that `beams` rows and `source` positions fit; never shrinks. On failure the old buffers are
- * unchanged. Contents are lost when it grows. One owner at a time.
+ * Grows so that `beams` rows and `source` positions fit; never shrinks. On failure the old buffers
+ * are unchanged. Contents are lost when it grows. One owner at a time.
  */
 ORTP_API ORTP_CHECK ortp_status ortp_decoder_buffers_ensure_capacity(ortp_decoder_buffers *buffers,
                                                                      size_t beams, size_t source,
@@ -69,9 +69,9 @@ ORTP_API void ortp_decoder_buffers_get_info(const ortp_decoder_buffers *buffers,
 /* ---- search ---- */
 
 /*
- * Which tokens may follow. States are the caller's numbers. All functions are called from the searching
- * thread, must not allocate in order to keep the search free of allocations, and must be thread-safe
- * where several searches share them.
+ * Which tokens may follow. States are the caller's numbers. All functions are called from the
+ * searching thread, must not allocate in order to keep the search free of allocations, and must be
+ * thread-safe where several searches share them.
  */
 typedef struct ortp_constraint {
     void *ctx;
@@ -93,8 +93,8 @@ typedef enum ortp_strategy {
 } ortp_strategy;
 
 /*
- * Scores: a live beam is ranked by the sum of its log-probabilities. A finished sequence of n tokens
- * (without start and end) scores
+ * Scores: a live beam is ranked by the sum of its log-probabilities. A finished sequence of n
+ * tokens (without start and end) scores
  *     (sum + final_score + length_reward * n) / ((5 + n) / 6)^length_alpha
  * Source of the penalty: Wu et al., "Google's Neural Machine Translation System", 2016, section 7.
  */
@@ -151,8 +151,8 @@ ORTP_API void ortp_decoder_destroy(ortp_decoder *decoder);
  * constraint NULL: every token but pad, unk and sos may follow, any sequence but the empty one may
  * end. In the last step a sequence can only end. results: filled best first, *count of at most
  * `capacity`; 0 is possible when nothing allowed could finish. Errors: INVAL (also: logits with NaN
- * or infinity above, as a damaged weight gives), CANCELLED, TIMEOUT, BUDGET, NOMEM, ORT; the decoder
- * stays usable. One search at a time per decoder.
+ * or infinity above, as a damaged weight gives), CANCELLED, TIMEOUT, BUDGET, NOMEM, ORT; the
+ * decoder stays usable. One search at a time per decoder.
  */
 ORTP_API ORTP_CHECK ortp_status ortp_decoder_search(ortp_decoder *decoder,
                                                     const ortp_tensor *memory, size_t length,
@@ -184,8 +184,8 @@ typedef struct ortp_plan {
  * all buckets, rounded as a pool with default options rounds. beam_width 0: the manifest's.
  *
  * Left out: control structures (the ledger's metadata), the workload's own data (swipe: the
- * lexicon), what ONNX Runtime takes beyond the graphs' files (on glibc up to 1.6 times the files were
- * seen, where weights are repacked), and the block of each run, which only runs tell
+ * lexicon), what ONNX Runtime takes beyond the graphs' files (on glibc up to 1.6 times the files
+ * were seen, where weights are repacked), and the block of each run, which only runs tell
  * (ortp_session_get_info). Blocks that a pool keeps for lack of a
  * better fit come on top as well. Errors: INVAL (also: more than can be addressed), NOTFOUND,
  * NOMEM or SYS (a graph's file cannot be opened).

@@ -2,9 +2,9 @@
 /*
  * The encoder cache: keeps the last encoder outputs, keyed by the exact bytes fed to the encoder.
  *
- * A hit is exact: the hash finds the entry, a full comparison of model id and key bytes confirms it.
- * An entry is counted: the table holds one reference, each lease one more; eviction, staleness and
- * clear() drop the table's reference only, so a leased value never goes away. It needs no ONNX
+ * A hit is exact: the hash finds the entry, a full comparison of model id and key bytes confirms
+ * it. An entry is counted: the table holds one reference, each lease one more; eviction, staleness
+ * and clear() drop the table's reference only, so a leased value never goes away. It needs no ONNX
  * Runtime: values are blocks, plus one opaque attachment (the runtime keeps its OrtValues there).
  *
  * States of an entry:   cached, idle  <-->  cached, leased  -->  evicted, leased  -->  gone
@@ -75,11 +75,11 @@ typedef struct ortp_cache_value {
 ORTP_API ORTP_CHECK ortp_status ortp_cache_get(ortp_cache *cache, const ortp_cache_key *key,
                                                ortp_lease **lease);
 /*
- * Puts a value and leases it. On ORTP_OK the cache owns blocks and attachment; if the key is already
- * there its entry is leased and the given value is disposed of. On any error the caller still owns
- * the value: a put that declines is benign, use the value without the cache. The least recently used
- * entry is evicted where the cache is full. Errors: BUDGET, NOMEM (no room for the key), AGAIN
- * (disabled), INVAL. Thread-safe: yes.
+ * Puts a value and leases it. On ORTP_OK the cache owns blocks and attachment; if the key is
+ * already there its entry is leased and the given value is disposed of. On any error the caller
+ * still owns the value: a put that declines is benign, use the value without the cache. The least
+ * recently used entry is evicted where the cache is full. Errors: BUDGET, NOMEM (no room for the
+ * key), AGAIN (disabled), INVAL. Thread-safe: yes.
  */
 ORTP_API ORTP_CHECK ortp_status ortp_cache_put(ortp_cache *cache, const ortp_cache_key *key,
                                                const ortp_cache_value *value, ortp_lease **lease);

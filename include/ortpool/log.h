@@ -19,8 +19,8 @@ typedef enum ortp_log_level {
 } ortp_log_level;
 
 /*
- * message: one line, no newline, valid for the call only. Called from any thread, several at a time,
- * never under a lock of the library. Must not call back into the object that logs.
+ * message: one line, no newline, valid for the call only. Called from any thread, several at a
+ * time, never under a lock of the library. Must not call back into the object that logs.
  */
 typedef void (*ortp_log_fn)(void *ctx, ortp_log_level level, const char *message);
 

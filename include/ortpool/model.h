@@ -2,9 +2,9 @@
 /*
  * An encoder-decoder model by roles: its manifest (model.json), its two sessions, its encoder run.
  *
- * The manifest names graphs, ports by role, shapes, vocabulary, buckets and search settings; nothing
- * about one model is compiled in. Sections that belong to a workload (swipe: scaling, layout,
- * lexicon) are left to that workload. Roles this library serves:
+ * The manifest names graphs, ports by role, shapes, vocabulary, buckets and search settings;
+ * nothing about one model is compiled in. Sections that belong to a workload (swipe: scaling,
+ * layout, lexicon) are left to that workload. Roles this library serves:
  *
  *   encoder  features f32 [1,S,F]; keys i32 or i64 [1,S] (optional); length i32 or i64 [1] or
  *            source_mask bool [1,S] -> memory f32 [1,S,D]
@@ -66,9 +66,9 @@ typedef struct ortp_manifest {
 } ortp_manifest;
 
 /*
- * Reads directory/model.json. Errors name file, field and what was expected: NOTFOUND (no file), INVAL
- * (not JSON, a field missing, of a wrong type or out of range), NOMEM, BUDGET, SYS (the file cannot be
- * read). budget may be NULL.
+ * Reads directory/model.json. Errors name file, field and what was expected: NOTFOUND (no file),
+ * INVAL (not JSON, a field missing, of a wrong type or out of range), NOMEM, BUDGET, SYS (the file
+ * cannot be read). budget may be NULL.
  * Thread-safe: yes.
  */
 ORTP_API ORTP_CHECK ortp_status ortp_manifest_load(const char *directory, ortp_budget *budget,
@@ -93,10 +93,10 @@ typedef struct ortp_model_options {
 #define ORTP_MODEL_OPTIONS_INIT ORTP_STRUCT_INIT(ortp_model_options)
 
 /*
- * Loads manifest and both graphs and checks that they agree (roles, types, ranks, fixed dimensions).
- * Errors: as ortp_manifest_load and ortp_session_create; INVAL names graph, port, found and
- * expected; VERSION where the runtime was told ORT's version and the manifest's min_ort is later. INVAL
- * for options NULL (three of them are required). Thread-safe: yes.
+ * Loads manifest and both graphs and checks that they agree (roles, types, ranks, fixed
+ * dimensions). Errors: as ortp_manifest_load and ortp_session_create; INVAL names graph, port,
+ * found and expected; VERSION where the runtime was told ORT's version and the manifest's min_ort
+ * is later. INVAL for options NULL (three of them are required). Thread-safe: yes.
  */
 ORTP_API ORTP_CHECK ortp_status ortp_model_open(const ortp_model_options *options, ortp_model **out,
                                                 ortp_error *error);
@@ -121,8 +121,8 @@ typedef struct ortp_encoder_input {
 } ortp_encoder_input;
 
 /*
- * Pads to the bucket, runs the encoder, gives *memory: f32 [1, bucket, D] under the label cache; the
- * caller releases it (or hands it to the encoder cache). Errors: INVAL, BUDGET, NOMEM, ORT.
+ * Pads to the bucket, runs the encoder, gives *memory: f32 [1, bucket, D] under the label cache;
+ * the caller releases it (or hands it to the encoder cache). Errors: INVAL, BUDGET, NOMEM, ORT.
  * After warm-up it makes no tensor allocation. Thread-safe: yes.
  */
 ORTP_API ORTP_CHECK ortp_status ortp_model_encode(ortp_model *model,

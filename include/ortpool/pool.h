@@ -2,27 +2,29 @@
 /*
  * The block pool: buffers for tensor data, mapped under a budget, reused without a system call.
  *
- * Small blocks (under 64 KiB with their padding) come from slabs of one size class; large blocks have
- * a mapping of their own. A block has at least the bytes asked for, is aligned to the pool's alignment
- * and is followed by at least ORTP_BLOCK_TAIL readable bytes (some kernels read past the end).
- * Contents are not zeroed.
+ * Small blocks (under 64 KiB with their padding) come from slabs of one size class; large blocks
+ * have a mapping of their own. A block has at least the bytes asked for, is aligned to the pool's
+ * alignment and is followed by at least ORTP_BLOCK_TAIL readable bytes (some kernels read past the
+ * end). Contents are not zeroed.
  *
  * Two ways to share a pool among threads, chosen at creation:
  *   ORTP_POOL_THREAD_CACHED (option A): each thread keeps magazines of free small blocks, and a few
- *     large ones within its byte cap, over a striped depot. Trim, reclaim and a short budget empty the
- *     magazines of all threads, so that no idle block is out of reach for where it lies. A thread that
- *     ends gives its magazines back.
+ *     large ones within its byte cap, over a striped depot. Trim, reclaim and a short budget empty
+ *     the magazines of all threads, so that no idle block is out of reach for where it lies. A
+ *     thread that ends gives its magazines back.
  *   ORTP_POOL_STRIPED (option B): lock-striped depot only, no thread-local state.
  *
- * Slack: a slab is unmapped when all of its blocks are free. The free blocks of a slab that is partly
- * used are idle, and can be acquired for their size class; they cannot be given back, neither by trim
- * nor to a charge that is denied. It is less than a slab for each slab in use; large blocks have none.
+ * Slack: a slab is unmapped when all of its blocks are free. The free blocks of a slab that is
+ * partly used are idle, and can be acquired for their size class; they cannot be given back,
+ * neither by trim nor to a charge that is denied. It is less than a slab for each slab in use;
+ * large blocks have none.
  *
  * Accounting, at any quiet point (no acquire, release or trim in progress):
  *     budget blocks account == sum over pools of (sum of in_use by label + idle)
  * in_use and idle are counted on their own, never derived from each other.
  *
- * Sources: magazines and depot, Bonwick and Adams, "Magazines and Vmem", USENIX 2001; slabs, Bonwick,
+ * Sources: magazines and depot, Bonwick and Adams, "Magazines and Vmem", USENIX 2001; slabs,
+ * Bonwick,
  * "The Slab Allocator", USENIX 1994.
  */
 #ifndef ORTPOOL_POOL_H
@@ -79,8 +81,8 @@ typedef struct ortp_pool_options {
 #define ORTP_POOL_OPTIONS_INIT ORTP_STRUCT_INIT(ortp_pool_options)
 
 /*
- * Errors: NOMEM, BUDGET, INVAL (also options NULL: the budget is required), VERSION, SYS (thread key).
- * Maps no pages yet. Thread-safe: yes.
+ * Errors: NOMEM, BUDGET, INVAL (also options NULL: the budget is required), VERSION, SYS (thread
+ * key). Maps no pages yet. Thread-safe: yes.
  */
 ORTP_API ORTP_CHECK ortp_status ortp_pool_create(const ortp_pool_options *options, ortp_pool **out,
                                                  ortp_error *error);
@@ -96,11 +98,12 @@ ORTP_API ortp_status ortp_pool_destroy(ortp_pool *pool, ortp_error *error);
 ORTP_API ortp_budget *ortp_pool_budget(const ortp_pool *pool);
 
 /*
- * A block of at least `bytes` (0 gives the smallest block). reclaim: how far a denied charge may go.
- * Errors: BUDGET, NOMEM (the system refused a mapping), INVAL (too large to map, unknown label).
- * After ortp_pool_warm() for its size an acquire makes no system call and no heap allocation (but a
- * thread's first use of a pool of option A, which makes its cache; ortp_pool_warm() is such a use).
- * Ownership: the caller releases it, on any thread. Thread-safe: yes.
+ * A block of at least `bytes` (0 gives the smallest block). reclaim: how far a denied charge may
+ * go. Errors: BUDGET, NOMEM (the system refused a mapping), INVAL (too large to map, unknown
+ * label). After ortp_pool_warm() for its size an acquire makes no system call and no heap
+ * allocation (but a thread's first use of a pool of option A, which makes its cache;
+ * ortp_pool_warm() is such a use). Ownership: the caller releases it, on any thread. Thread-safe:
+ * yes.
  */
 ORTP_API ORTP_CHECK ortp_status ortp_pool_acquire(ortp_pool *pool, size_t bytes, ortp_label label,
                                                   ortp_block **out);
@@ -108,9 +111,9 @@ ORTP_API ORTP_CHECK ortp_status ortp_pool_acquire_within(ortp_pool *pool, size_t
                                                          ortp_label label, ortp_reclaim reclaim,
                                                          ortp_block **out);
 /*
- * NULL is a no-op. ORTP_E_INVAL for a block that is not out (released twice). That is best effort: once
- * a second release comes after the block was handed out again or its memory unmapped, it cannot be
- * told from a right one. Thread-safe: yes.
+ * NULL is a no-op. ORTP_E_INVAL for a block that is not out (released twice). That is best effort:
+ * once a second release comes after the block was handed out again or its memory unmapped, it
+ * cannot be told from a right one. Thread-safe: yes.
  */
 ORTP_API ortp_status ortp_block_release(ortp_block *block);
 
@@ -135,16 +138,16 @@ typedef struct ortp_pool_need {
 ORTP_API ORTP_CHECK ortp_status ortp_pool_warm(ortp_pool *pool, const ortp_pool_need *needs,
                                                size_t need_count);
 /*
- * The bytes ortp_pool_warm() would map for these needs in an empty pool; SIZE_MAX where that is more
- * than can be counted. pool NULL: a pool with default options. Thread-safe: yes.
+ * The bytes ortp_pool_warm() would map for these needs in an empty pool; SIZE_MAX where that is
+ * more than can be counted. pool NULL: a pool with default options. Thread-safe: yes.
  */
 ORTP_API size_t ortp_pool_warm_bytes(const ortp_pool *pool, const ortp_pool_need *needs,
                                      size_t need_count);
 
 /*
  * Unmaps idle memory that has not been used for `idle_ms`, least recently used first, until at most
- * `keep_bytes` are idle. Flushes the magazines of all threads. *freed_bytes (may be NULL): unmapped.
- * Thread-safe: yes.
+ * `keep_bytes` are idle. Flushes the magazines of all threads. *freed_bytes (may be NULL):
+ * unmapped. Thread-safe: yes.
  */
 ORTP_API ortp_status ortp_pool_trim(ortp_pool *pool, size_t keep_bytes, uint64_t idle_ms,
                                     size_t *freed_bytes);

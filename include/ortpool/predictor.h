@@ -37,9 +37,9 @@ typedef struct ortp_predictor_options {
 #define ORTP_PREDICTOR_OPTIONS_INIT ORTP_STRUCT_INIT(ortp_predictor_options)
 
 /*
- * Errors: as ortp_model_open, ortp_swipe_config_load and ortp_lexicon_load; INVAL for an option out of
- * range, and for options NULL (runtime and directory are required). On failure nothing is left charged.
- * Thread-safe: yes.
+ * Errors: as ortp_model_open, ortp_swipe_config_load and ortp_lexicon_load; INVAL for an option
+ * out of range, and for options NULL (runtime and directory are required). On failure nothing is
+ * left charged. Thread-safe: yes.
  */
 ORTP_API ORTP_CHECK ortp_status ortp_predictor_create(const ortp_predictor_options *options,
                                                       ortp_predictor **out, ortp_error *error);
@@ -54,8 +54,8 @@ ORTP_API ortp_status ortp_predictor_close(ortp_predictor *predictor, uint64_t wa
  * Closes (waiting for ever) and frees. ORTP_E_BUSY while the host has decoders or buffers on
  * ortp_predictor_model(), outputs of its encoder or leases of ortp_predictor_cache(): then it stays
  * closed, its parts stay as they are but for the cache's entries, and the call is made again later.
- * Thread-safe: no, no other thread may still call; warm-ups are joined before. Not from a prediction's
- * `stop`.
+ * Thread-safe: no, no other thread may still call; warm-ups are joined before. Not from a
+ * prediction's `stop`.
  */
 ORTP_API ortp_status ortp_predictor_destroy(ortp_predictor *predictor);
 
@@ -87,11 +87,11 @@ typedef struct ortp_predict_options {
 #define ORTP_PREDICT_OPTIONS_INIT ORTP_STRUCT_INIT(ortp_predict_options)
 
 /*
- * *out is the caller's; meaningful with ORTP_OK only. options may be NULL. Errors: INVAL (the swipe,
- * see ortp_swipe_features), CLOSED, CANCELLED, TIMEOUT, BUDGET, NOMEM, ORT; after each the next
- * prediction works. After warm-up, and with at most `threads` at once, it takes no memory from the
- * system: no tensor, block or control structure (save that a new thread's first use of a pool of kind
- * THREAD_CACHED makes its cache). Thread-safe: yes.
+ * *out is the caller's; meaningful with ORTP_OK only. options may be NULL. Errors: INVAL (the
+ * swipe, see ortp_swipe_features), CLOSED, CANCELLED, TIMEOUT, BUDGET, NOMEM, ORT; after each the
+ * next prediction works. After warm-up, and with at most `threads` at once, it takes no memory
+ * from the system: no tensor, block or control structure (save that a new thread's first use of a
+ * pool of kind THREAD_CACHED makes its cache). Thread-safe: yes.
  */
 ORTP_API ORTP_CHECK ortp_status ortp_predictor_predict(ortp_predictor *predictor,
                                                        const ortp_swipe *swipe,
@@ -99,13 +99,14 @@ ORTP_API ORTP_CHECK ortp_status ortp_predictor_predict(ortp_predictor *predictor
                                                        ortp_prediction *out, ortp_error *error);
 
 /*
- * Warm-up: decoders for `threads`, blocks and tensors for every bucket and beam count, one encoder run
- * per bucket, one decoder run per bucket and beam count, and rehearsed predictions; largest shapes
- * first. warm runs it here; warm_start on a thread of its own while predictions go on (join with
- * ortp_warmup_join before destroy; a close ends it with ORTP_E_CLOSED). A step that needs a decoder
- * takes one at a time, and where predictions have them all, waits for the next that comes back; it is
- * done when `threads` decoders are warm. Idempotent; leaves no cache entry and counts no prediction,
- * but encoder and decoder runs. options NULL: no progress is told. Thread-safe: yes, both.
+ * Warm-up: decoders for `threads`, blocks and tensors for every bucket and beam count, one encoder
+ * run per bucket, one decoder run per bucket and beam count, and rehearsed predictions; largest
+ * shapes first. warm runs it here; warm_start on a thread of its own while predictions go on (join
+ * with ortp_warmup_join before destroy; a close ends it with ORTP_E_CLOSED). A step that needs a
+ * decoder takes one at a time, and where predictions have them all, waits for the next that comes
+ * back; it is done when `threads` decoders are warm. Idempotent; leaves no cache entry and counts
+ * no prediction, but encoder and decoder runs. options NULL: no progress is told. Thread-safe:
+ * yes, both.
  */
 ORTP_API ORTP_CHECK ortp_status ortp_predictor_warm(ortp_predictor *predictor,
                                                     const ortp_warmup_options *options,
@@ -115,11 +116,12 @@ ORTP_API ORTP_CHECK ortp_status ortp_predictor_warm_start(ortp_predictor *predic
                                                           ortp_warmup **out, ortp_error *error);
 
 /*
- * Gives idle memory back to the system until at most about `keep_bytes` of it are left in all: blocks
- * first (of the runtime's whole pool), then tensors, both least recently used first, and only then
- * decoders, one at a time. With drop_cache the cache's entries become idle before, those that somebody
- * leases when the lease ends. *freed_bytes (may be NULL): unmapped. What is dropped is not warm any
- * more; a `keep_bytes` above what is idle drops nothing. Predictions go on. Thread-safe: yes.
+ * Gives idle memory back to the system until at most about `keep_bytes` of it are left in all:
+ * blocks first (of the runtime's whole pool), then tensors, both least recently used first, and
+ * only then decoders, one at a time. With drop_cache the cache's entries become idle before, those
+ * that somebody leases when the lease ends. *freed_bytes (may be NULL): unmapped. What is dropped
+ * is not warm any more; a `keep_bytes` above what is idle drops nothing. Predictions go on.
+ * Thread-safe: yes.
  */
 ORTP_API ortp_status ortp_predictor_trim(ortp_predictor *predictor, size_t keep_bytes,
                                          bool drop_cache, size_t *freed_bytes);
@@ -131,8 +133,9 @@ ORTP_API const ortp_lexicon *ortp_predictor_lexicon(const ortp_predictor *predic
 ORTP_API ortp_cache *ortp_predictor_cache(const ortp_predictor *predictor);
 
 /*
- * Adds everything: budget, pool, cache, tensors, runs, predictions, process. Start from ORTP_STATS_INIT:
- * fields beyond stats->struct_size are not written. Thread-safe: yes, for stats of one owner.
+ * Adds everything: budget, pool, cache, tensors, runs, predictions, process. Start from
+ * ORTP_STATS_INIT: fields beyond stats->struct_size are not written. Thread-safe: yes, for stats
+ * of one owner.
  */
 ORTP_API void ortp_predictor_stats(const ortp_predictor *predictor, ortp_stats *stats);
 

@@ -3,15 +3,16 @@
  * The runtime: binds a host's ONNX Runtime (ORT) to a budget and a pool.
  *
  * The library links no ORT. The host passes the `const OrtApi *` it got from OrtGetApiBase(); any
- * ORT from 1.18 on works: members of later API versions are used only where the host says so. Several runtimes may live
- * in one process; they share ORT's process-wide env as ORT has it.
+ * ORT from 1.18 on works: members of later API versions are used only where the host says so.
+ * Several runtimes may live in one process; they share ORT's process-wide env as ORT has it.
  *
  * Telemetry: recent official builds of ORT for Linux (seen in 1.29) start a client with the
  * process's first env: a thread, a device id below the home folder, uploads. A runtime that makes
  * the env tells it to send no events. To keep it from starting at all, set ORT_DISABLE_TELEMETRY=1
  * in the environment before the first env is made.
  *
- * Order of life: tensors, OrtValues -> tensor pools, sessions -> runtime -> (pool, budget of the host).
+ * Order of life: tensors, OrtValues -> tensor pools, sessions -> runtime -> (pool, budget of the
+ * host).
  */
 #ifndef ORTPOOL_RUNTIME_H
 #define ORTPOOL_RUNTIME_H
@@ -36,28 +37,29 @@ typedef struct ortp_runtime ortp_runtime;
 
 typedef struct ortp_runtime_options {
     size_t struct_size;
-    const OrtApi *api;   /* required; from GetApi(v), v >= 18; valid as long as the runtime */
-    OrtEnv *env;         /* borrowed; NULL: the runtime creates a silent one and releases it */
-    ortp_budget *budget; /* borrowed; NULL: the pool's, or one of its own with limit_bytes */
-    ortp_pool *pool;     /* borrowed, must charge `budget`; NULL: the runtime creates one of
+    const OrtApi *api;        /* required; from GetApi(v), v >= 18; valid as long as the runtime */
+    OrtEnv *env;              /* borrowed; NULL: the runtime creates a silent one and releases it */
+    ortp_budget *budget;      /* borrowed; NULL: the pool's, or one of its own with limit_bytes */
+    ortp_pool *pool;          /* borrowed, must charge `budget`; NULL: the runtime creates one of
                             pool_kind */
     size_t limit_bytes;       /* of a budget of its own; 0: ORTP_UNLIMITED */
     ortp_pool_kind pool_kind; /* used with pool NULL */
     ortp_alloc alloc;
     ortp_clock clock;
-    ortp_logger log; /* gets what ORT logs of sessions made here, too, unless fn is NULL */
+    ortp_logger log;         /* gets what ORT logs of sessions made here, too, unless fn is NULL */
     const char *ort_version; /* copied, at most 63 bytes; may be NULL. What OrtGetApiBase()->
                                 GetVersionString() gives, "1.29.0": OrtApi itself does not say it.
                                 With it models that need a newer ORT are refused. */
-    uint32_t api_version; /* the v of GetApi(v) that `api` came from; 0: 18. Members of later versions
+    uint32_t
+        api_version; /* the v of GetApi(v) that `api` came from; 0: 18. Members of later versions
                              are not used. From 24 on ortp_run() asks for shapes without an
                              allocation, from 23 on GetStats answers. */
 } ortp_runtime_options;
 #define ORTP_RUNTIME_OPTIONS_INIT ORTP_STRUCT_INIT(ortp_runtime_options)
 
 /*
- * Errors: INVAL (no api, so also options NULL; a pool of another budget; too long a version), VERSION,
- * NOMEM, BUDGET, SYS, ORT. Thread-safe: yes.
+ * Errors: INVAL (no api, so also options NULL; a pool of another budget; too long a version),
+ * VERSION, NOMEM, BUDGET, SYS, ORT. Thread-safe: yes.
  */
 ORTP_API ORTP_CHECK ortp_status ortp_runtime_create(const ortp_runtime_options *options,
                                                     ortp_runtime **out, ortp_error *error);
@@ -79,8 +81,8 @@ ORTP_API ortp_pool *ortp_runtime_pool(const ortp_runtime *runtime);
 ORTP_API const char *ortp_runtime_ort_version(const ortp_runtime *runtime);
 
 /*
- * Milliseconds by the runtime's clock, the one that deadlines are measured with: the ortp_clock it was
- * given, else CLOCK_MONOTONIC. A deadline in 50 ms is ortp_runtime_now_ms(runtime) + 50.
+ * Milliseconds by the runtime's clock, the one that deadlines are measured with: the ortp_clock it
+ * was given, else CLOCK_MONOTONIC. A deadline in 50 ms is ortp_runtime_now_ms(runtime) + 50.
  * Thread-safe: yes.
  */
 ORTP_API uint64_t ortp_runtime_now_ms(const ortp_runtime *runtime);
@@ -98,8 +100,9 @@ typedef enum ortp_pressure {
 ORTP_API ortp_pressure ortp_pressure_from_android(int level);
 
 /*
- * Gives about `bytes` of idle memory back to the system (ORTP_UNLIMITED: all that is idle): blocks, then
- * idle tensors, then cache entries that nobody leases, and what the C library's heap holds unused.
+ * Gives about `bytes` of idle memory back to the system (ORTP_UNLIMITED: all that is idle):
+ * blocks, then idle tensors, then cache entries that nobody leases, and what the C library's heap
+ * holds unused.
  * *freed_bytes (may be NULL): what left the budget. Runs in progress go on. Thread-safe: yes.
  */
 ORTP_API ortp_status ortp_runtime_trim(ortp_runtime *runtime, size_t bytes, size_t *freed_bytes);

@@ -11,23 +11,25 @@
  *     ortp_session_adopt(session, ort, &error);          from then on ortp_run() in place of Run
  *
  * ORT asks for its allocator once, when a session is created, and knows one per env; so ortpool
- * registers an allocator made for this session, lets the session be created, and takes it out again.
- * Creations exclude each other in the whole process meanwhile.
+ * registers an allocator made for this session, lets the session be created, and takes it out
+ * again. Creations exclude each other in the whole process meanwhile.
  *
  * Run ticket: a run first acquires one block, as large as this session has needed for these shapes
- * (the first run of a shape finds that out, and its block grows while it runs). What ORT allocates on
- * the calling thread lies in it, by first fit. What comes from other threads (parallel execution: nearly
- * everything) goes to the pool, and so do outputs that were seen to outlive their run. Admission is therefore one
- * decision, before ORT is entered: the run gets its block, waits for it until its deadline, or is
- * refused. A refusal after that (the first run of a shape, other threads) is a std::bad_alloc, which
- * ends in a clean status; where ortpool was built without it (ORTPOOL_THROW=OFF) it is granted and
- * counted as overdraft: such a build's limit is soft.
+ * (the first run of a shape finds that out, and its block grows while it runs). What ORT allocates
+ * on the calling thread lies in it, by first fit. What comes from other threads (parallel
+ * execution: nearly everything) goes to the pool, and so do outputs that were seen to outlive
+ * their run. Admission is therefore one decision, before ORT is entered: the run gets its block,
+ * waits for it until its deadline, or is refused. A refusal after that (the first run of a shape,
+ * other threads) is a std::bad_alloc, which ends in a clean status; where ortpool was built
+ * without it (ORTPOOL_THROW=OFF) it is granted and counted as overdraft: such a build's limit is
+ * soft.
  *
  * Packed weights have a block of their own as long as the session lives (label: weights). What ORT
  * keeps where no allocator sees it is declared.
  *
- * Memory patterns are off unless asked for: ORT looks a pattern up by an XOR of the input dimensions, in
- * which equal shapes cancel out; after a long input every shorter run keeps paying for the long one.
+ * Memory patterns are off unless asked for: ORT looks a pattern up by an XOR of the input
+ * dimensions, in which equal shapes cancel out; after a long input every shorter run keeps paying
+ * for the long one.
  *
  * Execution is sequential unless the application's own options say otherwise.
  */
@@ -59,7 +61,8 @@ typedef struct ortp_session_options {
     size_t model_bytes;
     const char *name;       /* for messages; NULL: the path */
     uint32_t intra_threads; /* 0: 1 */
-    size_t declared_bytes;  /* the host's word for what ORT holds elsewhere; 0: estimated, see below */
+    size_t
+        declared_bytes; /* the host's word for what ORT holds elsewhere; 0: estimated, see below */
     ortp_ort_memory memory;
     bool memory_patterns; /* leave ORT's memory patterns as they are, on by default */
     bool plain_weights;   /* no packed copies of weights: less memory, external weights stay mapped
@@ -76,40 +79,40 @@ typedef struct ortp_session_options {
  * of graphs inside nodes are not followed). Afterwards corrects that to the anonymous memory that
  * the process grew by less what ortpool mapped (packed weights are not counted twice), where the
  * host gave no word. Other threads' growth counts too, so the correction ends at four times the
- * first figure plus 8 MiB; a session that then does not fit is destroyed again. Errors: NOTFOUND (no
- * such file), INVAL (not a graph, says why), BUDGET (error says what limit would do), NOMEM, SYS
- * (the file cannot be read), ORT (also: ORT up to 1.22 refuses a second CPU allocator, where the host
- * has one in the env that is not named in env_allocator). INVAL for options NULL (the runtime is
- * required). Thread-safe: yes (one creation at a time in the process).
+ * first figure plus 8 MiB; a session that then does not fit is destroyed again. Errors: NOTFOUND
+ * (no such file), INVAL (not a graph, says why), BUDGET (error says what limit would do), NOMEM,
+ * SYS (the file cannot be read), ORT (also: ORT up to 1.22 refuses a second CPU allocator, where
+ * the host has one in the env that is not named in env_allocator). INVAL for options NULL (the
+ * runtime is required). Thread-safe: yes (one creation at a time in the process).
  */
 ORTP_API ORTP_CHECK ortp_status ortp_session_create(const ortp_session_options *options,
                                                     ortp_session **out, ortp_error *error);
 
 /*
  * Begins the creation of the application's own session: sets on `ort_options` what makes ORT use
- * ortpool's memory (options->memory, memory_patterns and plain_weights; intra_threads is not applied:
- * the rest of ort_options is the application's), declares the weights (of options->path or ->model;
- * with neither, options->declared_bytes), registers the allocator with the runtime's env. The caller
- * then creates one OrtSession in that env, on this thread, and calls ortp_session_adopt(); or, where that
- * failed, ortp_session_destroy(). Between the two, creations elsewhere in the process wait, and no
- * other session may be created in this env. Errors as ortp_session_create. Thread-safe: yes.
+ * ortpool's memory (options->memory, memory_patterns and plain_weights; intra_threads is not
+ * applied: the rest of ort_options is the application's), declares the weights (of options->path
+ * or ->model; with neither, options->declared_bytes), registers the allocator with the runtime's
+ * env. The caller then creates one OrtSession in that env, on this thread, and calls
+ * ortp_session_adopt(); or, where that failed, ortp_session_destroy(). Between the two, creations
+ * elsewhere in the process wait, and no other session may be created in this env. Errors as
+ * ortp_session_create. Thread-safe: yes.
  */
 ORTP_API ORTP_CHECK ortp_status ortp_session_options_prepare(const ortp_session_options *options,
                                                              OrtSessionOptions *ort_options,
-                                                             ortp_session **out,
-                                                             ortp_error *error);
+                                                             ortp_session **out, ortp_error *error);
 /*
- * Ends what ortp_session_options_prepare() began, on the same thread. `ort` stays the application's: it
- * releases it after ortp_session_destroy(). Errors: INVAL (ort is NULL, adopted already), BUDGET (what the
- * process grew by does not fit), NOMEM, ORT. After an error only ortp_session_destroy() is legal; the
- * caller then releases `ort`. Thread-safe: no, one owner.
+ * Ends what ortp_session_options_prepare() began, on the same thread. `ort` stays the
+ * application's: it releases it after ortp_session_destroy(). Errors: INVAL (ort is NULL, adopted
+ * already), BUDGET (what the process grew by does not fit), NOMEM, ORT. After an error only
+ * ortp_session_destroy() is legal; the caller then releases `ort`. Thread-safe: no, one owner.
  */
 ORTP_API ORTP_CHECK ortp_status ortp_session_adopt(ortp_session *session, OrtSession *ort,
                                                    ortp_error *error);
 /*
  * Refunds what was declared. NULL is a no-op. OrtValues that ORT made in runs may live on; release
- * them before the runtime is destroyed. Thread-safe: no, no run may be in progress and nobody else may
- * use it.
+ * them before the runtime is destroyed. Thread-safe: no, no run may be in progress and nobody else
+ * may use it.
  */
 ORTP_API ortp_status ortp_session_destroy(ortp_session *session);
 
@@ -135,9 +138,9 @@ ORTP_API size_t ortp_session_declared_bytes(const ortp_session *session);
 
 /*
  * Runs with one value per input and per output, in the session's order; all outputs preallocated
- * with their exact shapes. Does not wait for memory. Adds nothing to ORT's own allocations of a run.
- * Errors: ORT (with its message), BUDGET (error says what the run needs), NOMEM, INVAL (a NULL value;
- * a session not adopted yet). Thread-safe: yes.
+ * with their exact shapes. Does not wait for memory. Adds nothing to ORT's own allocations of a
+ * run. Errors: ORT (with its message), BUDGET (error says what the run needs), NOMEM, INVAL (a
+ * NULL value; a session not adopted yet). Thread-safe: yes.
  */
 ORTP_API ORTP_CHECK ortp_status ortp_session_run(ortp_session *session,
                                                  const OrtValue *const *inputs, OrtValue **outputs,
@@ -146,14 +149,15 @@ ORTP_API ORTP_CHECK ortp_status ortp_session_run(ortp_session *session,
 typedef struct ortp_run_options {
     size_t struct_size;
     const OrtRunOptions *ort; /* borrowed; NULL: the session's, default ones */
-    uint64_t deadline_ms; /* by ortp_runtime_now_ms(): how long the run may wait for memory before ORT
+    uint64_t
+        deadline_ms; /* by ortp_runtime_now_ms(): how long the run may wait for memory before ORT
                              is entered; 0: it does not wait. Time in ORT is not limited by it. */
 } ortp_run_options;
 #define ORTP_RUN_OPTIONS_INIT ORTP_STRUCT_INIT(ortp_run_options)
 
 /*
- * In place of OrtApi's Run: the same values, by name. outputs[i] NULL: ORT allocates it; the value may
- * outlive run and session, but not the runtime. Errors as ortp_session_run; TIMEOUT: no memory
+ * In place of OrtApi's Run: the same values, by name. outputs[i] NULL: ORT allocates it; the value
+ * may outlive run and session, but not the runtime. Errors as ortp_session_run; TIMEOUT: no memory
  * came free until the deadline; VERSION. options NULL: defaults. Thread-safe: yes.
  */
 ORTP_API ORTP_CHECK ortp_status ortp_run(ortp_session *session, const ortp_run_options *options,
@@ -175,19 +179,19 @@ ORTP_API uint64_t ortp_session_runs(const ortp_session *session);
 typedef struct ortp_session_info {
     ortp_ort_memory memory;
     size_t declared_bytes;
-    size_t weights_bytes;  /* mapped for packed weights */
-    size_t run_bytes;      /* the most that one run has needed */
-    size_t live_count;     /* allocations that ORT holds at this moment, weights included */
-    size_t live_bytes;     /* what they asked for */
+    size_t weights_bytes; /* mapped for packed weights */
+    size_t run_bytes;     /* the most that one run has needed */
+    size_t live_count;    /* allocations that ORT holds at this moment, weights included */
+    size_t live_bytes;    /* what they asked for */
     size_t live_bytes_peak;
-    uint64_t allocs;       /* calls of Alloc and Reserve that were served */
-    uint64_t overflows;    /* of these: not from a ticket, but from the pool */
-    uint64_t refusals;     /* calls of Alloc and Reserve that were refused */
-    uint64_t overdrafts;   /* granted above the limit; 0 in builds that throw */
+    uint64_t allocs;        /* calls of Alloc and Reserve that were served */
+    uint64_t overflows;     /* of these: not from a ticket, but from the pool */
+    uint64_t refusals;      /* calls of Alloc and Reserve that were refused */
+    uint64_t overdrafts;    /* granted above the limit; 0 in builds that throw */
     size_t overdraft_bytes; /* held above the limit at this moment */
     uint64_t runs;
-    uint64_t waits;        /* runs that waited for memory */
-    uint64_t turned_away;  /* runs that ended in BUDGET or TIMEOUT before ORT was entered */
+    uint64_t waits;       /* runs that waited for memory */
+    uint64_t turned_away; /* runs that ended in BUDGET or TIMEOUT before ORT was entered */
 } ortp_session_info;
 
 /* Thread-safe: yes; figures of several threads at one moment only at a quiet point. */

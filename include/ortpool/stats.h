@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Statistics: one list of figures, from which the struct, the table, the JSON and (later) other forms
- * are made. Collecting is additive: start from ORTP_STATS_INIT (fields beyond struct_size are neither
- * written nor read, so an all-zero struct stays empty) and add each object once.
+ * Statistics: one list of figures, from which the struct, the table, the JSON and (later) other
+ * forms are made. Collecting is additive: start from ORTP_STATS_INIT (fields beyond struct_size
+ * are neither written nor read, so an all-zero struct stays empty) and add each object once.
  *
  *     ortp_stats s = ORTP_STATS_INIT;
  *     ortp_stats_add_budget(&s, budget);
@@ -14,8 +14,8 @@
  * where each pool that charges the budget was added, and nobody charges its accounts beside them.
  *
  * idle is what nobody holds: free blocks, and the blocks of idle tensors once their tensor pool was
- * added (ortp_stats_add_tensors, after its block pool). Before, these stand under in_use_*, with the
- * label of their last use, as in the block pool's own ledger.
+ * added (ortp_stats_add_tensors, after its block pool). Before, these stand under in_use_*, with
+ * the label of their last use, as in the block pool's own ledger.
  */
 #ifndef ORTPOOL_STATS_H
 #define ORTPOOL_STATS_H
@@ -79,8 +79,8 @@ typedef struct ortp_stats {
 #define ORTP_STATS_INIT ORTP_STRUCT_INIT(ortp_stats)
 
 /*
- * Each adds one object's figures (limit: set, not added). Thread-safe: yes, all, while `stats` has one
- * owner; the object may be in use meanwhile.
+ * Each adds one object's figures (limit: set, not added). Thread-safe: yes, all, while `stats` has
+ * one owner; the object may be in use meanwhile.
  */
 ORTP_API void ortp_stats_add_budget(ortp_stats *stats, const ortp_budget *budget);
 ORTP_API void ortp_stats_add_pool(ortp_stats *stats, const ortp_pool *pool);
@@ -96,8 +96,8 @@ typedef enum ortp_stats_format {
 
 /*
  * Writes at most `capacity` bytes including the final 0. *length (may be NULL): the bytes needed
- * without it, as snprintf. Errors: INVAL for an unknown format. Makes no allocation. Thread-safe: yes,
- * while nobody changes `stats`.
+ * without it, as snprintf. Errors: INVAL for an unknown format. Makes no allocation. Thread-safe:
+ * yes, while nobody changes `stats`.
  */
 ORTP_API ortp_status ortp_stats_write(const ortp_stats *stats, ortp_stats_format format, char *text,
                                       size_t capacity, size_t *length);

@@ -11,7 +11,8 @@
  *     zero (else ORTP_E_VERSION). NULL stands for all fields zero: each function says whether
  *     that will do.
  *   - `ortp_error *error` may be NULL everywhere. It is written on failure only.
- *   - No function calls exit() or abort() on input or on lack of memory, writes to stdout or stderr,
+ *   - No function calls exit() or abort() on input or on lack of memory, writes to stdout or
+ *   stderr,
  *     or reads the environment.
  *   - No user callback runs under a lock of the library.
  */
@@ -42,8 +43,9 @@ extern "C" {
 #endif
 
 /*
- * Initialises a struct that starts with struct_size, the rest zero: what the _INIT macros are made of.
- * An initialiser in C, an expression in C++, where designated initialisers came only with C++20.
+ * Initialises a struct that starts with struct_size, the rest zero: what the _INIT macros are made
+ * of. An initialiser in C, an expression in C++, where designated initialisers came only with
+ * C++20.
  */
 #ifdef __cplusplus
 #define ORTP_STRUCT_INIT(type)                                                                     \

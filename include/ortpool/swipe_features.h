@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * From a swipe to what the encoder reads: keyboard layout and feature scaling, both from the manifest.
+ * From a swipe to what the encoder reads: keyboard layout and feature scaling, both from the
+ * manifest.
  *
  * Positions are normalised to the letter area (its rows, nothing below): nx = x / width,
  * ny = y / height. Key centre of column c in row r: ((c + 0.5 + offset[r]) / columns,
- * (r + 0.5) / rows). The six features of a point: position x, y (2n - 1), velocity x, y, acceleration
- * x, y. v[i] = delta n / max(dt, min_dt_s), v[0] = 0; a[i] = v[i] - v[i-1], a[0] = 0, from the
- * unclamped v; both clamped, then divided. Nearest key: by squared distance in key units.
+ * (r + 0.5) / rows). The six features of a point: position x, y (2n - 1), velocity x, y,
+ * acceleration x, y. v[i] = delta n / max(dt, min_dt_s), v[0] = 0; a[i] = v[i] - v[i-1], a[0] = 0,
+ * from the unclamped v; both clamped, then divided. Nearest key: by squared distance in key units.
  */
 #ifndef ORTPOOL_SWIPE_FEATURES_H
 #define ORTPOOL_SWIPE_FEATURES_H
@@ -42,8 +43,8 @@ typedef struct ortp_swipe_config {
 } ortp_swipe_config;
 
 /*
- * Reads directory/model.json. Errors name file, field and what was expected: NOTFOUND, INVAL, NOMEM,
- * SYS (the file cannot be read).
+ * Reads directory/model.json. Errors name file, field and what was expected: NOTFOUND, INVAL,
+ * NOMEM, SYS (the file cannot be read).
  * Thread-safe: yes.
  */
 ORTP_API ORTP_CHECK ortp_status ortp_swipe_config_load(const char *directory, ortp_swipe_config *out,
@@ -62,8 +63,9 @@ typedef struct ortp_swipe {
 /*
  * Writes features [*length, 6] and keys [*length]; both must have room for config->max_points rows.
  * More points than that are resampled linearly by index, both ends kept.
- * Errors: INVAL with field and index (no points, more than ORTP_SWIPE_POINTS_MAX, NaN or infinity, a time
- * before the one before it, width or height not positive). Makes no allocation. Thread-safe: yes.
+ * Errors: INVAL with field and index (no points, more than ORTP_SWIPE_POINTS_MAX, NaN or infinity,
+ * a time before the one before it, width or height not positive). Makes no allocation.
+ * Thread-safe: yes.
  */
 ORTP_API ORTP_CHECK ortp_status ortp_swipe_features(const ortp_swipe_config *config,
                                                     const ortp_swipe *swipe, float *features,

@@ -48,8 +48,8 @@ typedef struct ortp_warmup_report {
 
 /*
  * Runs the steps in order on the calling thread; stops at the first that fails or when progress
- * returns false. What was done stays done. options and report may be NULL. Errors: the failed step's,
- * CANCELLED. Thread-safe: yes; predictions may go on meanwhile.
+ * returns false. What was done stays done. options and report may be NULL. Errors: the failed
+ * step's, CANCELLED. Thread-safe: yes; predictions may go on meanwhile.
  */
 ORTP_API ORTP_CHECK ortp_status ortp_warmup_run(ortp_runtime *runtime,
                                                 const ortp_warmup_step *steps, size_t step_count,
@@ -68,8 +68,8 @@ ORTP_API ORTP_CHECK ortp_status ortp_warmup_start(ortp_runtime *runtime,
 /* Asks it to stop after the step it is in. NULL is a no-op. Thread-safe: yes, until join frees it. */
 ORTP_API void ortp_warmup_cancel(ortp_warmup *warmup);
 /*
- * Waits for the end, frees it, and returns what ortp_warmup_run would have. NULL: ORTP_OK. Thread-safe:
- * no, one thread joins, once, and not the warming thread itself.
+ * Waits for the end, frees it, and returns what ortp_warmup_run would have. NULL: ORTP_OK.
+ * Thread-safe: no, one thread joins, once, and not the warming thread itself.
  */
 ORTP_API ortp_status ortp_warmup_join(ortp_warmup *warmup, ortp_warmup_report *report,
                                       ortp_error *error);

@@ -7,7 +7,6 @@
  * serve growable requests only, whatever their size (growable.h).
  */
 #include "depot.h"
-#include "growable.h"
 #include "slab.h"
 
 #include <assert.h>
@@ -164,6 +163,27 @@ static void all_unlink_locked(ortp__stripe *stripe, ortp__large *large)
     }
 }
 
+/*
+ * Reserves *reserved bytes, less where the system has less, at least `committed` (whole pages), and
+ * commits those. NULL when the system refuses.
+ */
+static void *growable_pages(size_t committed, size_t *reserved)
+{
+    for (size_t bytes = *reserved; bytes >= committed; bytes /= 2) {
+        unsigned char *pages = ortp__pages_reserve(bytes);
+        if (pages == NULL) {
+            continue; /* a process may have a limit of address space */
+        }
+        if (!ortp__pages_commit(pages, committed)) {
+            ortp__pages_unmap(pages, bytes);
+            return NULL;
+        }
+        *reserved = bytes;
+        return pages;
+    }
+    return NULL;
+}
+
 /* Under no lock. */
 static ortp_status large_create(ortp_pool *pool, ortp__stripe *stripe, const ortp__request *request,
                                 ortp__large **out)
@@ -172,7 +192,8 @@ static ortp_status large_create(ortp_pool *pool, ortp__stripe *stripe, const ort
     ortp_status status =
         ortp_budget_charge(pool->budget, ORTP_ACCOUNT_BLOCKS, mapping, request->reclaim);
     if (status != ORTP_OK) {
-        return status == ORTP_E_INVAL ? ORTP_E_BUDGET : status; /* a sum that overflows never fits */
+        return status == ORTP_E_INVAL ? ORTP_E_BUDGET
+                                      : status; /* a sum that overflows never fits */
     }
     void *memory;
     status = ortp__meta_alloc(pool->budget, &pool->alloc, sizeof(ortp__large), request->reclaim,
@@ -181,8 +202,8 @@ static ortp_status large_create(ortp_pool *pool, ortp__stripe *stripe, const ort
         goto fail_charge;
     }
     size_t reserved = request->reserve;
-    unsigned char *pages = reserved > 0 ? ortp__growable_pages(mapping, &reserved)
-                                        : ortp__pages_map(mapping);
+    unsigned char *pages =
+        reserved > 0 ? growable_pages(mapping, &reserved) : ortp__pages_map(mapping);
     if (pages == NULL) {
         status = ORTP_E_NOMEM;
         goto fail_struct;
@@ -402,7 +423,8 @@ size_t ortp__depot_evict(ortp_pool *pool, uint64_t now_ms, uint64_t idle_ms, siz
 
 /* ---- reports ---- */
 
-static void add_slabs_locked(const ortp_pool *pool, const ortp__slab_list *list, ortp_pool_info *out)
+static void add_slabs_locked(const ortp_pool *pool, const ortp__slab_list *list,
+                             ortp_pool_info *out)
 {
     for (const ortp__slab *slab = list->first; slab != NULL; slab = slab->next) {
         size_t stride = pool->classes.strides[slab->index];

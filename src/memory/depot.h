@@ -25,7 +25,8 @@ void ortp__depot_release(ortp_block *block, bool warming);
 
 /*
  * Unmaps the idle memory whose last use is longest ago, if that is at least idle_ms ago by now_ms.
- * *unmapped: bytes of its mapping. Returns what left the budget, 0 when there is none. Under no lock.
+ * *unmapped: bytes of its mapping. Returns what left the budget, 0 when there is none. Under no
+ * lock.
  */
 size_t ortp__depot_evict(ortp_pool *pool, uint64_t now_ms, uint64_t idle_ms, size_t *unmapped);
 

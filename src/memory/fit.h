@@ -4,8 +4,8 @@
  *
  *     base | header, data | header, data | ... | header, data |          chunks, gapless
  *
- * Headers lie in front of the data, 64 bytes each, so that a chunk is found from its data alone, data
- * is aligned to 64 bytes, and what follows a chunk's data is readable: the next header, or the
+ * Headers lie in front of the data, 64 bytes each, so that a chunk is found from its data alone,
+ * data is aligned to 64 bytes, and what follows a chunk's data is readable: the next header, or the
  * ORTP_BLOCK_TAIL that the owner of the stretch keeps behind its end.
  *
  *     sum of chunk bytes == extent      no two free chunks are neighbours

@@ -35,23 +35,6 @@ static bool pages_for(const ortp_pool *pool, size_t bytes, size_t *out)
     return true;
 }
 
-void *ortp__growable_pages(size_t committed, size_t *reserved)
-{
-    for (size_t bytes = *reserved; bytes >= committed; bytes /= 2) {
-        unsigned char *pages = ortp__pages_reserve(bytes);
-        if (pages == NULL) {
-            continue; /* a process may have a limit of address space */
-        }
-        if (!ortp__pages_commit(pages, committed)) {
-            ortp__pages_unmap(pages, bytes);
-            return NULL;
-        }
-        *reserved = bytes;
-        return pages;
-    }
-    return NULL;
-}
-
 static ortp_status acquire(ortp_pool *pool, size_t bytes, const ortp__request *given,
                            ortp_block **out)
 {
@@ -102,8 +85,7 @@ ortp_status ortp__block_grow(ortp_block *block, size_t bytes, ortp_reclaim recla
         return ORTP_OK;
     }
     const size_t more = need - block->footprint;
-    const ortp_status status =
-        ortp_budget_charge(pool->budget, ORTP_ACCOUNT_BLOCKS, more, reclaim);
+    const ortp_status status = ortp_budget_charge(pool->budget, ORTP_ACCOUNT_BLOCKS, more, reclaim);
     if (status != ORTP_OK) {
         return status;
     }

@@ -4,10 +4,11 @@
  *
  *     data | committed: footprint, charged | reserved address space, neither memory nor charged |
  *
- * A block grows in place, page by page; it never shrinks but is unmapped as a whole. Idle ones lie in
- * stripe 0, so that every holder finds them all, and are handed out whatever their size: the smallest
- * that is large enough, else the largest, grown. So holders whose needs vary share one block that is as
- * large as the largest need, where blocks of fixed sizes would leave one behind for each.
+ * A block grows in place, page by page; it never shrinks but is unmapped as a whole. Idle ones lie
+ * in stripe 0, so that every holder finds them all, and are handed out whatever their size: the
+ * smallest that is large enough, else the largest, grown. So holders whose needs vary share one
+ * block that is as large as the largest need, where blocks of fixed sizes would leave one behind
+ * for each.
  */
 #ifndef ORTP_GROWABLE_H
 #define ORTP_GROWABLE_H
@@ -33,11 +34,5 @@ void ortp__block_discard(ortp_block *block);
 ORTP_CHECK ortp_status ortp__pool_warm_growable(ortp_pool *pool, size_t bytes, size_t count);
 
 bool ortp__block_is_growable(const ortp_block *block);
-
-/*
- * Reserves *reserved bytes, less where the system has less, at least `committed` (whole pages), and
- * commits those. NULL when the system refuses.
- */
-void *ortp__growable_pages(size_t committed, size_t *reserved);
 
 #endif

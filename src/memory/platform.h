@@ -25,7 +25,7 @@ typedef enum ortp__rank {
     ORTP_RANK_TENSORS = 40,
     ORTP_RANK_NEEDS = 42,  /* a session's table of what runs needed */
     ORTP_RANK_TICKET = 44, /* one run's block */
-    ORTP_RANK_POOL = 50,          /* registry of thread caches */
+    ORTP_RANK_POOL = 50,   /* registry of thread caches */
     ORTP_RANK_THREAD_CACHE = 60,
     ORTP_RANK_STRIPE = 70,
     ORTP_RANK_BUDGET = 80,
@@ -41,8 +41,14 @@ typedef struct ortp__cond {
 } ortp__cond;
 
 /* For objects of the process; a cond made so must not be waited on until a time. */
-#define ORTP__MUTEX_STATIC(rank) {PTHREAD_MUTEX_INITIALIZER, rank}
-#define ORTP__COND_STATIC {PTHREAD_COND_INITIALIZER}
+#define ORTP__MUTEX_STATIC(rank)                                                                   \
+    {                                                                                              \
+        PTHREAD_MUTEX_INITIALIZER, rank                                                            \
+    }
+#define ORTP__COND_STATIC                                                                          \
+    {                                                                                              \
+        PTHREAD_COND_INITIALIZER                                                                   \
+    }
 
 /* What the system says of an errno, in `text`, which is returned. */
 #define ORTP__ERRNO_BYTES 96

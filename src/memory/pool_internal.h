@@ -15,8 +15,8 @@
  *
  * Descriptors lie outside the data, so that a stray write of the application cannot break a list.
  *
- * Locks: pool->registry (POOL) < cache->lock (THREAD_CACHE) < stripe->lock (STRIPE) < budget. Charges
- * are made under none of them, since a charge calls reclaimers and ours takes them all.
+ * Locks: pool->registry (POOL) < cache->lock (THREAD_CACHE) < stripe->lock (STRIPE) < budget.
+ * Charges are made under none of them, since a charge calls reclaimers and ours takes them all.
  */
 #ifndef ORTP_POOL_INTERNAL_H
 #define ORTP_POOL_INTERNAL_H

@@ -25,9 +25,8 @@ ortp_status ortp_session_options_prepare(const ortp_session_options *given,
     if (status != ORTP_OK) {
         return status;
     }
-    status = ortp_runtime_take_status(options.runtime,
-                                      ortp__session_configure(&options, ort_options),
-                                      session->name, error);
+    status = ortp_runtime_take_status(
+        options.runtime, ortp__session_configure(&options, ort_options), session->name, error);
     if (status == ORTP_OK) {
         status = ortp__session_begin(session, &options, error);
     }

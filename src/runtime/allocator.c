@@ -157,7 +157,8 @@ static void add_stat(const OrtApi *api, OrtKeyValuePairs *pairs, const char *key
 }
 
 /* Only read by ORT 1.23 and later, which have the calls it makes. */
-static OrtStatusPtr ORT_API_CALL get_stats(const OrtAllocator *self, OrtKeyValuePairs **out) NO_EXCEPTION
+static OrtStatusPtr ORT_API_CALL get_stats(const OrtAllocator *self,
+                                           OrtKeyValuePairs **out) NO_EXCEPTION
 {
     ortp__allocator *allocator = of(self);
     const OrtApi *api = allocator->runtime->api;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * ORT's allocator: one OrtAllocator per session, which serves from the calling thread's ticket or from
- * the pool. ORT holds on to it in the session and in every OrtValue made through it, so it lives as
- * long as the runtime; another session takes it over once nothing of it is out.
+ * ORT's allocator: one OrtAllocator per session, which serves from the calling thread's ticket or
+ * from the pool. ORT holds on to it in the session and in every OrtValue made through it, so it
+ * lives as long as the runtime; another session takes it over once nothing of it is out.
  *
  * In front of every allocation is an ortp__chunk, which says where it goes back to.
  */
@@ -34,10 +34,10 @@ struct ortp__allocator {
     ortp__served served;
     _Atomic int refusal;          /* the ortp_status of the latest refusal, and ... */
     _Atomic size_t refused_bytes; /* ... what it had asked for */
-    _Atomic bool creating; /* its session is being created: what it serves is weights */
+    _Atomic bool creating;        /* its session is being created: what it serves is weights */
 
     /* Under runtime->mutex. */
-    bool taken; /* by a session */
+    bool taken;                   /* by a session */
     struct ortp__allocator *next; /* all of the runtime */
 };
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Where ORT enters the allocator. Its Alloc must not return NULL: ORT does not look (it crashes). So what
- * cannot be served leaves as a std::bad_alloc (throw.cc), which ORT turns into a status; or, where
- * exceptions cannot cross libraries, it is granted above the limit (overdraft.c). One of the two files
- * is built: option ORTPOOL_THROW. Read by C and C++.
+ * Where ORT enters the allocator. Its Alloc must not return NULL: ORT does not look (it crashes).
+ * So what cannot be served leaves as a std::bad_alloc (throw.cc), which ORT turns into a status;
+ * or, where exceptions cannot cross libraries, it is granted above the limit (overdraft.c). One of
+ * the two files is built: option ORTPOOL_THROW. Read by C and C++.
  */
 #ifndef ORTP_ALLOCATOR_ENTRY_H
 #define ORTP_ALLOCATOR_ENTRY_H

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What runs of a session needed, by the shapes of their inputs: a bounded table, least recently used
- * out. Keys are hashes; two shapes of one hash share an entry, which costs memory, never correctness.
+ * What runs of a session needed, by the shapes of their inputs: a bounded table, least recently
+ * used out. Keys are hashes; two shapes of one hash share an entry, which costs memory, never
+ * correctness.
  */
 #ifndef ORTP_NEEDS_H
 #define ORTP_NEEDS_H

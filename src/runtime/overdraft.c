@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the budget refuses is granted beside it, and counted: the limit is soft in builds that cannot
- * throw (ORTPOOL_THROW=OFF). Only when the system has no memory either does NULL leave, of which ORT
- * dies.
+ * What the budget refuses is granted beside it, and counted: the limit is soft in builds that
+ * cannot throw (ORTPOOL_THROW=OFF). Only when the system has no memory either does NULL leave, of
+ * which ORT dies.
  */
 #include "allocator_entry.h"
 

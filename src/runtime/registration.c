@@ -41,10 +41,11 @@ ortp_status ortp__register(ortp__allocator *allocator, OrtAllocator *hosts, ortp
                           "session: env_allocator is not registered with the env as its CPU "
                           "allocator");
     }
-    const ortp_status status = ortp_runtime_take_status(
-        runtime, api->RegisterAllocator(runtime->env, &allocator->ort),
-        "session: the env takes no allocator (has the host registered one? name it in env_allocator)",
-        error);
+    const ortp_status status =
+        ortp_runtime_take_status(runtime, api->RegisterAllocator(runtime->env, &allocator->ort),
+                                 "session: the env takes no allocator (has the host registered "
+                                 "one? name it in env_allocator)",
+                                 error);
     if (status != ORTP_OK && hosts != NULL) {
         (void)ok(runtime, api->RegisterAllocator(runtime->env, hosts));
     }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Letting ORT pick up an allocator: an env has one CPU allocator, and a session asks for it once, when
- * it is created. So creations go one at a time through a gate that the whole process shares (ORT's
- * env is one per process, too): the one mutable state of the library beside a thread's current ticket.
+ * Letting ORT pick up an allocator: an env has one CPU allocator, and a session asks for it once,
+ * when it is created. So creations go one at a time through a gate that the whole process shares
+ * (ORT's env is one per process, too): the one mutable state of the library beside a thread's
+ * current ticket.
  */
 #ifndef ORTP_REGISTRATION_H
 #define ORTP_REGISTRATION_H

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The run: finds out what it needs, is admitted with a ticket, enters ORT, remembers what it needed.
+ * The run: finds out what it needs, is admitted with a ticket, enters ORT, remembers what it
+ * needed.
  */
 #include "session_internal.h"
 
@@ -12,8 +13,8 @@
 
 #include <string.h>
 
-#define WAIT_SLICE_MS 5u /* memory may also come free where nobody tells us, then ... */
-#define WAIT_SLICES_MAX 20u /* ... it is tried for after so many all the same */
+#define WAIT_SLICE_MS 5u     /* memory may also come free where nobody tells us, then ... */
+#define WAIT_SLICES_MAX 20u  /* ... it is tried for after so many all the same */
 #define SHAPE_DATA_SINCE 24u /* the API that gives a value's shape without an allocation */
 
 /* What Run is called with. */
@@ -126,8 +127,7 @@ static bool changed_since(ortp_runtime *runtime, const sight *seen)
     runtime->waiting--;
     ortp__unlock(&runtime->mutex);
     const sight now = look(runtime);
-    return now.releases != seen->releases || now.charged < seen->charged ||
-           now.limit > seen->limit;
+    return now.releases != seen->releases || now.charged < seen->charged || now.limit > seen->limit;
 }
 
 /* Until memory may have come free; false: the deadline has passed. */
@@ -160,10 +160,9 @@ static ortp_status turn_away(ortp_session *session, ortp_status status, size_t n
     (void)atomic_fetch_add_explicit(&session->turned_away, 1, memory_order_relaxed);
     ortp_budget_info info;
     ortp_budget_get_info(session->runtime->budget, &info);
-    return ortp__fail(error, status,
-                      "%s: a run of these shapes needs %zu bytes: %s; %zu of %zu are charged",
-                      session->name, need, ortp_status_text(status), info.charged_bytes,
-                      info.limit_bytes);
+    return ortp__fail(
+        error, status, "%s: a run of these shapes needs %zu bytes: %s; %zu of %zu are charged",
+        session->name, need, ortp_status_text(status), info.charged_bytes, info.limit_bytes);
 }
 
 /* A ticket for `need`, waiting for it until the deadline (0: not at all). */
@@ -199,9 +198,8 @@ static ortp_status enter(ortp_session *session, const call *c, ortp_error *error
 {
     const OrtApi *api = session->runtime->api;
     const uint64_t refusals = ortp__session_refusals(session);
-    OrtStatus *status =
-        api->Run(session->ort, c->options, c->input_names, c->inputs, c->input_count,
-                 c->output_names, c->output_count, c->outputs);
+    OrtStatus *status = api->Run(session->ort, c->options, c->input_names, c->inputs,
+                                 c->input_count, c->output_names, c->output_count, c->outputs);
     return ortp__session_take_status(session, status, refusals, error);
 }
 
@@ -236,8 +234,8 @@ static ortp_status run_with_ticket(ortp_session *session, const call *c, uint64_
     return status;
 }
 
-static ortp_status run(ortp_session *session, const call *c, uint64_t key, uint64_t deadline_ms,
-                       ortp_error *error)
+static ortp_status perform(ortp_session *session, const call *c, uint64_t key, uint64_t deadline_ms,
+                           ortp_error *error)
 {
     const ortp_status status = session->allocator
                                    ? run_with_ticket(session, c, key, deadline_ms, error)
@@ -302,7 +300,7 @@ ortp_status ortp_session_run(ortp_session *session, const OrtValue *const *input
         return status;
     }
     const call c = call_of_all(session, inputs, outputs);
-    return run(session, &c, session->allocator ? key_of(session, &c) : 0, 0, error);
+    return perform(session, &c, session->allocator ? key_of(session, &c) : 0, 0, error);
 }
 
 ortp_status ortp__session_run_keyed(ortp_session *session, uint64_t key, uint64_t deadline_ms,
@@ -310,7 +308,7 @@ ortp_status ortp__session_run_keyed(ortp_session *session, uint64_t key, uint64_
                                     ortp_error *error)
 {
     const call c = call_of_all(session, inputs, outputs);
-    return run(session, &c, key, deadline_ms, error);
+    return perform(session, &c, key, deadline_ms, error);
 }
 
 static ortp_status check_call(const ortp_session *session, const call *c, ortp_error *error)
@@ -363,7 +361,7 @@ ortp_status ortp_run(ortp_session *session, const ortp_run_options *given,
         return status;
     }
     const uint64_t key = session->allocator ? key_of(session, &c) : 0;
-    return run(session, &c, key, options.deadline_ms, error);
+    return perform(session, &c, key, options.deadline_ms, error);
 }
 
 ortp_status ortp_session_warm_runs(ortp_session *session, size_t count)

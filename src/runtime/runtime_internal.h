@@ -24,9 +24,9 @@ typedef struct ortp__retired {
 } ortp__retired;
 
 /*
- * Lock: `mutex` (ORTP_RANK_RUNTIME) guards all below it. Everything else is set before the runtime is
- * handed out and changes in destroy only. `mutex` is never held during a call of ORT, of the budget
- * or of the pool.
+ * Lock: `mutex` (ORTP_RANK_RUNTIME) guards all below it. Everything else is set before the runtime
+ * is handed out and changes in destroy only. `mutex` is never held during a call of ORT, of the
+ * budget or of the pool.
  */
 struct ortp_runtime {
     const OrtApi *api;

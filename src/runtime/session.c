@@ -8,19 +8,9 @@
  */
 #include "session_internal.h"
 
-#include "graph_bytes.h"
 #include "registration.h"
 
 #include <string.h>
-
-/*
- * What the process grew by while a session was created is an estimate that other threads'
- * allocations spoil. Weights, their packed copies and the graph itself measured 1.0 to 1.6 times
- * the file, and a small graph costs a few MiB of first use; above these bounds it was somebody
- * else.
- */
-#define GROWTH_FACTOR_MAX 4u
-#define GROWTH_BASE_MAX ((uint64_t)8 << 20)
 
 static OrtLoggingLevel ort_level(ortp_log_level level)
 {
@@ -134,15 +124,14 @@ ortp_status ortp__session_take_status(const ortp_session *session, OrtStatus *st
                       "%s: ONNX Runtime asked for %zu more bytes: %s; %zu of %zu are charged",
                       session->name,
                       atomic_load_explicit(&allocator->refused_bytes, memory_order_relaxed),
-                      ortp_status_text((ortp_status)refusal), info.charged_bytes,
-                      info.limit_bytes);
+                      ortp_status_text((ortp_status)refusal), info.charged_bytes, info.limit_bytes);
 }
 
 uint64_t ortp__session_refusals(const ortp_session *session)
 {
-    return session->allocator ? atomic_load_explicit(&session->allocator->served.refusals,
-                                                     memory_order_relaxed)
-                              : 0;
+    return session->allocator
+               ? atomic_load_explicit(&session->allocator->served.refusals, memory_order_relaxed)
+               : 0;
 }
 
 /* ORT's code for a graph that it does not take says more than "an error of ORT". */
@@ -197,109 +186,6 @@ static ortp_status open_session(ortp_session *session, const ortp_session_option
     return status;
 }
 
-/* Charges `more` declared bytes to the session; the error says what limit would do. */
-static ortp_status declare(ortp_session *session, size_t more, ortp_error *error)
-{
-    ortp_budget *budget = session->runtime->budget;
-    ortp_status status =
-        ortp_budget_charge(budget, ORTP_ACCOUNT_DECLARED, more, ORTP_RECLAIM_CACHE);
-    if (status == ORTP_OK) {
-        session->declared_bytes += more;
-        return ORTP_OK;
-    }
-    ortp_budget_info info;
-    ortp_budget_get_info(budget, &info);
-    const size_t would_do =
-        info.charged_bytes > SIZE_MAX - more ? SIZE_MAX : info.charged_bytes + more;
-    return ortp__fail(
-        error, status,
-        "session: %s needs %zu bytes for its weights; %zu of %zu are charged, a limit "
-        "of %zu would do",
-        session->name, session->declared_bytes + more, info.charged_bytes, info.limit_bytes,
-        would_do);
-}
-
-/* What is to be declared before ORT is asked. */
-static ortp_status estimate(const ortp_session_options *options, size_t *bytes, ortp_error *error)
-{
-    uint64_t graph_bytes = 0;
-    if (options->path) {
-        ortp_status status = ortp__graph_file_bytes(options->path, &graph_bytes, error);
-        if (status != ORTP_OK) {
-            return status;
-        }
-    } else if (options->model) {
-        graph_bytes = ortp__graph_memory_bytes(options->model, options->model_bytes);
-    }
-    if (options->declared_bytes > 0) {
-        graph_bytes = options->declared_bytes;
-    }
-    *bytes = graph_bytes > SIZE_MAX ? SIZE_MAX : (size_t)graph_bytes;
-    return ORTP_OK;
-}
-
-/* Without what the heap of the C library keeps for later, which is not the session's. */
-static ortp__footprint footprint_get(const ortp_runtime *runtime)
-{
-    ortp__heap_trim();
-    ortp__process_memory process;
-    ortp__footprint out = {.known = ortp__process_memory_get(&process)};
-    ortp_budget_info info;
-    ortp_budget_get_info(runtime->budget, &info);
-    out.anonymous = process.anonymous;
-    out.mapped = info.mapped_bytes;
-    return out;
-}
-
-/*
- * By how much the process grew since the session was begun beyond what ortpool mapped, packed weights
- * above all, within what this session can have caused.
- */
-static size_t growth_of(const ortp_session *session)
-{
-    const ortp__footprint before = session->before;
-    const ortp__footprint now = footprint_get(session->runtime);
-    if (!now.known || now.anonymous <= before.anonymous) {
-        return 0;
-    }
-    const size_t mapped = now.mapped > before.mapped ? now.mapped - before.mapped : 0;
-    if (now.anonymous - before.anonymous <= mapped) {
-        return 0;
-    }
-    const uint64_t growth = now.anonymous - before.anonymous - mapped;
-    const uint64_t files = session->estimate;
-    const uint64_t bound = files > (UINT64_MAX - GROWTH_BASE_MAX) / GROWTH_FACTOR_MAX
-                               ? UINT64_MAX
-                               : files * GROWTH_FACTOR_MAX + GROWTH_BASE_MAX;
-    const uint64_t clipped = growth < bound ? growth : bound;
-    return clipped > SIZE_MAX ? SIZE_MAX : (size_t)clipped;
-}
-
-/*
- * From the estimate to the steady residue. Weights that were packed into memory of ours are on the
- * budget as such; the others ORT still holds, whatever the process seems to have grown by, unless
- * they are mapped files.
- */
-static ortp_status correct_declared(ortp_session *session, ortp_error *error)
-{
-    if (!session->measured) {
-        return ORTP_OK;
-    }
-    const size_t packed = session->weights ? ortp__ticket_footprint(session->weights) : 0;
-    const size_t held = session->estimate > packed && !session->plain_weights
-                            ? session->estimate - packed
-                            : 0;
-    const size_t growth = growth_of(session);
-    const size_t steady = growth > held ? growth : held;
-    if (steady > session->declared_bytes) {
-        return declare(session, steady - session->declared_bytes, error);
-    }
-    (void)ortp_budget_refund(session->runtime->budget, ORTP_ACCOUNT_DECLARED,
-                             session->declared_bytes - steady);
-    session->declared_bytes = steady;
-    return ORTP_OK;
-}
-
 static ortp_status open_memory(ortp_session *session, ortp_error *error)
 {
     ortp_runtime *runtime = session->runtime;
@@ -324,18 +210,13 @@ static ortp_status open_memory(ortp_session *session, ortp_error *error)
 ortp_status ortp__session_begin(ortp_session *session, const ortp_session_options *options,
                                 ortp_error *error)
 {
-    ortp_status status = estimate(options, &session->estimate, error);
+    ortp_status status = ortp__declared_estimate(session, options, error);
     if (status != ORTP_OK) {
         return status;
     }
-    session->measured = options->declared_bytes == 0;
     ortp__creation_begin();
     session->creating = true;
-    status = declare(session, session->estimate, error);
-    if (status == ORTP_OK) {
-        session->before = footprint_get(session->runtime);
-        session->measured = session->measured && session->before.known;
-    }
+    status = ortp__declared_charge(session, error);
     if (status == ORTP_OK && session->memory == ORTP_ORT_MEMORY_POOL) {
         status = open_memory(session, error);
     }
@@ -402,7 +283,7 @@ ortp_status ortp__session_finish(ortp_session *session, ortp_error *error)
         ortp__ticket_close(session->weights, NULL, NULL);
         session->weights = NULL;
     }
-    ortp_status status = correct_declared(session, error);
+    ortp_status status = ortp__declared_correct(session, error);
     leave_gate(session);
     if (status == ORTP_OK) {
         status = ortp_runtime_take_status(

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The session: session.c creates it, adopt.c lets the host create it, run.c runs it, session_ports.c asks
- * ORT what goes in and out.
+ * The session: session.c creates it, adopt.c lets the host create it, declared.c says what it
+ * holds beside the pool, run.c runs it, session_ports.c asks ORT what goes in and out.
  */
 #ifndef ORTP_SESSION_INTERNAL_H
 #define ORTP_SESSION_INTERNAL_H
@@ -40,8 +40,8 @@ struct ortp_session {
     ortp__ports inputs;
     ortp__ports outputs;
     bool plain_weights;
-    bool ready;  /* may run */
-    bool listed; /* in the runtime's list */
+    bool ready;        /* may run */
+    bool listed;       /* in the runtime's list */
     bool fixed_shapes; /* no input has a free dimension: all runs need the same */
 
     /* Memory from the pool only; else NULL. */
@@ -82,6 +82,16 @@ OrtStatus *ortp__session_configure(const ortp_session_options *options,
 /* The session exists: unregisters, corrects what is declared, leaves the gate, loads the ports. */
 ORTP_CHECK ortp_status ortp__session_finish(ortp_session *session, ortp_error *error);
 void ortp__session_free(ortp_session *session);
+
+/*
+ * What is declared, in this order: from the graph's bytes or the host's word; charged before ORT is
+ * asked; then, by what the process grew by, the steady residue. Errors: as ortp_session_create.
+ */
+ORTP_CHECK ortp_status ortp__declared_estimate(ortp_session *session,
+                                               const ortp_session_options *options,
+                                               ortp_error *error);
+ORTP_CHECK ortp_status ortp__declared_charge(ortp_session *session, ortp_error *error);
+ORTP_CHECK ortp_status ortp__declared_correct(ortp_session *session, ortp_error *error);
 
 /* ORT's status of a call in which the allocator may have refused; refusals before it. */
 ORTP_CHECK ortp_status ortp__session_take_status(const ortp_session *session, OrtStatus *status,

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the budget refuses leaves as std::bad_alloc: in a run and while a session is created ORT ends
- * with an ordinary status then, and has given everything back (ORT 1.18 to 1.32). The only C++ of
- * the library, and the only frames of it that an exception crosses.
+ * What the budget refuses leaves as std::bad_alloc: in a run and while a session is created ORT
+ * ends with an ordinary status then, and has given everything back (ORT 1.18 to 1.32). The only
+ * C++ of the library, and the only frames of it that an exception crosses.
  */
 #include "allocator_entry.h"
 

@@ -35,8 +35,8 @@ ortp_status ortp__ticket_open(ortp_pool *pool, ortp__allocator *allocator, size_
         return status;
     }
     ortp__ticket *ticket = ortp_block_data(block);
-    *ticket = (ortp__ticket){
-        .open = true, .allocator = allocator, .block = block, .weights = weights};
+    *ticket =
+        (ortp__ticket){.open = true, .allocator = allocator, .block = block, .weights = weights};
     if (!ortp__mutex_init(&ticket->mutex, ORTP_RANK_TICKET)) {
         (void)ortp_block_release(block);
         return ORTP_E_SYS;
@@ -76,14 +76,14 @@ static bool escapes(const ortp__ticket *ticket, uint64_t ordinal)
 }
 
 /*
- * The lock is not held while the block grows, since that may reclaim: frees of other threads meanwhile
- * only make room, and nobody else allocates here.
+ * The lock is not held while the block grows, since that may reclaim: frees of other threads
+ * meanwhile only make room, and nobody else allocates here.
  */
 static ortp__chunk *grow_and_take(ortp__ticket *ticket, size_t bytes, size_t extent,
                                   ortp_status *status)
 {
-    *status = ortp__block_grow(ticket->block, ortp__ticket_block_bytes(extent),
-                               ORTP_RECLAIM_BLOCKS);
+    *status =
+        ortp__block_grow(ticket->block, ortp__ticket_block_bytes(extent), ORTP_RECLAIM_BLOCKS);
     if (*status != ORTP_OK) {
         return NULL;
     }
@@ -141,7 +141,8 @@ static size_t used_locked(const ortp__ticket *ticket)
 void ortp__ticket_give(ortp__ticket *ticket, ortp__chunk *chunk)
 {
     ortp__lock(&ticket->mutex);
-    ortp__fit_give((unsigned char *)chunk < ticket->fit.base ? &ticket->small : &ticket->fit, chunk);
+    ortp__fit_give((unsigned char *)chunk < ticket->fit.base ? &ticket->small : &ticket->fit,
+                   chunk);
     const bool last = !ticket->open && used_locked(ticket) == 0;
     ortp__unlock(&ticket->mutex);
     if (last) {

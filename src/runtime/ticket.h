@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The ticket: one growable block in which a run of ORT works, or in which a session's packed weights
- * lie.
+ * The ticket: one growable block in which a run of ORT works, or in which a session's packed
+ * weights lie.
  *
  *     block | this struct, small chunks: 4 KiB | chunks by first fit ........ | not committed yet |
  *
- * Small chunks (under 1 KiB) lie apart as far as they fit: many live through the whole run, and between
- * large ones they would keep holes from becoming one. On the swipe encoder that takes the block from 1.20
- * to 1.10 times the peak of what is live.
+ * Small chunks (under 1 KiB) lie apart as far as they fit: many live through the whole run, and
+ * between large ones they would keep holes from becoming one. On the swipe encoder that takes the
+ * block from 1.20 to 1.10 times the peak of what is live.
  *
- * A ticket is open while its run is in progress; only the run's thread allocates in it and makes it grow.
- * Frees come from any thread, also after the run: the last one of a closed ticket gives the block
- * back. It is current on the run's thread from ORT's entry to its return, which is how the
- * allocator finds it.
+ * A ticket is open while its run is in progress; only the run's thread allocates in it and makes
+ * it grow. Frees come from any thread, also after the run: the last one of a closed ticket gives
+ * the block back. It is current on the run's thread from ORT's entry to its return, which is how
+ * the allocator finds it.
  */
 #ifndef ORTP_TICKET_H
 #define ORTP_TICKET_H
@@ -56,16 +56,16 @@ void ortp__ticket_end(ortp__ticket *ticket);
 ortp__ticket *ortp__ticket_current(const ortp__allocator *allocator);
 
 /*
- * A chunk in it; grows its block at need. NULL: it is to come from the pool (it escapes) or cannot be
- * had (*status then says why: BUDGET, NOMEM). The thread whose current ticket it is.
+ * A chunk in it; grows its block at need. NULL: it is to come from the pool (it escapes) or cannot
+ * be had (*status then says why: BUDGET, NOMEM). The thread whose current ticket it is.
  */
 ortp__chunk *ortp__ticket_take(ortp__ticket *ticket, size_t bytes, ortp_status *status);
 /* Any thread, also after the ticket was closed. */
 void ortp__ticket_give(ortp__ticket *ticket, ortp__chunk *chunk);
 
 /*
- * Ends it; the ticket is gone, or goes with the last of its chunks. *peak (may be NULL): bytes of chunks
- * that it needed. *escapes (may be NULL): what is still out is added to those that it knew.
+ * Ends it; the ticket is gone, or goes with the last of its chunks. *peak (may be NULL): bytes of
+ * chunks that it needed. *escapes (may be NULL): what is still out is added to those that it knew.
  */
 void ortp__ticket_close(ortp__ticket *ticket, size_t *peak, ortp__escapes *escapes);
 /* Chunks that are out, and the bytes of the block. */

@@ -50,8 +50,7 @@ ortp_status ortp_runtime_trim(ortp_runtime *runtime, size_t bytes, size_t *freed
     return ORTP_OK;
 }
 
-ortp_status ortp_runtime_relieve(ortp_runtime *runtime, ortp_pressure pressure,
-                                 size_t *freed_bytes)
+ortp_status ortp_runtime_relieve(ortp_runtime *runtime, ortp_pressure pressure, size_t *freed_bytes)
 {
     if (freed_bytes != NULL) {
         *freed_bytes = 0;

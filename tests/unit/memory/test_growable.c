@@ -34,9 +34,9 @@ bool __wrap_ortp__pages_commit(void *pages, size_t bytes)
 static ortp_block *must_grow_to(ortp_pool *pool, size_t bytes)
 {
     ortp_block *block = NULL;
-    assert_int_equal(ortp__pool_acquire_growable(pool, bytes, ORTP_LABEL_RUN, ORTP_RECLAIM_CACHE,
-                                                 &block),
-                     ORTP_OK);
+    assert_int_equal(
+        ortp__pool_acquire_growable(pool, bytes, ORTP_LABEL_RUN, ORTP_RECLAIM_CACHE, &block),
+        ORTP_OK);
     assert_true(ortp__block_is_growable(block));
     assert_true(ortp_block_bytes(block) >= bytes);
     return block;
@@ -45,9 +45,9 @@ static ortp_block *must_grow_to(ortp_pool *pool, size_t bytes)
 static void refused(ortp_pool *pool, size_t bytes, ortp_status expected)
 {
     ortp_block *block = (ortp_block *)&block;
-    assert_int_equal(ortp__pool_acquire_growable(pool, bytes, ORTP_LABEL_RUN, ORTP_RECLAIM_CACHE,
-                                                 &block),
-                     expected);
+    assert_int_equal(
+        ortp__pool_acquire_growable(pool, bytes, ORTP_LABEL_RUN, ORTP_RECLAIM_CACHE, &block),
+        expected);
     assert_null(block);
     assert_ledger(ortp_pool_budget(pool), pool);
 }
@@ -172,7 +172,8 @@ static void the_system_refuses(void **state)
     ortp_block *block = must_grow_to(f.pool, MIB);
     assert_true(machine.reserves > 1);
     assert_int_equal(ortp__block_grow(block, 2 * MIB, ORTP_RECLAIM_CACHE), ORTP_OK);
-    assert_int_equal(ortp__block_grow(block, 4 * MIB, ORTP_RECLAIM_CACHE), ORTP_E_NOMEM); /* its end */
+    assert_int_equal(ortp__block_grow(block, 4 * MIB, ORTP_RECLAIM_CACHE),
+                     ORTP_E_NOMEM); /* its end */
     machine.commit_fails = true;
     assert_int_equal(ortp__block_grow(block, 3 * MIB, ORTP_RECLAIM_CACHE), ORTP_E_NOMEM);
     assert_ledger(f.budget, f.pool);
@@ -228,9 +229,9 @@ static void warm_ones_are_ready(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        BOTH_KINDS(grows_in_place),        BOTH_KINDS(idle_ones_serve_every_size),
+        BOTH_KINDS(grows_in_place),          BOTH_KINDS(idle_ones_serve_every_size),
         BOTH_KINDS(discarded_ones_are_gone), BOTH_KINDS(the_budget_refuses),
-        BOTH_KINDS(the_system_refuses),    BOTH_KINDS(sizes_beyond_all_bounds),
+        BOTH_KINDS(the_system_refuses),      BOTH_KINDS(sizes_beyond_all_bounds),
         BOTH_KINDS(warm_ones_are_ready),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
