@@ -143,7 +143,7 @@ struct ortp_decoder {
     const ortp_tensor *memory;
     size_t source; /* its positions */
     size_t length; /* those that count */
-    uint64_t deadline_ms; /* how long a run may wait for memory */
+    ortp__patience patience; /* of its runs */
     size_t filled; /* rows of replicated memory and mask that are filled */
 };
 

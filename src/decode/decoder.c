@@ -219,7 +219,7 @@ ortp_status ortp__decoder_run(ortp_decoder *decoder, size_t rows, ortp_error *er
     OrtValue *outputs[1] = {logits};
     decoder->logits_rows = 0;
     const uint64_t key = (uint64_t)rows << 32 | decoder->source;
-    status = ortp__session_run_keyed(decoder->model->decoder, key, decoder->deadline_ms, inputs,
+    status = ortp__session_run_keyed(decoder->model->decoder, key, &decoder->patience, inputs,
                                      outputs, error);
     if (status == ORTP_OK) {
         decoder->logits_rows = rows;
@@ -247,7 +247,7 @@ ortp_status ortp_decoder_warm(ortp_decoder *decoder, size_t bucket_index, size_t
         return ortp__fail(error, ORTP_E_INVAL, "ortp_decoder_warm: no bucket %zu, or not %zu beams",
                           bucket_index, beams);
     }
-    decoder->deadline_ms = 0;
+    decoder->patience = (ortp__patience){0};
     const ortp_manifest *m = decoder->model->manifest;
     const size_t source = m->buckets[bucket_index];
     const int64_t shape[] = {1, (int64_t)source, (int64_t)m->hidden};

@@ -283,7 +283,8 @@ static void place(const OrtValue **inputs, size_t port, const ortp_tensor *tenso
 
 /* Runs the encoder; *memory is the caller's on ORTP_OK only. */
 static ortp_status run_encoder(ortp_model *model, const ortp_encoder_input *input, size_t source,
-                               uint64_t deadline_ms, ortp_tensor **memory, ortp_error *error)
+                               const ortp__patience *patience, ortp_tensor **memory,
+                               ortp_error *error)
 {
     encoder_tensors t = {0};
     ortp_status status = acquire_all(model, source, &t, error);
@@ -295,8 +296,7 @@ static ortp_status run_encoder(ortp_model *model, const ortp_encoder_input *inpu
         place(inputs, model->encoder_ports.length, t.length);
         place(inputs, model->encoder_ports.mask, t.mask);
         OrtValue *outputs[1] = {ortp_tensor_value(t.memory)};
-        status = ortp__session_run_keyed(model->encoder, source, deadline_ms, inputs, outputs,
-                                         error);
+        status = ortp__session_run_keyed(model->encoder, source, patience, inputs, outputs, error);
     }
     release_inputs(&t);
     if (status != ORTP_OK) {
@@ -310,11 +310,13 @@ static ortp_status run_encoder(ortp_model *model, const ortp_encoder_input *inpu
 ortp_status ortp_model_encode(ortp_model *model, const ortp_encoder_input *input,
                               ortp_tensor **memory, ortp_error *error)
 {
-    return ortp__model_encode_until(model, input, 0, memory, error);
+    const ortp__patience none = {0};
+    return ortp__model_encode_patient(model, input, &none, memory, error);
 }
 
-ortp_status ortp__model_encode_until(ortp_model *model, const ortp_encoder_input *input,
-                                     uint64_t deadline_ms, ortp_tensor **memory, ortp_error *error)
+ortp_status ortp__model_encode_patient(ortp_model *model, const ortp_encoder_input *input,
+                                       const ortp__patience *patience, ortp_tensor **memory,
+                                       ortp_error *error)
 {
     if (model == NULL || input == NULL || memory == NULL) {
         return ortp__fail(error, ORTP_E_INVAL,
@@ -332,7 +334,7 @@ ortp_status ortp__model_encode_until(ortp_model *model, const ortp_encoder_input
         return ortp__fail(error, ORTP_E_INVAL, "%s: the encoder needs %s", m->name,
                           input->features == NULL ? "features" : "keys");
     }
-    return run_encoder(model, input, ortp_manifest_bucket(m, input->length), deadline_ms, memory,
+    return run_encoder(model, input, ortp_manifest_bucket(m, input->length), patience, memory,
                        error);
 }
 
@@ -344,7 +346,8 @@ ortp_status ortp_model_warm(ortp_model *model, size_t bucket_index, ortp_error *
     const size_t source = model->manifest->buckets[bucket_index];
     const ortp_encoder_input zeros = {.length = source};
     ortp_tensor *memory = NULL;
-    const ortp_status status = run_encoder(model, &zeros, source, 0, &memory, error);
+    const ortp__patience none = {0};
+    const ortp_status status = run_encoder(model, &zeros, source, &none, &memory, error);
     (void)ortp_tensor_release(memory);
     return status;
 }

@@ -5,11 +5,14 @@
 #ifndef ORTP_MODEL_RUN_H
 #define ORTP_MODEL_RUN_H
 
+#include "session_run.h"
+
 #include <ortpool/model.h>
 
-/* As ortp_model_encode(), but waits for memory until `deadline_ms` (0: not at all). */
-ORTP_CHECK ortp_status ortp__model_encode_until(ortp_model *model, const ortp_encoder_input *input,
-                                                uint64_t deadline_ms, ortp_tensor **memory,
-                                                ortp_error *error);
+/* As ortp_model_encode(), but with patience (TIMEOUT, CANCELLED). */
+ORTP_CHECK ortp_status ortp__model_encode_patient(ortp_model *model,
+                                                  const ortp_encoder_input *input,
+                                                  const ortp__patience *patience,
+                                                  ortp_tensor **memory, ortp_error *error);
 
 #endif

@@ -305,7 +305,7 @@ ortp_status ortp_decoder_search(ortp_decoder *decoder, const ortp_tensor *memory
     if (status != ORTP_OK) {
         return status;
     }
-    decoder->deadline_ms = resolved.deadline_ms;
+    decoder->patience = (ortp__patience){resolved.deadline_ms, resolved.stop, resolved.stop_ctx};
     search s = {
         .decoder = decoder,
         .params = &resolved,

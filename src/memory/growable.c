@@ -35,6 +35,13 @@ static bool pages_for(const ortp_pool *pool, size_t bytes, size_t *out)
     return true;
 }
 
+/* As idle as it was: a try that failed does not make it young. */
+static void put_back(ortp_block *block, bool warming)
+{
+    ortp__block_state_set(block, ORTP__BLOCK_CACHED);
+    ortp__depot_release(block, warming);
+}
+
 static ortp_status acquire(ortp_pool *pool, size_t bytes, const ortp__request *given,
                            ortp_block **out)
 {
@@ -48,10 +55,10 @@ static ortp_status acquire(ortp_pool *pool, size_t bytes, const ortp__request *g
         request.reserve *= 2;
     }
     ortp__stripe *home = &pool->stripes[0];
-    ortp_block *block = ortp__depot_take(pool, home, &request);
+    ortp_block *block = request.fresh ? NULL : ortp__depot_take(pool, home, &request);
     if (block == NULL) {
         ortp_status status = ortp__depot_map(pool, home, &request, out);
-        if (status == ORTP_E_BUDGET || status == ORTP_E_NOMEM) {
+        if (!request.fresh && (status == ORTP_E_BUDGET || status == ORTP_E_NOMEM)) {
             block = ortp__depot_take(pool, home, &request); /* released meanwhile? */
         }
         if (block == NULL) {
@@ -60,17 +67,17 @@ static ortp_status acquire(ortp_pool *pool, size_t bytes, const ortp__request *g
     }
     const ortp_status status = ortp__block_grow(block, bytes, request.reclaim);
     if (status != ORTP_OK) {
-        (void)ortp_block_release(block);
+        put_back(block, request.warming);
         return status;
     }
     *out = block;
     return ORTP_OK;
 }
 
-ortp_status ortp__pool_acquire_growable(ortp_pool *pool, size_t bytes, ortp_label label,
+ortp_status ortp__pool_acquire_growable(ortp_pool *pool, size_t bytes, ortp_label label, bool fresh,
                                         ortp_reclaim reclaim, ortp_block **out)
 {
-    const ortp__request request = {.label = label, .reclaim = reclaim};
+    const ortp__request request = {.label = label, .reclaim = reclaim, .fresh = fresh};
     return acquire(pool, bytes, &request, out);
 }
 
@@ -87,7 +94,7 @@ ortp_status ortp__block_grow(ortp_block *block, size_t bytes, ortp_reclaim recla
     const size_t more = need - block->footprint;
     const ortp_status status = ortp_budget_charge(pool->budget, ORTP_ACCOUNT_BLOCKS, more, reclaim);
     if (status != ORTP_OK) {
-        return status;
+        return status == ORTP_E_INVAL ? ORTP_E_BUDGET : status; /* a sum that never fits */
     }
     if (!ortp__pages_commit(block->data + block->footprint, more)) {
         (void)ortp_budget_refund(pool->budget, ORTP_ACCOUNT_BLOCKS, more);
@@ -129,8 +136,7 @@ ortp_status ortp__pool_warm_growable(ortp_pool *pool, size_t bytes, size_t count
         chain = block->next;
         block->next = NULL;
         block->released_ms = now_ms;
-        ortp__block_state_set(block, ORTP__BLOCK_CACHED);
-        ortp__depot_release(block, true);
+        put_back(block, true);
     }
     return status;
 }

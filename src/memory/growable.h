@@ -16,11 +16,12 @@
 #include <ortpool/pool.h>
 
 /*
- * A growable block of at least `bytes`, OUT under `label`. Released as any other, or discarded.
+ * A growable block of at least `bytes`, OUT under `label`; `fresh`: a new one, for what lives long. Released as any other, or discarded.
  * Errors: BUDGET, NOMEM, INVAL. Thread-safe: yes.
  */
 ORTP_CHECK ortp_status ortp__pool_acquire_growable(ortp_pool *pool, size_t bytes, ortp_label label,
-                                                   ortp_reclaim reclaim, ortp_block **out);
+                                                   bool fresh, ortp_reclaim reclaim,
+                                                   ortp_block **out);
 /*
  * Makes at least `bytes` of it usable; the data stays where it is. On failure nothing has changed.
  * Errors: BUDGET, NOMEM (its address space ends, or the system refuses). The owner's thread only,

@@ -128,6 +128,7 @@ typedef struct ortp__request {
     bool exact;   /* large: only a mapping of just this size, not one that is a little larger */
     bool warming; /* not counted as an acquire */
     size_t reserve; /* growable: address space to reserve, size.mapping to commit; else 0 */
+    bool fresh;     /* growable: no idle block will do */
 } ortp__request;
 
 static inline ortp__block_state ortp__block_state_get(const ortp_block *block)

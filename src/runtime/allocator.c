@@ -242,7 +242,7 @@ void ortp__allocator_release(ortp__allocator *allocator)
     retire(&allocator->served.allocs, &runtime->retired.allocs);
     retire(&allocator->served.overflows, &runtime->retired.overflows);
     retire(&allocator->served.refusals, &runtime->retired.refusals);
-    retire(&allocator->served.overdrafts, &runtime->retired.overdrafts);
+    atomic_store_explicit(&allocator->served.overdrafts, 0, memory_order_relaxed);
     atomic_store_explicit(&allocator->served.reserves, 0, memory_order_relaxed);
     atomic_store_explicit(&allocator->served.largest, 0, memory_order_relaxed);
     atomic_store_explicit(&allocator->served.live_bytes_peak, 0, memory_order_relaxed);

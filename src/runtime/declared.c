@@ -115,7 +115,7 @@ ortp_status ortp__declared_correct(ortp_session *session, ortp_error *error)
     if (!session->measured) {
         return ORTP_OK;
     }
-    const size_t packed = session->weights ? ortp__ticket_footprint(session->weights) : 0;
+    const size_t packed = session->packed_bytes;
     const size_t held =
         session->estimate > packed && !session->plain_weights ? session->estimate - packed : 0;
     const size_t growth = growth_of(session);

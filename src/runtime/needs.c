@@ -47,16 +47,31 @@ ortp__need ortp__needs_get(ortp__needs *needs, uint64_t key)
     return found;
 }
 
-void ortp__needs_learn(ortp__needs *needs, const ortp__need *learned)
+/* Under the lock: the key's entry, made where there is none, with at least `bytes`. */
+static ortp__need *raise_locked(ortp__needs *needs, uint64_t key, size_t bytes)
 {
     bool known;
-    ortp__lock(&needs->mutex);
-    ortp__need *entry = find_locked(needs, learned->key, &known);
-    const size_t before = known ? entry->bytes : 0;
-    *entry = *learned;
-    entry->bytes = learned->bytes > before ? learned->bytes : before;
+    ortp__need *entry = find_locked(needs, key, &known);
+    if (!known) {
+        *entry = (ortp__need){.key = key};
+    }
+    entry->bytes = bytes > entry->bytes ? bytes : entry->bytes;
     entry->used_at = ++needs->time;
     needs->most = entry->bytes > needs->most ? entry->bytes : needs->most;
+    return entry;
+}
+
+void ortp__needs_learn(ortp__needs *needs, const ortp__need *learned)
+{
+    ortp__lock(&needs->mutex);
+    raise_locked(needs, learned->key, learned->bytes)->escapes = learned->escapes;
+    ortp__unlock(&needs->mutex);
+}
+
+void ortp__needs_raise(ortp__needs *needs, uint64_t key, size_t bytes)
+{
+    ortp__lock(&needs->mutex);
+    (void)raise_locked(needs, key, bytes);
     ortp__unlock(&needs->mutex);
 }
 

@@ -34,6 +34,8 @@ void ortp__needs_destroy(ortp__needs *needs);
 ortp__need ortp__needs_get(ortp__needs *needs, uint64_t key);
 /* Raises what is known to `learned`; escapes are replaced. */
 void ortp__needs_learn(ortp__needs *needs, const ortp__need *learned);
+/* Raises what is known to `bytes`; escapes stay. */
+void ortp__needs_raise(ortp__needs *needs, uint64_t key, size_t bytes);
 size_t ortp__needs_most(ortp__needs *needs);
 
 #endif

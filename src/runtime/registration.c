@@ -4,24 +4,27 @@
  */
 #include "registration.h"
 
-static ortp__mutex gate = ORTP__MUTEX_STATIC(ORTP_RANK_CREATION); /* guards `creating` */
+static ortp__mutex gate = ORTP__MUTEX_STATIC(ORTP_RANK_CREATION); /* guards `creator` */
 static ortp__cond opened = ORTP__COND_STATIC;
-static bool creating;
+static const void *creator;     /* NULL: nobody */
+static _Thread_local char self; /* its address tells living threads apart */
 
-void ortp__creation_begin(void)
+bool ortp__creation_begin(void)
 {
     ortp__lock(&gate);
-    while (creating) {
+    const bool again = creator == &self;
+    while (creator != NULL && !again) {
         ortp__cond_wait(&opened, &gate);
     }
-    creating = true;
+    creator = &self;
     ortp__unlock(&gate);
+    return !again;
 }
 
 void ortp__creation_end(void)
 {
     ortp__lock(&gate);
-    creating = false;
+    creator = NULL;
     ortp__cond_broadcast(&opened);
     ortp__unlock(&gate);
 }
@@ -56,6 +59,7 @@ void ortp__unregister(ortp__allocator *allocator, OrtAllocator *hosts)
 {
     const ortp_runtime *runtime = allocator->runtime;
     const OrtApi *api = runtime->api;
+    /* Twice, since what fails once for lack of memory may not do so again, and has no other remedy. */
     if (!ok(runtime, api->UnregisterAllocator(runtime->env, runtime->cpu)) &&
         !ok(runtime, api->UnregisterAllocator(runtime->env, runtime->cpu))) {
         ortp__log(&runtime->log, ORTP_LOG_ERROR,

@@ -10,8 +10,11 @@
 
 #include "allocator.h"
 
-/* Waits until no other session is being created in this process. Not a lock: charges are legal. */
-void ortp__creation_begin(void);
+/*
+ * Waits until no other session is being created in this process. Not a lock: charges are legal. false: it
+ * is this thread that creates one.
+ */
+bool ortp__creation_begin(void);
 void ortp__creation_end(void);
 
 /* The env's CPU allocator from here on; `hosts` (may be NULL) is the one that it replaces. Errors: ORT. */

@@ -5,16 +5,14 @@
  */
 #include "session_internal.h"
 
+#include "admission.h"
 #include "growable.h"
-#include "session_run.h"
 
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
 #include <string.h>
 
-#define WAIT_SLICE_MS 5u     /* memory may also come free where nobody tells us, then ... */
-#define WAIT_SLICES_MAX 20u  /* ... it is tried for after so many all the same */
 #define SHAPE_DATA_SINCE 24u /* the API that gives a value's shape without an allocation */
 
 /* What Run is called with. */
@@ -96,102 +94,6 @@ static uint64_t key_of(const ortp_session *session, const call *c)
     return key;
 }
 
-/* ---- admission ---- */
-
-/* What says that a charge denied before may do now. */
-typedef struct sight {
-    uint64_t releases;
-    size_t charged, limit;
-} sight;
-
-static sight look(ortp_runtime *runtime)
-{
-    ortp_budget_info info;
-    ortp_budget_get_info(runtime->budget, &info);
-    ortp__lock(&runtime->mutex);
-    const sight s = {runtime->releases, info.charged_bytes, info.limit_bytes};
-    ortp__unlock(&runtime->mutex);
-    return s;
-}
-
-/* Sleeps until a run ended or a slice passed; whether it is worth another try. */
-static bool changed_since(ortp_runtime *runtime, const sight *seen)
-{
-    const uint64_t until = ortp__now_ms() + WAIT_SLICE_MS;
-    ortp__lock(&runtime->mutex);
-    runtime->waiting++;
-    bool in_time = true;
-    while (runtime->releases == seen->releases && in_time) {
-        in_time = ortp__cond_wait_until(&runtime->released, &runtime->mutex, until);
-    }
-    runtime->waiting--;
-    ortp__unlock(&runtime->mutex);
-    const sight now = look(runtime);
-    return now.releases != seen->releases || now.charged < seen->charged || now.limit > seen->limit;
-}
-
-/* Until memory may have come free; false: the deadline has passed. */
-static bool wait_for_memory(ortp_runtime *runtime, const sight *seen, uint64_t deadline_ms)
-{
-    for (unsigned slice = 0; slice < WAIT_SLICES_MAX; slice++) {
-        if (ortp_runtime_now_ms(runtime) >= deadline_ms) {
-            return false;
-        }
-        if (changed_since(runtime, seen)) {
-            break;
-        }
-    }
-    return true;
-}
-
-static void tell_waiting(ortp_runtime *runtime)
-{
-    ortp__lock(&runtime->mutex);
-    runtime->releases++;
-    if (runtime->waiting > 0) {
-        ortp__cond_broadcast(&runtime->released);
-    }
-    ortp__unlock(&runtime->mutex);
-}
-
-static ortp_status turn_away(ortp_session *session, ortp_status status, size_t need,
-                             ortp_error *error)
-{
-    (void)atomic_fetch_add_explicit(&session->turned_away, 1, memory_order_relaxed);
-    ortp_budget_info info;
-    ortp_budget_get_info(session->runtime->budget, &info);
-    return ortp__fail(
-        error, status, "%s: a run of these shapes needs %zu bytes: %s; %zu of %zu are charged",
-        session->name, need, ortp_status_text(status), info.charged_bytes, info.limit_bytes);
-}
-
-/* A ticket for `need`, waiting for it until the deadline (0: not at all). */
-static ortp_status admit(ortp_session *session, size_t need, uint64_t deadline_ms,
-                         ortp__ticket **out, ortp_error *error)
-{
-    ortp_runtime *runtime = session->runtime;
-    bool waited = false;
-    for (;;) {
-        const sight seen = deadline_ms > 0 ? look(runtime) : (sight){0};
-        ortp_status status = ortp__ticket_open(runtime->pool, session->allocator, need, false,
-                                               ORTP_RECLAIM_CACHE, out);
-        if (status == ORTP_OK) {
-            return ORTP_OK;
-        }
-        if (status == ORTP_E_BUDGET && deadline_ms > 0) {
-            if (!waited) {
-                waited = true;
-                (void)atomic_fetch_add_explicit(&session->waits, 1, memory_order_relaxed);
-            }
-            if (wait_for_memory(runtime, &seen, deadline_ms)) {
-                continue;
-            }
-            status = ORTP_E_TIMEOUT;
-        }
-        return turn_away(session, status, need, error);
-    }
-}
-
 /* ---- the run ---- */
 
 static ortp_status enter(ortp_session *session, const call *c, ortp_error *error)
@@ -203,22 +105,12 @@ static ortp_status enter(ortp_session *session, const call *c, ortp_error *error
     return ortp__session_take_status(session, status, refusals, error);
 }
 
-/* What the run needed is known from now on, where it was not. */
-static void learn(ortp_session *session, const ortp__need *known, size_t peak,
-                  const ortp__escapes *escapes)
-{
-    if (peak > known->bytes || escapes->count != known->escapes.count) {
-        const ortp__need learned = {.key = known->key, .bytes = peak, .escapes = *escapes};
-        ortp__needs_learn(&session->needs, &learned);
-    }
-}
-
 static ortp_status run_with_ticket(ortp_session *session, const call *c, uint64_t key,
-                                   uint64_t deadline_ms, ortp_error *error)
+                                   const ortp__patience *patience, ortp_error *error)
 {
     const ortp__need need = ortp__needs_get(&session->needs, key);
     ortp__ticket *ticket;
-    ortp_status status = admit(session, need.bytes, deadline_ms, &ticket, error);
+    ortp_status status = ortp__admit(session, need.bytes, patience, &ticket, error);
     if (status != ORTP_OK) {
         return status;
     }
@@ -226,19 +118,22 @@ static ortp_status run_with_ticket(ortp_session *session, const call *c, uint64_
     ortp__ticket_begin(ticket);
     status = enter(session, c, error);
     ortp__ticket_end(ticket);
-    size_t peak;
-    ortp__escapes escapes;
-    ortp__ticket_close(ticket, &peak, &escapes);
-    learn(session, &need, peak, status == ORTP_OK ? &escapes : &need.escapes);
-    tell_waiting(session->runtime);
+    ortp__need learned = {.key = key};
+    ortp__ticket_close(ticket, &learned.bytes, &learned.escapes);
+    if (status != ORTP_OK) {
+        ortp__needs_raise(&session->needs, key, learned.bytes); /* it wanted so much, at least */
+    } else if (learned.bytes > need.bytes || learned.escapes.count != need.escapes.count) {
+        ortp__needs_learn(&session->needs, &learned);
+    }
+    ortp__admission_tell(session->runtime);
     return status;
 }
 
-static ortp_status perform(ortp_session *session, const call *c, uint64_t key, uint64_t deadline_ms,
-                           ortp_error *error)
+static ortp_status perform(ortp_session *session, const call *c, uint64_t key,
+                           const ortp__patience *patience, ortp_error *error)
 {
     const ortp_status status = session->allocator
-                                   ? run_with_ticket(session, c, key, deadline_ms, error)
+                                   ? run_with_ticket(session, c, key, patience, error)
                                    : enter(session, c, error);
     if (status == ORTP_OK) {
         (void)atomic_fetch_add_explicit(&session->runs, 1, memory_order_relaxed);
@@ -300,15 +195,16 @@ ortp_status ortp_session_run(ortp_session *session, const OrtValue *const *input
         return status;
     }
     const call c = call_of_all(session, inputs, outputs);
-    return perform(session, &c, session->allocator ? key_of(session, &c) : 0, 0, error);
+    const ortp__patience none = {0};
+    return perform(session, &c, session->allocator ? key_of(session, &c) : 0, &none, error);
 }
 
-ortp_status ortp__session_run_keyed(ortp_session *session, uint64_t key, uint64_t deadline_ms,
-                                    const OrtValue *const *inputs, OrtValue **outputs,
-                                    ortp_error *error)
+ortp_status ortp__session_run_keyed(ortp_session *session, uint64_t key,
+                                    const ortp__patience *patience, const OrtValue *const *inputs,
+                                    OrtValue **outputs, ortp_error *error)
 {
     const call c = call_of_all(session, inputs, outputs);
-    return perform(session, &c, key, deadline_ms, error);
+    return perform(session, &c, key, patience, error);
 }
 
 static ortp_status check_call(const ortp_session *session, const call *c, ortp_error *error)
@@ -361,7 +257,8 @@ ortp_status ortp_run(ortp_session *session, const ortp_run_options *given,
         return status;
     }
     const uint64_t key = session->allocator ? key_of(session, &c) : 0;
-    return perform(session, &c, key, options.deadline_ms, error);
+    const ortp__patience patience = {.deadline_ms = options.deadline_ms};
+    return perform(session, &c, key, &patience, error);
 }
 
 ortp_status ortp_session_warm_runs(ortp_session *session, size_t count)

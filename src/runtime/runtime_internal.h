@@ -19,8 +19,8 @@ struct ortp__allocator;
 
 /* Counters of sessions that are gone. */
 typedef struct ortp__retired {
-    uint64_t runs, waits, turned_away;
-    uint64_t allocs, overflows, refusals, overdrafts;
+    uint64_t waits, turned_away;
+    uint64_t allocs, overflows, refusals;
 } ortp__retired;
 
 /*
@@ -47,7 +47,7 @@ struct ortp_runtime {
     ortp__mutex mutex;
     ortp__cond released; /* runs that have no memory wait here for one to end */
     size_t waiting;
-    uint64_t releases; /* runs that ended */
+    uint64_t ended; /* runs */
     struct ortp__allocator *allocators; /* every one ever made */
     struct ortp_session *first_session; /* all, for their counters */
     ortp__retired retired;

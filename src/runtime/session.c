@@ -214,7 +214,12 @@ ortp_status ortp__session_begin(ortp_session *session, const ortp_session_option
     if (status != ORTP_OK) {
         return status;
     }
-    ortp__creation_begin();
+    if (!ortp__creation_begin()) {
+        return ortp__fail(error, ORTP_E_BUSY,
+                          "session: %s: this thread is creating another one (prepared and not "
+                          "adopted, or inside a callback)",
+                          session->name);
+    }
     session->creating = true;
     status = ortp__declared_charge(session, error);
     if (status == ORTP_OK && session->memory == ORTP_ORT_MEMORY_POOL) {
@@ -267,7 +272,6 @@ static void unlist_session(ortp_session *session)
     if (session->next_session) {
         session->next_session->previous_session = session->previous_session;
     }
-    runtime->retired.runs += atomic_load_explicit(&session->runs, memory_order_relaxed);
     runtime->retired.waits += atomic_load_explicit(&session->waits, memory_order_relaxed);
     runtime->retired.turned_away +=
         atomic_load_explicit(&session->turned_away, memory_order_relaxed);
@@ -279,6 +283,10 @@ ortp_status ortp__session_finish(ortp_session *session, ortp_error *error)
 {
     const ortp_runtime *runtime = session->runtime;
     close_registration(session);
+    if (session->allocator) {
+        session->packed_bytes =
+            atomic_load_explicit(&session->allocator->live_bytes, memory_order_relaxed);
+    }
     if (session->weights && ortp__ticket_used(session->weights) == 0) {
         ortp__ticket_close(session->weights, NULL, NULL);
         session->weights = NULL;
@@ -460,9 +468,8 @@ void ortp_session_get_info(const ortp_session *session, ortp_session_info *out)
     out->waits = atomic_load_explicit(&session->waits, memory_order_relaxed);
     out->turned_away = atomic_load_explicit(&session->turned_away, memory_order_relaxed);
     out->run_bytes = ortp__needs_most(&((ortp_session *)session)->needs); /* its lock is taken */
-    if (session->weights) {
-        out->weights_bytes = ortp__ticket_footprint(session->weights);
-    }
+    const size_t block = session->weights ? ortp__ticket_footprint(session->weights) : 0;
+    out->weights_bytes = block > session->packed_bytes ? block : session->packed_bytes;
     const ortp__allocator *allocator = session->allocator;
     if (allocator) {
         const ortp__served *served = &allocator->served;

@@ -46,7 +46,8 @@ struct ortp_session {
 
     /* Memory from the pool only; else NULL. */
     ortp__allocator *allocator;
-    ortp__ticket *weights; /* NULL where ORT packed none */
+    ortp__ticket *weights; /* NULL where ORT packed none into it */
+    size_t packed_bytes;   /* what ORT held of ours when it was created, wherever it lies */
     ortp__needs needs;
     bool needs_made;
 

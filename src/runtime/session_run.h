@@ -8,13 +8,20 @@
 
 #include <ortpool/session.h>
 
+/* How long a run waits for memory. */
+typedef struct ortp__patience {
+    uint64_t deadline_ms;    /* by ortp_runtime_now_ms(); 0: not at all */
+    bool (*stop)(void *ctx); /* polled while it waits, may be NULL; true ends with CANCELLED */
+    void *stop_ctx;
+} ortp__patience;
+
 /*
- * As ortp_session_run(), but waits for memory until `deadline_ms` (0: not at all), and takes the
- * caller's word that runs of one `key` have inputs of the same shapes: so no call of ORT is made
- * but the run itself.
+ * As ortp_session_run(), but with patience (TIMEOUT, CANCELLED), and takes the caller's word that runs
+ * of one `key` have inputs of the same shapes: so no call of ORT is made but the run itself.
  */
 ORTP_CHECK ortp_status ortp__session_run_keyed(ortp_session *session, uint64_t key,
-                                               uint64_t deadline_ms, const OrtValue *const *inputs,
-                                               OrtValue **outputs, ortp_error *error);
+                                               const ortp__patience *patience,
+                                               const OrtValue *const *inputs, OrtValue **outputs,
+                                               ortp_error *error);
 
 #endif

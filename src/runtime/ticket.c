@@ -28,9 +28,9 @@ ortp_status ortp__ticket_open(ortp_pool *pool, ortp__allocator *allocator, size_
 {
     *out = NULL;
     ortp_block *block;
-    ortp_status status =
-        ortp__pool_acquire_growable(pool, ortp__ticket_block_bytes(need),
-                                    weights ? ORTP_LABEL_WEIGHTS : ORTP_LABEL_RUN, reclaim, &block);
+    ortp_status status = ortp__pool_acquire_growable(pool, ortp__ticket_block_bytes(need),
+                                                     weights ? ORTP_LABEL_WEIGHTS : ORTP_LABEL_RUN,
+                                                     weights, reclaim, &block);
     if (status != ORTP_OK) {
         return status;
     }
@@ -85,6 +85,7 @@ static ortp__chunk *grow_and_take(ortp__ticket *ticket, size_t bytes, size_t ext
     *status =
         ortp__block_grow(ticket->block, ortp__ticket_block_bytes(extent), ORTP_RECLAIM_BLOCKS);
     if (*status != ORTP_OK) {
+        ticket->wanted = extent > ticket->wanted ? extent : ticket->wanted;
         return NULL;
     }
     ortp__lock(&ticket->mutex);
@@ -165,7 +166,7 @@ void ortp__ticket_close(ortp__ticket *ticket, size_t *peak, ortp__escapes *escap
     ticket->open = false;
     const bool last = used_locked(ticket) == 0;
     if (peak != NULL) {
-        *peak = ticket->fit.peak;
+        *peak = ticket->fit.peak > ticket->wanted ? ticket->fit.peak : ticket->wanted;
     }
     if (escaped != NULL) {
         *escaped = ticket->escapes;

@@ -42,6 +42,7 @@ typedef struct ortp__ticket {
     ortp_block *block;
     struct ortp__ticket *outer; /* current before this one */
     uint64_t ordinal;           /* of the next allocation */
+    size_t wanted;              /* extent of chunks that the block could not grow to; else 0 */
     ortp__escapes escapes;      /* these go to the pool instead */
     bool weights;
 } ortp__ticket;

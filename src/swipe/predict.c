@@ -123,7 +123,8 @@ static ortp_status encode(ortp_predictor *p, ortp__state *state, size_t rows,
         .features = state->features,
         .keys = state->keys,
         .length = rows};
-    status = ortp__model_encode_until(p->model, &input, options->deadline_ms, &s->owned, error);
+    const ortp__patience patience = {options->deadline_ms, options->stop, options->stop_ctx};
+    status = ortp__model_encode_patient(p->model, &input, &patience, &s->owned, error);
     if (status != ORTP_OK) {
         return status;
     }

@@ -35,7 +35,8 @@ static ortp_block *must_grow_to(ortp_pool *pool, size_t bytes)
 {
     ortp_block *block = NULL;
     assert_int_equal(
-        ortp__pool_acquire_growable(pool, bytes, ORTP_LABEL_RUN, ORTP_RECLAIM_CACHE, &block),
+        ortp__pool_acquire_growable(pool, bytes, ORTP_LABEL_RUN, false, ORTP_RECLAIM_CACHE,
+                                    &block),
         ORTP_OK);
     assert_true(ortp__block_is_growable(block));
     assert_true(ortp_block_bytes(block) >= bytes);
@@ -46,7 +47,8 @@ static void refused(ortp_pool *pool, size_t bytes, ortp_status expected)
 {
     ortp_block *block = (ortp_block *)&block;
     assert_int_equal(
-        ortp__pool_acquire_growable(pool, bytes, ORTP_LABEL_RUN, ORTP_RECLAIM_CACHE, &block),
+        ortp__pool_acquire_growable(pool, bytes, ORTP_LABEL_RUN, false, ORTP_RECLAIM_CACHE,
+                                    &block),
         expected);
     assert_null(block);
     assert_ledger(ortp_pool_budget(pool), pool);
@@ -80,6 +82,51 @@ static void grows_in_place(void **state)
     ortp_pool_get_info(f.pool, &info);
     assert_int_equal(info.idle_bytes, 11 * page);
     assert_int_equal(info.cached_bytes, 0); /* no thread keeps it to itself */
+    fixture_close(&f);
+}
+
+/* What lives long takes no idle block, neither a large one to keep nor one that runs come back to. */
+static void fresh_ones_are_new(void **state)
+{
+    fixture f;
+    fixture_open(&f, KIND_OF(state), 3 * MIB);
+    ortp_block *idle = must_grow_to(f.pool, MIB);
+    must_release(idle);
+    ortp_block *block = NULL;
+    assert_int_equal(ortp__pool_acquire_growable(f.pool, 1, ORTP_LABEL_WEIGHTS, true,
+                                                 ORTP_RECLAIM_CACHE, &block),
+                     ORTP_OK);
+    assert_ptr_not_equal(block, idle);
+    assert_int_equal(maps_of(f.pool), 2);
+    ortp_block *none = NULL;
+    assert_int_equal(ortp__pool_acquire_growable(f.pool, 4 * MIB, ORTP_LABEL_WEIGHTS, true,
+                                                 ORTP_RECLAIM_CACHE, &none),
+                     ORTP_E_BUDGET);
+    assert_null(none);
+    must_release(block);
+    fixture_close(&f);
+}
+
+/* A try to grow that fails leaves an idle block as old as it was. */
+static void a_failed_try_makes_nothing_young(void **state)
+{
+    fixture f;
+    fixture_open(&f, KIND_OF(state), MIB);
+    must_release(must_grow_to(f.pool, 100 * KIB));
+    fake_clock_advance(&f.clock, 1000);
+    refused(f.pool, 2 * MIB, ORTP_E_BUDGET);
+    ortp_block *block = must_grow_to(f.pool, 100 * KIB); /* it may have been given back for it */
+    must_release(block);
+    fake_clock_advance(&f.clock, 1000);
+    machine.commit_fails = true;
+    refused(f.pool, 200 * KIB, ORTP_E_NOMEM);
+    machine.commit_fails = false;
+    ortp_pool_info info;
+    ortp_pool_get_info(f.pool, &info);
+    assert_int_equal(info.acquires, info.releases);
+    size_t freed = 0;
+    assert_int_equal(ortp_pool_trim(f.pool, 0, 1000, &freed), ORTP_OK);
+    assert_true(freed > 0);
     fixture_close(&f);
 }
 
@@ -232,7 +279,8 @@ int main(void)
         BOTH_KINDS(grows_in_place),          BOTH_KINDS(idle_ones_serve_every_size),
         BOTH_KINDS(discarded_ones_are_gone), BOTH_KINDS(the_budget_refuses),
         BOTH_KINDS(the_system_refuses),      BOTH_KINDS(sizes_beyond_all_bounds),
-        BOTH_KINDS(warm_ones_are_ready),
+        BOTH_KINDS(warm_ones_are_ready),       BOTH_KINDS(fresh_ones_are_new),
+        BOTH_KINDS(a_failed_try_makes_nothing_young),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What admission knows and does not touch: refusals that are remembered, a deadline that is tried for once
+ * more, blocks of runs that other sessions' creation leaves alone, creations inside creations.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "graphs.h"
+#include "test_ort.h"
+
+static ortp_pool_info pool_of(const ortp_runtime *runtime)
+{
+    ortp_pool_info info;
+    ortp_pool_get_info(ortp_runtime_pool(runtime), &info);
+    return info;
+}
+
+/* The first run under the limit finds out that it does not fit; the second never enters ORT. */
+static void a_refusal_is_remembered(void **state)
+{
+    (void)state;
+    ortp_runtime *runtime = test_runtime_create(NULL);
+    ortp_budget *budget = ortp_runtime_budget(runtime);
+    ortp_session *session = graph_session(runtime, GRAPH_ENCODER, NULL);
+    graph_feed feed;
+    graph_feed_make(&feed, GRAPH_ENCODER, 100);
+    graph_place place;
+    graph_place_make(&place, &feed);
+    assert_int_equal(ortp_budget_set_limit(budget, test_charged(runtime) + 300000, NULL), ORTP_OK);
+    ortp_error error = ORTP_ERROR_INIT;
+    assert_int_equal(graph_run_into(session, NULL, &feed, &place, &error), ORTP_E_BUDGET);
+    const ortp_session_info first = test_session_info(session);
+    assert_int_equal(first.refusals, 1);
+    assert_int_equal(first.turned_away, 0);
+    assert_true(first.run_bytes > 300000 - 8192); /* more than there was room for, header included */
+    assert_int_equal(graph_run_into(session, NULL, &feed, &place, &error), ORTP_E_BUDGET);
+    const ortp_session_info second = test_session_info(session);
+    assert_int_equal(second.refusals, 1);
+    assert_int_equal(second.turned_away, 1);
+    assert_int_equal(ortp_budget_set_limit(budget, ORTP_UNLIMITED, NULL), ORTP_OK);
+    assert_ok(graph_run_into(session, NULL, &feed, &place, &error), error);
+    assert_true(test_session_info(session).run_bytes > second.run_bytes);
+    graph_place_free(&place);
+    graph_feed_free(&feed);
+    assert_int_equal(ortp_session_destroy(session), ORTP_OK);
+    test_runtime_destroy(runtime);
+}
+
+/* A block released in the runtime's pool where nothing else tells of it, with little time left. */
+static ortp_block *to_release;
+
+static uint64_t release_when_asked(void *ctx)
+{
+    uint64_t *now = ctx;
+    *now += 2;
+    if (*now >= 1030 && to_release != NULL) {
+        (void)ortp_block_release(to_release);
+        to_release = NULL;
+    }
+    return *now;
+}
+
+static void a_deadline_is_tried_for_once_more(void **state)
+{
+    (void)state;
+    uint64_t now = 1000;
+    ortp_runtime_options options = ORTP_RUNTIME_OPTIONS_INIT;
+    options.pool_kind = ORTP_POOL_STRIPED;
+    options.clock = (ortp_clock){.now_ms = release_when_asked, .ctx = &now};
+    ortp_runtime *runtime = test_runtime_create(&options);
+    ortp_session *session = graph_session(runtime, GRAPH_ENCODER, NULL);
+    graph_feed feed;
+    graph_feed_make(&feed, GRAPH_ENCODER, 100);
+    graph_place place;
+    graph_place_make(&place, &feed);
+    ortp_error error = ORTP_ERROR_INIT;
+    assert_ok(graph_run_into(session, NULL, &feed, &place, &error), error);
+    const size_t need = test_session_info(session).run_bytes;
+    assert_int_equal(ortp_runtime_trim(runtime, ORTP_UNLIMITED, NULL), ORTP_OK);
+    ortp_budget *budget = ortp_runtime_budget(runtime);
+    ortp_block *block = NULL;
+    assert_int_equal(
+        ortp_pool_acquire(ortp_runtime_pool(runtime), need + 65536, ORTP_LABEL_OTHER, &block),
+        ORTP_OK);
+    assert_int_equal(ortp_budget_set_limit(budget, test_charged(runtime) + 4096, NULL), ORTP_OK);
+    now = 1000;
+    to_release = block;
+    ortp_run_options run = ORTP_RUN_OPTIONS_INIT;
+    run.deadline_ms = 1031;
+    assert_ok(graph_run_into(session, &run, &feed, &place, &error), error);
+    assert_null(to_release);
+    graph_place_free(&place);
+    graph_feed_free(&feed);
+    assert_int_equal(ortp_session_destroy(session), ORTP_OK);
+    test_runtime_destroy(runtime);
+}
+
+/* Weights get a block of their own: neither is a run's kept, nor is it unmapped. */
+static void creation_leaves_the_blocks_of_runs_alone(void **state)
+{
+    (void)state;
+    ortp_runtime_options options = ORTP_RUNTIME_OPTIONS_INIT;
+    options.pool_kind = ORTP_POOL_STRIPED;
+    ortp_runtime *runtime = test_runtime_create(&options);
+    ortp_session *fresh = graph_session(runtime, GRAPH_TINY_ENCODER, NULL);
+    const size_t weights = test_session_info(fresh).weights_bytes;
+    ortp_session *session = graph_session(runtime, GRAPH_ENCODER, NULL);
+    graph_feed feed;
+    graph_feed_make(&feed, GRAPH_ENCODER, 100);
+    graph_place place;
+    graph_place_make(&place, &feed);
+    ortp_error error = ORTP_ERROR_INIT;
+    assert_ok(graph_run_into(session, NULL, &feed, &place, &error), error);
+    const ortp_pool_info before = pool_of(runtime);
+    assert_true(before.idle_bytes > 1000000);
+    ortp_session *second = graph_session(runtime, GRAPH_TINY_ENCODER, NULL);
+    assert_int_equal(test_session_info(second).weights_bytes, weights);
+    ortp_session *third = graph_session(runtime, GRAPH_ADD, NULL); /* packs none */
+    assert_int_equal(test_session_info(third).weights_bytes, 0);
+    assert_int_equal(pool_of(runtime).idle_bytes, before.idle_bytes);
+    const uint64_t maps = pool_of(runtime).maps;
+    assert_ok(graph_run_into(session, NULL, &feed, &place, &error), error);
+    assert_int_equal(pool_of(runtime).maps, maps);
+    graph_place_free(&place);
+    graph_feed_free(&feed);
+    ortp_session *const all[] = {fresh, session, second, third};
+    for (size_t i = 0; i < 4; ++i) {
+        assert_int_equal(ortp_session_destroy(all[i]), ORTP_OK);
+    }
+    test_runtime_destroy(runtime);
+}
+
+/* The gate would never open for the thread that holds it. */
+static void a_creation_inside_a_creation_is_refused(void **state)
+{
+    (void)state;
+    ortp_runtime *runtime = test_runtime_create(NULL);
+    OrtSessionOptions *settings = NULL;
+    assert_null(test_ort_api()->CreateSessionOptions(&settings));
+    ortp_session_options options = ORTP_SESSION_OPTIONS_INIT;
+    options.runtime = runtime;
+    options.path = graph_file(GRAPH_ADD);
+    ortp_session *prepared = NULL;
+    ortp_error error = ORTP_ERROR_INIT;
+    assert_ok(ortp_session_options_prepare(&options, settings, &prepared, &error), error);
+    ortp_session *other = NULL;
+    assert_int_equal(ortp_session_create(&options, &other, &error), ORTP_E_BUSY);
+    assert_null(other);
+    assert_non_null(strstr(error.message, "this thread"));
+    assert_int_equal(ortp_session_options_prepare(&options, settings, &other, &error), ORTP_E_BUSY);
+    assert_int_equal(ortp_session_destroy(prepared), ORTP_OK);
+    assert_ok(ortp_session_create(&options, &other, &error), error); /* and then it may */
+    assert_int_equal(ortp_session_destroy(other), ORTP_OK);
+    test_ort_api()->ReleaseSessionOptions(settings);
+    test_runtime_destroy(runtime);
+}
+
+int main(void)
+{
+    if (!test_ort_found()) {
+        return TEST_SKIPPED;
+    }
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_refusal_is_remembered),
+        cmocka_unit_test(a_deadline_is_tried_for_once_more),
+        cmocka_unit_test(creation_leaves_the_blocks_of_runs_alone),
+        cmocka_unit_test(a_creation_inside_a_creation_is_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
