@@ -11,8 +11,8 @@
  * the env tells it to send no events. To keep it from starting at all, set ORT_DISABLE_TELEMETRY=1
  * in the environment before the first env is made.
  *
- * Order of life: tensors, OrtValues -> tensor pools, sessions -> runtime -> (pool, budget of the
- * host).
+ * Order of life: tensors, OrtValues -> tensor pools, sessions -> adopted OrtSessions -> runtime ->
+ * (pool, budget of the host).
  */
 #ifndef ORTPOOL_RUNTIME_H
 #define ORTPOOL_RUNTIME_H
@@ -65,7 +65,8 @@ ORTP_API ORTP_CHECK ortp_status ortp_runtime_create(const ortp_runtime_options *
                                                     ortp_runtime **out, ortp_error *error);
 /*
  * ORTP_E_BUSY, and the runtime stays usable, while sessions, tensor pools or warm-ups of it exist,
- * OrtValues live that ORT made in its sessions' runs, or the host holds blocks of the runtime's own
+ * OrtValues live that ORT made in its sessions' runs, adopted sessions are not released that hold
+ * weights, or the host holds blocks of the runtime's own
  * pool. Where the host has charged the runtime's own
  * budget, BUSY comes when that pool is gone: then the runtime only waits for another destroy.
  * Thread-safe: no, nobody else may be using it.
@@ -90,7 +91,7 @@ ORTP_API uint64_t ortp_runtime_now_ms(const ortp_runtime *runtime);
 /* How much the system wants memory back. */
 typedef enum ortp_pressure {
     ORTP_PRESSURE_NONE = 0,
-    ORTP_PRESSURE_LOW = 1,      /* give back what was idle for ten seconds */
+    ORTP_PRESSURE_LOW = 1,      /* give back blocks that were idle for ten seconds */
     ORTP_PRESSURE_MODERATE = 2, /* give back all idle blocks */
     ORTP_PRESSURE_CRITICAL = 3, /* and idle tensors, and cache entries that nobody leases */
 } ortp_pressure;
@@ -103,7 +104,8 @@ ORTP_API ortp_pressure ortp_pressure_from_android(int level);
  * Gives about `bytes` of idle memory back to the system (ORTP_UNLIMITED: all that is idle):
  * blocks, then idle tensors, then cache entries that nobody leases, and what the C library's heap
  * holds unused.
- * *freed_bytes (may be NULL): what left the budget. Runs in progress go on. Thread-safe: yes.
+ * *freed_bytes (may be NULL): what left the budget. Runs in progress go on. Errors: INVAL (runtime
+ * is NULL). Thread-safe: yes.
  */
 ORTP_API ortp_status ortp_runtime_trim(ortp_runtime *runtime, size_t bytes, size_t *freed_bytes);
 /* The same by pressure; NONE does nothing; LOW says the bytes of the mappings given back. Errors: INVAL (an unknown pressure). Thread-safe: yes. */

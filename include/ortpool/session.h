@@ -76,14 +76,21 @@ typedef struct ortp_session_options {
 /*
  * Declares the weights to the budget first, so that a model that cannot fit is refused before ORT
  * is asked: the graph's bytes and what its initializers say they keep in external data files (those
- * of graphs inside nodes are not followed). Afterwards corrects that to the anonymous memory that
- * the process grew by less what ortpool mapped (packed weights are not counted twice), where the
- * host gave no word. Other threads' growth counts too, so the correction ends at four times the
- * first figure plus 8 MiB; a session that then does not fit is destroyed again. Errors: NOTFOUND
- * (no such file), INVAL (not a graph, says why), BUDGET (error says what limit would do), NOMEM,
- * SYS (the file cannot be read), ORT (also: ORT up to 1.22 refuses a second CPU allocator, where
- * the host has one in the env that is not named in env_allocator). INVAL for options NULL (the
- * runtime is required). Thread-safe: yes (one creation at a time in the process).
+ * of graphs inside nodes are not followed). Where the host gave no word, corrects that afterwards
+ * to the larger of two figures: those bytes less what ORT packed into memory of the pool (0 with
+ * plain_weights), and the anonymous memory that the process grew by less what ortpool mapped. Other
+ * threads' growth counts too, so the second ends at four times the graph's bytes plus 8 MiB; a
+ * session that then does not fit is destroyed again.
+ *
+ * ORT up to 1.22 refuses a second CPU allocator in the env, where the host has one that
+ * env_allocator does not name (ORTP_E_ORT); later ones replace it for good. While a session is
+ * created, no other session with session.use_env_allocators may be created in this env: it would
+ * keep this one's allocator.
+ *
+ * Errors: NOTFOUND (no such file), INVAL (not a graph, says why; options NULL: the runtime is
+ * required), BUDGET (error says what limit would do), BUSY (this thread is creating another
+ * session), NOMEM, SYS (the file cannot be read), ORT. Thread-safe: yes (one creation at a time in
+ * the process).
  */
 ORTP_API ORTP_CHECK ortp_status ortp_session_create(const ortp_session_options *options,
                                                     ortp_session **out, ortp_error *error);
@@ -103,9 +110,13 @@ ORTP_API ORTP_CHECK ortp_status ortp_session_options_prepare(const ortp_session_
                                                              ortp_session **out, ortp_error *error);
 /*
  * Ends what ortp_session_options_prepare() began, on the same thread. `ort` stays the
- * application's: it releases it after ortp_session_destroy(). Errors: INVAL (ort is NULL, adopted
- * already), BUDGET (what the process grew by does not fit), NOMEM, ORT. After an error only
- * ortp_session_destroy() is legal; the caller then releases `ort`. Thread-safe: no, one owner.
+ * application's: it runs by ortp_run() only, and is released after ortp_session_destroy() and
+ * before ortp_runtime_destroy(), since it holds memory and the allocator of the runtime. A session
+ * that was created with other options than the prepared ones runs, too, but in memory of its own
+ * (info: allocs stays
+ * 0). Errors: INVAL (ort is NULL, adopted already), BUDGET (what the process grew by does not
+ * fit), NOMEM, ORT. After an error only ortp_session_destroy() is legal; the caller then releases
+ * `ort`. Thread-safe: no, one owner.
  */
 ORTP_API ORTP_CHECK ortp_status ortp_session_adopt(ortp_session *session, OrtSession *ort,
                                                    ortp_error *error);
@@ -138,9 +149,11 @@ ORTP_API size_t ortp_session_declared_bytes(const ortp_session *session);
 
 /*
  * Runs with one value per input and per output, in the session's order; all outputs preallocated
- * with their exact shapes. Does not wait for memory. Adds nothing to ORT's own allocations of a
- * run. Errors: ORT (with its message), BUDGET (error says what the run needs), NOMEM, INVAL (a
- * NULL value; a session not adopted yet). Thread-safe: yes.
+ * with their exact shapes. Does not wait for memory. Makes no allocation of its own, nor any of ORT
+ * beyond the run's, where the graph's shapes are fixed or the runtime's api_version is 24 or more;
+ * else ORT makes two small ones for each input. Errors: ORT (with its message), BUDGET (error says
+ * what the run needs), NOMEM, SYS (no lock), INVAL (a NULL value; a session not adopted yet).
+ * Thread-safe: yes.
  */
 ORTP_API ORTP_CHECK ortp_status ortp_session_run(ortp_session *session,
                                                  const OrtValue *const *inputs, OrtValue **outputs,
@@ -169,7 +182,8 @@ ORTP_API ORTP_CHECK ortp_status ortp_run(ortp_session *session, const ortp_run_o
 /*
  * Has `count` blocks ready, with their pages present, each as large as the most that a run of this
  * session has needed, so that as many runs at the same time map nothing. Nothing to do where no
- * run was made yet or memory is not from the pool. Errors: BUDGET, NOMEM. Thread-safe: yes.
+ * run was made yet or memory is not from the pool. Errors: BUDGET, NOMEM, INVAL (NULL).
+ * Thread-safe: yes.
  */
 ORTP_API ORTP_CHECK ortp_status ortp_session_warm_runs(ortp_session *session, size_t count);
 
@@ -179,8 +193,9 @@ ORTP_API uint64_t ortp_session_runs(const ortp_session *session);
 typedef struct ortp_session_info {
     ortp_ort_memory memory;
     size_t declared_bytes;
-    size_t weights_bytes; /* mapped for packed weights */
-    size_t run_bytes;     /* the most that one run has needed */
+    size_t weights_bytes;  /* mapped for weights at creation; up to ORT 1.22 with the gaps that unpacked
+                              ones left */
+    size_t run_bytes;      /* the most that one run's block has needed, without overflows */
     size_t live_count;    /* allocations that ORT holds at this moment, weights included */
     size_t live_bytes;    /* what they asked for */
     size_t live_bytes_peak;
@@ -191,7 +206,7 @@ typedef struct ortp_session_info {
     size_t overdraft_bytes; /* held above the limit at this moment */
     uint64_t runs;
     uint64_t waits;       /* runs that waited for memory */
-    uint64_t turned_away; /* runs that ended in BUDGET or TIMEOUT before ORT was entered */
+    uint64_t turned_away;  /* runs that ended before ORT was entered */
 } ortp_session_info;
 
 /* Thread-safe: yes; figures of several threads at one moment only at a quiet point. */
