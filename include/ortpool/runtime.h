@@ -96,7 +96,7 @@ typedef enum ortp_pressure {
     ORTP_PRESSURE_CRITICAL = 3, /* and idle tensors, and cache entries that nobody leases */
 } ortp_pressure;
 
-/* The pressure that a level of Android's onTrimMemory() stands for; unknown levels: as the next lower
+/* The pressure that a level of Android's onTrimMemory() stands for; unknown ones: as the next lower
  * one that is known. Thread-safe: yes. */
 ORTP_API ortp_pressure ortp_pressure_from_android(int level);
 
@@ -108,7 +108,10 @@ ORTP_API ortp_pressure ortp_pressure_from_android(int level);
  * is NULL). Thread-safe: yes.
  */
 ORTP_API ortp_status ortp_runtime_trim(ortp_runtime *runtime, size_t bytes, size_t *freed_bytes);
-/* The same by pressure; NONE does nothing; LOW says the bytes of the mappings given back. Errors: INVAL (an unknown pressure). Thread-safe: yes. */
+/*
+ * The same by pressure; NONE does nothing; LOW says the bytes of the mappings given back. Errors:
+ * INVAL (runtime is NULL, an unknown pressure). Thread-safe: yes.
+ */
 ORTP_API ortp_status ortp_runtime_relieve(ortp_runtime *runtime, ortp_pressure pressure,
                                           size_t *freed_bytes);
 

@@ -193,8 +193,8 @@ ORTP_API uint64_t ortp_session_runs(const ortp_session *session);
 typedef struct ortp_session_info {
     ortp_ort_memory memory;
     size_t declared_bytes;
-    size_t weights_bytes;  /* mapped for weights at creation; up to ORT 1.22 with the gaps that unpacked
-                              ones left */
+    size_t weights_bytes;  /* mapped for weights at creation; up to ORT 1.22 with the gaps that
+                              unpacked ones left */
     size_t run_bytes;      /* the most that one run's block has needed, without overflows */
     size_t live_count;    /* allocations that ORT holds at this moment, weights included */
     size_t live_bytes;    /* what they asked for */
