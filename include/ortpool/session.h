@@ -15,7 +15,8 @@
  * again. Creations exclude each other in the whole process meanwhile.
  *
  * Run ticket: a run first acquires one block, as large as this session has needed for these shapes
- * (the first run of a shape finds that out, and its block grows while it runs). What ORT allocates
+ * (the first run of a shape finds that out, and its block grows while it runs; the last 256 shapes
+ * are remembered). What ORT allocates
  * on the calling thread lies in it, by first fit. What comes from other threads (parallel
  * execution: nearly everything) goes to the pool, and so do outputs that were seen to outlive
  * their run. Admission is therefore one decision, before ORT is entered: the run gets its block,
@@ -111,12 +112,13 @@ ORTP_API ORTP_CHECK ortp_status ortp_session_options_prepare(const ortp_session_
 /*
  * Ends what ortp_session_options_prepare() began, on the same thread. `ort` stays the
  * application's: it runs by ortp_run() only, and is released after ortp_session_destroy() and
- * before ortp_runtime_destroy(), since it holds memory and the allocator of the runtime. A session
- * that was created with other options than the prepared ones runs, too, but in memory of its own
- * (info: allocs stays
- * 0). Errors: INVAL (ort is NULL, adopted already), BUDGET (what the process grew by does not
- * fit), NOMEM, ORT. After an error only ortp_session_destroy() is legal; the caller then releases
- * `ort`. Thread-safe: no, one owner.
+ * before ortp_runtime_destroy(), since it holds memory and the allocator of the runtime.
+ *
+ * Errors: BUDGET, NOMEM (what the process grew by does not fit; or `ort` is NULL since
+ * CreateSession failed, and it failed because the budget had refused: error says what was asked
+ * for), INVAL (ort is NULL for another reason, adopted already, created with other options than
+ * the prepared ones), ORT. After an error only ortp_session_destroy() is legal; the caller then
+ * releases `ort`. Thread-safe: no, one owner.
  */
 ORTP_API ORTP_CHECK ortp_status ortp_session_adopt(ortp_session *session, OrtSession *ort,
                                                    ortp_error *error);
@@ -170,7 +172,9 @@ typedef struct ortp_run_options {
 
 /*
  * In place of OrtApi's Run: the same values, by name. outputs[i] NULL: ORT allocates it; the value
- * may outlive run and session, but not the runtime. Errors as ortp_session_run; TIMEOUT: no memory
+ * may outlive run and session, but not the runtime; its own pages alone stay mapped for it. A wait
+ * is not ended by OrtRunOptions' terminate flag, and lasts until the deadline even where the need
+ * is above the limit, which may be raised. Errors as ortp_session_run; TIMEOUT: no memory
  * came free until the deadline; VERSION. options NULL: defaults. Thread-safe: yes.
  */
 ORTP_API ORTP_CHECK ortp_status ortp_run(ortp_session *session, const ortp_run_options *options,
@@ -193,8 +197,7 @@ ORTP_API uint64_t ortp_session_runs(const ortp_session *session);
 typedef struct ortp_session_info {
     ortp_ort_memory memory;
     size_t declared_bytes;
-    size_t weights_bytes;  /* mapped for weights at creation; up to ORT 1.22 with the gaps that
-                              unpacked ones left */
+    size_t weights_bytes;  /* mapped for packed weights */
     size_t run_bytes;      /* the most that one run's block has needed, without overflows */
     size_t live_count;    /* allocations that ORT holds at this moment, weights included */
     size_t live_bytes;    /* what they asked for */

@@ -259,6 +259,12 @@ bool ortp__pages_commit(void *pages, size_t bytes)
     return mprotect(pages, bytes, PROT_READ | PROT_WRITE) == 0;
 }
 
+bool ortp__pages_decommit(void *pages, size_t bytes)
+{
+    return mmap(pages, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1,
+                0) == pages;
+}
+
 void ortp__pages_populate(void *pages, size_t bytes)
 {
     if (bytes == 0 || madvise(pages, bytes, MADV_POPULATE_WRITE) == 0) {

@@ -110,6 +110,8 @@ void ortp__pages_unmap(void *pages, size_t bytes);
 void *ortp__pages_reserve(size_t bytes);
 /* Makes whole pages of reserved address space usable; false when the system refuses. */
 bool ortp__pages_commit(void *pages, size_t bytes);
+/* Address space alone again, contents gone; false, and nothing changed, when the system refuses. */
+bool ortp__pages_decommit(void *pages, size_t bytes);
 /* Makes the pages present and writable; keeps contents. */
 void ortp__pages_populate(void *pages, size_t bytes);
 void ortp__pages_advise_huge(void *pages, size_t bytes);

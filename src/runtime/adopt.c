@@ -38,13 +38,59 @@ ortp_status ortp_session_options_prepare(const ortp_session_options *given,
     return ORTP_OK;
 }
 
+/*
+ * Whether the session allocates from ours: asked for one allocation, which is answered with a room of this
+ * call's own. Where ORT cannot be asked it is taken to.
+ */
+static bool uses_our_memory(const ortp_session *session, OrtSession *ort)
+{
+    const ortp_runtime *runtime = session->runtime;
+    const OrtApi *api = runtime->api;
+    ortp__allocator *ours = session->allocator;
+    OrtAllocator *theirs = NULL;
+    if (!ours ||
+        ortp_runtime_take_status(runtime, api->CreateAllocator(ort, runtime->cpu, &theirs), NULL,
+                                 NULL) != ORTP_OK) {
+        return true;
+    }
+    _Alignas(64) unsigned char room[4 * ORTP__CHUNK_HEADER];
+    ours->probe = (ortp__chunk *)(void *)room;
+    void *data = theirs->Alloc(theirs, ORTP__CHUNK_HEADER);
+    const bool asked = data == ortp__chunk_data(ours->probe);
+    if (data) {
+        theirs->Free(theirs, data);
+    }
+    ours->probe = NULL;
+    api->ReleaseAllocator(theirs);
+    return asked;
+}
+
+/* The application's CreateSession failed; what ORT told it says little where we had refused. */
+static ortp_status nothing_to_adopt(const ortp_session *session, ortp_error *error)
+{
+    if (ortp__session_refusals(session) == 0) {
+        return ortp__fail(error, ORTP_E_INVAL, "session: %s: there is no OrtSession to adopt",
+                          session->name);
+    }
+    return ortp__session_refusal(session, error);
+}
+
 ortp_status ortp_session_adopt(ortp_session *session, OrtSession *ort, ortp_error *error)
 {
-    if (!session || !ort) {
-        return ortp__fail(error, ORTP_E_INVAL, "session: nothing to adopt");
+    if (!session) {
+        return ortp__fail(error, ORTP_E_INVAL, "session: NULL cannot adopt");
     }
     if (!session->creating) {
         return ortp__fail(error, ORTP_E_INVAL, "session: %s: not prepared, or adopted already",
+                          session->name);
+    }
+    if (!ort) {
+        return nothing_to_adopt(session, error);
+    }
+    if (!uses_our_memory(session, ort)) {
+        return ortp__fail(error, ORTP_E_INVAL,
+                          "session: %s: the OrtSession was not created with the prepared options, "
+                          "between the two calls",
                           session->name);
     }
     session->ort = ort;

@@ -65,6 +65,10 @@ static void *hand_out(ortp__allocator *allocator, ortp__chunk *chunk)
 
 void *ortp__allocator_take(ortp__allocator *allocator, size_t bytes, bool reserve)
 {
+    if (allocator->probe != NULL) {
+        *allocator->probe = (ortp__chunk){.kind = ORTP__SOURCE_PROBE};
+        return ortp__chunk_data(allocator->probe);
+    }
     ortp__ticket *ticket = ortp__ticket_current(allocator);
     ortp_status status = ORTP_OK;
     ortp__chunk *chunk = ticket != NULL ? ortp__ticket_take(ticket, bytes, &status) : NULL;
@@ -124,6 +128,9 @@ void ortp__allocator_free(OrtAllocator *self, void *data)
     }
     ortp__allocator *allocator = of(self);
     ortp__chunk *chunk = ortp__chunk_of(data);
+    if (chunk->kind == ORTP__SOURCE_PROBE) {
+        return;
+    }
     (void)atomic_fetch_sub_explicit(&allocator->live_bytes, chunk->asked, memory_order_relaxed);
     switch ((ortp__source)chunk->kind) {
     case ORTP__SOURCE_TICKET:
@@ -131,6 +138,8 @@ void ortp__allocator_free(OrtAllocator *self, void *data)
         break;
     case ORTP__SOURCE_POOL:
         (void)ortp_block_release(chunk->owner);
+        break;
+    case ORTP__SOURCE_PROBE: /* returned above */
         break;
     case ORTP__SOURCE_OVERDRAFT:
         (void)atomic_fetch_sub_explicit(&allocator->overdraft_bytes, (size_t)chunk->ordinal,

@@ -10,6 +10,7 @@
 #define ORTP_ALLOCATOR_H
 
 #include "allocator_entry.h"
+#include "fit.h"
 #include "runtime_internal.h"
 
 #include <stdatomic.h>
@@ -18,7 +19,8 @@
 typedef enum ortp__source {
     ORTP__SOURCE_TICKET = 1, /* owner: the ticket */
     ORTP__SOURCE_POOL,       /* owner: the block */
-    ORTP__SOURCE_OVERDRAFT,  /* owner: the mapping, ordinal: its bytes */
+    ORTP__SOURCE_OVERDRAFT, /* owner: the mapping, ordinal: its bytes */
+    ORTP__SOURCE_PROBE,     /* nobody's: see probe */
 } ortp__source;
 
 /* Counters of one session; relaxed, each by itself. */
@@ -34,6 +36,7 @@ struct ortp__allocator {
     ortp__served served;
     _Atomic int refusal;          /* the ortp_status of the latest refusal, and ... */
     _Atomic size_t refused_bytes; /* ... what it had asked for */
+    ortp__chunk *probe; /* set by the creating thread: what take answers, uncounted; else NULL */
     _Atomic bool creating;        /* its session is being created: what it serves is weights */
 
     /* Under runtime->mutex. */

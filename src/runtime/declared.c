@@ -28,8 +28,12 @@ static ortp_status declare(ortp_session *session, size_t more, ortp_error *error
     }
     ortp_budget_info info;
     ortp_budget_get_info(budget, &info);
-    const size_t would_do =
-        info.charged_bytes > SIZE_MAX - more ? SIZE_MAX : info.charged_bytes + more;
+    /* While ORT packs weights it holds both copies, the second in memory of ours. */
+    const bool packs = session->memory == ORTP_ORT_MEMORY_POOL && !session->plain_weights;
+    const size_t packed = packs && session->declared_bytes == 0 ? more + more / 2 : 0;
+    const size_t most = SIZE_MAX / 4;
+    const bool countable = info.charged_bytes < most && more < most;
+    const size_t would_do = countable ? info.charged_bytes + more + packed : SIZE_MAX;
     return ortp__fail(
         error, status,
         "session: %s needs %zu bytes for its weights; %zu of %zu are charged, a limit "

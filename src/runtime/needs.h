@@ -9,7 +9,7 @@
 
 #include "ticket.h"
 
-#define ORTP__NEEDS_MAX 32u
+#define ORTP__NEEDS_MAX 256u
 
 typedef struct ortp__need {
     uint64_t key;

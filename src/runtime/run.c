@@ -271,7 +271,10 @@ ortp_status ortp_session_warm_runs(ortp_session *session, size_t count)
     if (!session->allocator || (most == 0 && ortp_session_runs(session) == 0)) {
         return ORTP_OK;
     }
-    return ortp__pool_warm_growable(session->runtime->pool, ortp__ticket_block_bytes(most), count);
+    const size_t bytes = ortp__ticket_block_bytes(most);
+    return count > SIZE_MAX / bytes
+               ? ORTP_E_INVAL
+               : ortp__pool_warm_growable(session->runtime->pool, bytes, count);
 }
 
 uint64_t ortp_session_runs(const ortp_session *session)

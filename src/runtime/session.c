@@ -117,14 +117,20 @@ ortp_status ortp__session_take_status(const ortp_session *session, OrtStatus *st
         return ortp__fail(error, ORTP_E_NOMEM, "%s: ONNX Runtime: %s", session->name,
                           ortp_status_text(ORTP_E_NOMEM)); /* its own heap */
     }
+    return ortp__session_refusal(session, error);
+}
+
+ortp_status ortp__session_refusal(const ortp_session *session, ortp_error *error)
+{
+    const ortp__allocator *allocator = session->allocator;
     const int refusal = atomic_load_explicit(&allocator->refusal, memory_order_relaxed);
+    const size_t bytes = atomic_load_explicit(&allocator->refused_bytes, memory_order_relaxed);
     ortp_budget_info info;
-    ortp_budget_get_info(runtime->budget, &info);
+    ortp_budget_get_info(session->runtime->budget, &info);
     return ortp__fail(error, (ortp_status)refusal,
                       "%s: ONNX Runtime asked for %zu more bytes: %s; %zu of %zu are charged",
-                      session->name,
-                      atomic_load_explicit(&allocator->refused_bytes, memory_order_relaxed),
-                      ortp_status_text((ortp_status)refusal), info.charged_bytes, info.limit_bytes);
+                      session->name, bytes, ortp_status_text((ortp_status)refusal),
+                      info.charged_bytes, info.limit_bytes);
 }
 
 uint64_t ortp__session_refusals(const ortp_session *session)
@@ -195,8 +201,9 @@ static ortp_status open_memory(ortp_session *session, ortp_error *error)
                                    &session->weights);
     }
     if (status != ORTP_OK) {
-        return ortp__fail(error, status, "session: %s: no room for its first block: %s",
-                          session->name, ortp_status_text(status));
+        return ortp__fail(error, status, "session: %s: no room for the first block of its weights, %zu bytes of which "
+                          "are declared: %s",
+                          session->name, session->declared_bytes, ortp_status_text(status));
     }
     status = ortp__register(session->allocator, session->env_allocator, error);
     if (status != ORTP_OK) {
@@ -290,6 +297,8 @@ ortp_status ortp__session_finish(ortp_session *session, ortp_error *error)
     if (session->weights && ortp__ticket_used(session->weights) == 0) {
         ortp__ticket_close(session->weights, NULL, NULL);
         session->weights = NULL;
+    } else if (session->weights) {
+        ortp__ticket_settle(session->weights);
     }
     ortp_status status = ortp__declared_correct(session, error);
     leave_gate(session);

@@ -98,6 +98,8 @@ ORTP_CHECK ortp_status ortp__declared_correct(ortp_session *session, ortp_error 
 ORTP_CHECK ortp_status ortp__session_take_status(const ortp_session *session, OrtStatus *status,
                                                  uint64_t refusals_before, ortp_error *error);
 uint64_t ortp__session_refusals(const ortp_session *session);
+/* The status of the latest refusal, with what was asked for. */
+ORTP_CHECK ortp_status ortp__session_refusal(const ortp_session *session, ortp_error *error);
 
 /* Fills session->inputs and outputs. Errors: ORT, NOMEM, BUDGET; free_ports takes what is there. */
 ORTP_CHECK ortp_status ortp__session_load_ports(ortp_session *session, ortp_error *error);

@@ -65,7 +65,7 @@ ortp__ticket *ortp__ticket_current(const ortp__allocator *allocator)
     return current != NULL && current->allocator == allocator ? current : NULL;
 }
 
-static bool escapes(const ortp__ticket *ticket, uint64_t ordinal)
+static bool escapes(const ortp__ticket *ticket, uint32_t ordinal)
 {
     for (size_t i = 0; i < ticket->escapes.count; i++) {
         if (ticket->escapes.ordinals[i] == ordinal) {
@@ -99,7 +99,7 @@ static ortp__chunk *grow_and_take(ortp__ticket *ticket, size_t bytes, size_t ext
 ortp__chunk *ortp__ticket_take(ortp__ticket *ticket, size_t bytes, ortp_status *status)
 {
     *status = ORTP_OK;
-    const uint64_t ordinal = ticket->ordinal++;
+    const uint32_t ordinal = ticket->ordinal++;
     if (escapes(ticket, ordinal)) {
         return NULL;
     }
@@ -124,10 +124,10 @@ ortp__chunk *ortp__ticket_take(ortp__ticket *ticket, size_t bytes, ortp_status *
 static void destroy(ortp__ticket *ticket)
 {
     ortp_block *block = ticket->block;
-    const bool weights = ticket->weights;
+    const bool kept = !ticket->weights && !ticket->settled;
     ortp__mutex_destroy(&ticket->mutex);
-    if (weights) {
-        ortp__block_discard(block); /* its size is that of weights: as idle memory nobody's need */
+    if (!kept) {
+        ortp__block_discard(block); /* with holes, or of the size of weights: nobody's need */
     } else {
         (void)ortp_block_release(block);
     }
@@ -155,9 +155,30 @@ static void add_used(const ortp__fit *fit, ortp__escapes *out)
 {
     for (ortp__chunk *c = ortp__fit_first(fit); c != NULL; c = ortp__fit_next(fit, c)) {
         if (c->used && out->count < ORTP__ESCAPES_MAX) {
-            out->ordinals[out->count++] = c->ordinal;
+            out->ordinals[out->count++] = (uint32_t)c->ordinal;
         }
     }
+}
+
+/* Of each free chunk the header stays, which its neighbours read when they are freed. */
+static void settle_locked(ortp__ticket *ticket)
+{
+    ortp__assert_held(&ticket->mutex);
+    ticket->settled = true;
+    for (ortp__chunk *c = ortp__fit_first(&ticket->fit); c != NULL;
+         c = ortp__fit_next(&ticket->fit, c)) {
+        if (!c->used) {
+            ortp__block_give_pages(ticket->block, ortp__chunk_data(c),
+                                   (unsigned char *)c + c->bytes);
+        }
+    }
+}
+
+void ortp__ticket_settle(ortp__ticket *ticket)
+{
+    ortp__lock(&ticket->mutex);
+    settle_locked(ticket);
+    ortp__unlock(&ticket->mutex);
 }
 
 void ortp__ticket_close(ortp__ticket *ticket, size_t *peak, ortp__escapes *escaped)
@@ -172,6 +193,9 @@ void ortp__ticket_close(ortp__ticket *ticket, size_t *peak, ortp__escapes *escap
         *escaped = ticket->escapes;
         add_used(&ticket->small, escaped);
         add_used(&ticket->fit, escaped);
+    }
+    if (!last) {
+        settle_locked(ticket);
     }
     ortp__unlock(&ticket->mutex);
     if (last) {

@@ -27,8 +27,8 @@
 
 /* The allocations of a run that outlived it, by their place in the order of the run's allocations. */
 typedef struct ortp__escapes {
-    uint64_t ordinals[ORTP__ESCAPES_MAX];
-    size_t count;
+    uint32_t ordinals[ORTP__ESCAPES_MAX];
+    uint32_t count;
 } ortp__escapes;
 
 /* Lock: `mutex` (ORTP_RANK_TICKET) guards small, fit and open; the rest is the run's thread's. */
@@ -41,10 +41,11 @@ typedef struct ortp__ticket {
     ortp__allocator *allocator; /* whose calls it serves */
     ortp_block *block;
     struct ortp__ticket *outer; /* current before this one */
-    uint64_t ordinal;           /* of the next allocation */
+    uint32_t ordinal;           /* of the next allocation */
     size_t wanted;              /* extent of chunks that the block could not grow to; else 0 */
     ortp__escapes escapes;      /* these go to the pool instead */
     bool weights;
+    bool settled; /* free pages were given back: nothing may be allocated here any more */
 } ortp__ticket;
 
 /* Acquires a block for `need` bytes of chunks. Errors: BUDGET, NOMEM, INVAL, SYS. */
@@ -64,8 +65,11 @@ ortp__chunk *ortp__ticket_take(ortp__ticket *ticket, size_t bytes, ortp_status *
 /* Any thread, also after the ticket was closed. */
 void ortp__ticket_give(ortp__ticket *ticket, ortp__chunk *chunk);
 
+/* No more allocations in it: gives back the whole pages between what is out. The owner's thread. */
+void ortp__ticket_settle(ortp__ticket *ticket);
+
 /*
- * Ends it; the ticket is gone, or goes with the last of its chunks. *peak (may be NULL): bytes of
+ * Ends it; the ticket is gone, or goes with the last of its chunks, settled. *peak (may be NULL): bytes of
  * chunks that it needed. *escapes (may be NULL): what is still out is added to those that it knew.
  */
 void ortp__ticket_close(ortp__ticket *ticket, size_t *peak, ortp__escapes *escapes);

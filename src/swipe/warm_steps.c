@@ -176,7 +176,7 @@ ortp_status ortp__warm_runs(ortp_predictor *p, size_t bucket, size_t beams, ortp
         status = ortp_session_warm_runs(ortp_model_decoder(p->model), p->threads);
     }
     if (status != ORTP_OK) {
-        return ortp__fail(error, status, "blocks of %zu runs: %s", p->threads,
+        return ortp__fail(error, status, "a run of the decoder or the encoder each: %s",
                           ortp_status_text(status));
     }
     return ORTP_OK;

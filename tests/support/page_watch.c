@@ -75,6 +75,8 @@ static void add_locked(void *at, size_t reserved, size_t usable, const char *wha
 void *__real_ortp__pages_map(size_t bytes);
 void *__real_ortp__pages_reserve(size_t bytes);
 bool __real_ortp__pages_commit(void *pages, size_t bytes);
+bool __real_ortp__pages_decommit(void *pages, size_t bytes);
+bool __wrap_ortp__pages_decommit(void *pages, size_t bytes);
 void __real_ortp__pages_unmap(void *pages, size_t bytes);
 void *__wrap_ortp__pages_map(size_t bytes);
 void *__wrap_ortp__pages_reserve(size_t bytes);
@@ -112,6 +114,21 @@ bool __wrap_ortp__pages_commit(void *pages, size_t bytes)
         r->usable += bytes;
         counts.mapped_bytes += bytes;
         taken_locked("commit", bytes);
+    }
+    (void)pthread_mutex_unlock(&mutex);
+    return done;
+}
+
+bool __wrap_ortp__pages_decommit(void *pages, size_t bytes)
+{
+    (void)pthread_mutex_lock(&mutex);
+    const bool done = __real_ortp__pages_decommit(pages, bytes);
+    region *r = find_locked(pages);
+    if (!r || bytes > r->usable) {
+        violation_locked("decommit of more than is usable", bytes);
+    } else if (done) {
+        r->usable -= bytes;
+        counts.mapped_bytes -= bytes;
     }
     (void)pthread_mutex_unlock(&mutex);
     return done;

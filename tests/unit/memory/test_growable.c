@@ -17,6 +17,8 @@ static struct {
 void *__real_ortp__pages_reserve(size_t bytes);
 void *__wrap_ortp__pages_reserve(size_t bytes);
 bool __real_ortp__pages_commit(void *pages, size_t bytes);
+bool __real_ortp__pages_decommit(void *pages, size_t bytes);
+bool __wrap_ortp__pages_decommit(void *pages, size_t bytes);
 bool __wrap_ortp__pages_commit(void *pages, size_t bytes);
 
 void *__wrap_ortp__pages_reserve(size_t bytes)
@@ -29,6 +31,11 @@ void *__wrap_ortp__pages_reserve(size_t bytes)
 bool __wrap_ortp__pages_commit(void *pages, size_t bytes)
 {
     return !machine.commit_fails && __real_ortp__pages_commit(pages, bytes);
+}
+
+bool __wrap_ortp__pages_decommit(void *pages, size_t bytes)
+{
+    return !machine.commit_fails && __real_ortp__pages_decommit(pages, bytes);
 }
 
 static ortp_block *must_grow_to(ortp_pool *pool, size_t bytes)
@@ -189,6 +196,33 @@ static void discarded_ones_are_gone(void **state)
     fixture_close(&f);
 }
 
+/* Pages in the middle go back; what lies beside them stays as it is. */
+static void pages_are_given_back(void **state)
+{
+    fixture f;
+    fixture_open(&f, KIND_OF(state), 0);
+    const size_t page = ortp__page_size();
+    ortp_block *block = must_grow_to(f.pool, 10 * page - ORTP_BLOCK_TAIL);
+    unsigned char *data = ortp_block_data(block);
+    memset(data, 3, 10 * page);
+    const size_t charged = charged_bytes(f.budget);
+    ortp__block_give_pages(block, data + 10, data + page + 10); /* no whole page */
+    ortp__block_give_pages(block, data + page, data + page);
+    machine.commit_fails = true;
+    ortp__block_give_pages(block, data, data + 5 * page);
+    machine.commit_fails = false;
+    assert_int_equal(charged_bytes(f.budget), charged);
+    ortp__block_give_pages(block, data + 10, data + 4 * page + 10);
+    assert_int_equal(charged_bytes(f.budget), charged - 3 * page);
+    assert_int_equal(in_use_bytes(f.pool), 7 * page);
+    assert_ledger(f.budget, f.pool);
+    assert_int_equal(data[page - 1], 3);
+    assert_int_equal(data[4 * page], 3);
+    ortp__block_discard(block);
+    assert_int_equal(in_use_bytes(f.pool), 0);
+    fixture_close(&f);
+}
+
 static void the_budget_refuses(void **state)
 {
     fixture f;
@@ -280,7 +314,7 @@ int main(void)
         BOTH_KINDS(discarded_ones_are_gone), BOTH_KINDS(the_budget_refuses),
         BOTH_KINDS(the_system_refuses),      BOTH_KINDS(sizes_beyond_all_bounds),
         BOTH_KINDS(warm_ones_are_ready),       BOTH_KINDS(fresh_ones_are_new),
-        BOTH_KINDS(a_failed_try_makes_nothing_young),
+        BOTH_KINDS(a_failed_try_makes_nothing_young), BOTH_KINDS(pages_are_given_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
