@@ -276,6 +276,13 @@ static void sizes_beyond_all_bounds(void **state)
     refused(f.pool, (size_t)1 << 30, ORTP_E_BUDGET);
     ortp_block *block = must_grow_to(f.pool, 1);
     assert_int_equal(ortp__block_grow(block, SIZE_MAX, ORTP_RECLAIM_CACHE), ORTP_E_NOMEM);
+    /* A sum that overflows never fits. */
+    assert_int_equal(ortp_budget_set_limit(f.budget, ORTP_UNLIMITED, NULL), ORTP_OK);
+    const size_t rest = SIZE_MAX - charged_bytes(f.budget) - 1000;
+    assert_int_equal(
+        ortp_budget_charge(f.budget, ORTP_ACCOUNT_DECLARED, rest, ORTP_RECLAIM_NONE), ORTP_OK);
+    assert_int_equal(ortp__block_grow(block, MIB, ORTP_RECLAIM_CACHE), ORTP_E_BUDGET);
+    assert_int_equal(ortp_budget_refund(f.budget, ORTP_ACCOUNT_DECLARED, rest), ORTP_OK);
     must_release(block);
     fixture_close(&f);
 }
