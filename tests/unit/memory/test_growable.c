@@ -196,6 +196,57 @@ static void discarded_ones_are_gone(void **state)
     fixture_close(&f);
 }
 
+/* Of two that are too small the larger one, in whatever order they came back. */
+static void the_larger_of_two_is_grown(void **state)
+{
+    for (int order = 0; order < 2; order++) {
+        fixture f;
+        fixture_open(&f, KIND_OF(state), 0);
+        ortp_block *small = must_grow_to(f.pool, 100 * KIB);
+        ortp_block *large = must_grow_to(f.pool, 300 * KIB);
+        must_release(order == 0 ? small : large);
+        must_release(order == 0 ? large : small);
+        assert_ptr_equal(must_grow_to(f.pool, 400 * KIB), large);
+        must_release(large);
+        fixture_close(&f);
+    }
+}
+
+/* The log of a denial, which comes when all reclaiming is over, is as late as a block can come back. */
+static ortp_block *comes_back;
+
+static void release_on_denial(void *ctx, ortp_log_level level, const char *message)
+{
+    (void)ctx;
+    (void)message;
+    if (level == ORTP_LOG_WARNING && comes_back != NULL) {
+        must_release(comes_back);
+        comes_back = NULL;
+    }
+}
+
+static void one_that_comes_back_late_is_found(void **state)
+{
+    ortp_budget_options budget_options = ORTP_BUDGET_OPTIONS_INIT;
+    budget_options.limit_bytes = 2 * MIB;
+    budget_options.log = (ortp_logger){.fn = release_on_denial, .level = ORTP_LOG_WARNING};
+    ortp_budget *budget = NULL;
+    assert_int_equal(ortp_budget_create(&budget_options, &budget), ORTP_OK);
+    ortp_pool_options pool_options = ORTP_POOL_OPTIONS_INIT;
+    pool_options.budget = budget;
+    pool_options.kind = KIND_OF(state);
+    ortp_pool *pool = NULL;
+    assert_int_equal(ortp_pool_create(&pool_options, &pool, NULL), ORTP_OK);
+    ortp_block *block = must_grow_to(pool, 3 * MIB / 2);
+    comes_back = block;
+    assert_ptr_equal(must_grow_to(pool, MIB), block); /* denied a second one, it takes the first */
+    assert_null(comes_back);
+    must_release(block);
+    assert_ledger(budget, pool);
+    assert_int_equal(ortp_pool_destroy(pool, NULL), ORTP_OK);
+    assert_int_equal(ortp_budget_destroy(budget), ORTP_OK);
+}
+
 /* Pages in the middle go back; what lies beside them stays as it is. */
 static void pages_are_given_back(void **state)
 {
@@ -274,6 +325,7 @@ static void sizes_beyond_all_bounds(void **state)
     refused(f.pool, SIZE_MAX, ORTP_E_INVAL);
     refused(f.pool, SIZE_MAX / 4, ORTP_E_BUDGET);
     refused(f.pool, (size_t)1 << 30, ORTP_E_BUDGET);
+    assert_null(__real_ortp__pages_reserve(SIZE_MAX / 2 + 1)); /* no address space is that large */
     ortp_block *block = must_grow_to(f.pool, 1);
     assert_int_equal(ortp__block_grow(block, SIZE_MAX, ORTP_RECLAIM_CACHE), ORTP_E_NOMEM);
     /* A sum that overflows never fits. */
@@ -321,6 +373,7 @@ int main(void)
         BOTH_KINDS(discarded_ones_are_gone), BOTH_KINDS(the_budget_refuses),
         BOTH_KINDS(the_system_refuses),      BOTH_KINDS(sizes_beyond_all_bounds),
         BOTH_KINDS(warm_ones_are_ready),       BOTH_KINDS(fresh_ones_are_new),
+        BOTH_KINDS(the_larger_of_two_is_grown), BOTH_KINDS(one_that_comes_back_late_is_found),
         BOTH_KINDS(a_failed_try_makes_nothing_young), BOTH_KINDS(pages_are_given_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
