@@ -55,8 +55,8 @@ static bool uses_our_memory(const ortp_session *session, OrtSession *ort)
     }
     _Alignas(64) unsigned char room[4 * ORTP__CHUNK_HEADER];
     ours->probe = (ortp__chunk *)(void *)room;
-    void *data = theirs->Alloc(theirs, ORTP__CHUNK_HEADER);
-    const bool asked = data == ortp__chunk_data(ours->probe);
+    void *data = ortp__entry_try(theirs, ORTP__CHUNK_HEADER);
+    const bool asked = !data || data == ortp__chunk_data(ours->probe);
     if (data) {
         theirs->Free(theirs, data);
     }

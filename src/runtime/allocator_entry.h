@@ -22,6 +22,9 @@ typedef struct ortp__allocator ortp__allocator;
 void *ortp__entry_alloc(struct OrtAllocator *self, size_t bytes);
 void *ortp__entry_reserve(struct OrtAllocator *self, size_t bytes);
 
+/* Alloc of an allocator that may throw, called from C; NULL: it did. */
+void *ortp__entry_try(struct OrtAllocator *theirs, size_t bytes);
+
 /* Memory of a ticket or of the pool; NULL: refused. Aligned to 64 bytes, 64 readable ones behind. */
 void *ortp__allocator_take(ortp__allocator *allocator, size_t bytes, bool reserve);
 /* Counts what take has refused. */

@@ -6,6 +6,8 @@
  */
 #include "allocator_entry.h"
 
+#include <onnxruntime_c_api.h>
+
 static void *take(struct OrtAllocator *self, size_t bytes, bool reserve)
 {
     ortp__allocator *allocator = (ortp__allocator *)(void *)self; /* its first member */
@@ -15,6 +17,11 @@ static void *take(struct OrtAllocator *self, size_t bytes, bool reserve)
         data = ortp__allocator_overdraft(allocator, bytes);
     }
     return data;
+}
+
+void *ortp__entry_try(struct OrtAllocator *theirs, size_t bytes)
+{
+    return theirs->Alloc(theirs, bytes);
 }
 
 void *ortp__entry_alloc(struct OrtAllocator *self, size_t bytes)

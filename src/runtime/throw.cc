@@ -6,6 +6,8 @@
  */
 #include "allocator_entry.h"
 
+#include <onnxruntime_c_api.h>
+
 #include <new>
 
 static void *take(OrtAllocator *self, size_t bytes, bool reserve)
@@ -17,6 +19,15 @@ static void *take(OrtAllocator *self, size_t bytes, bool reserve)
         throw std::bad_alloc();
     }
     return data;
+}
+
+void *ortp__entry_try(OrtAllocator *theirs, size_t bytes)
+{
+    try {
+        return theirs->Alloc(theirs, bytes);
+    } catch (...) {
+        return nullptr;
+    }
 }
 
 void *ortp__entry_alloc(OrtAllocator *self, size_t bytes)
