@@ -285,13 +285,6 @@ bool __wrap_ortp__pages_commit(void *pages, size_t bytes)
     return !fails(FAULT_PAGES, SITE, -1) && __real_ortp__pages_commit(pages, bytes);
 }
 
-bool __real_ortp__pages_decommit(void *pages, size_t bytes);
-bool __wrap_ortp__pages_decommit(void *pages, size_t bytes);
-bool __wrap_ortp__pages_decommit(void *pages, size_t bytes)
-{
-    return !fails(FAULT_PAGES, SITE, -1) && __real_ortp__pages_decommit(pages, bytes);
-}
-
 bool __real_ortp__mutex_init(ortp__mutex *mutex, ortp__rank rank);
 bool __wrap_ortp__mutex_init(ortp__mutex *mutex, ortp__rank rank);
 bool __wrap_ortp__mutex_init(ortp__mutex *mutex, ortp__rank rank)
