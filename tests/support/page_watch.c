@@ -18,7 +18,8 @@
 
 typedef struct region {
     char *at;
-    size_t reserved, usable;
+    size_t reserved, committed; /* committed: up to where, pages given back in the middle included */
+    size_t usable;
 } region;
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
@@ -67,7 +68,7 @@ static void add_locked(void *at, size_t reserved, size_t usable, const char *wha
         violation_locked("too many regions", reserved);
         return;
     }
-    regions[region_count++] = (region){at, reserved, usable};
+    regions[region_count++] = (region){at, reserved, usable, usable};
     counts.mapped_bytes += usable;
     taken_locked(what, usable);
 }
@@ -108,9 +109,10 @@ bool __wrap_ortp__pages_commit(void *pages, size_t bytes)
     const bool done = __real_ortp__pages_commit(pages, bytes);
     counts.commits++;
     region *r = find_locked(pages);
-    if (!r || (size_t)((char *)pages - r->at) != r->usable || bytes > r->reserved - r->usable) {
+    if (!r || (size_t)((char *)pages - r->at) != r->committed || bytes > r->reserved - r->committed) {
         violation_locked("a commit that does not follow the one before", bytes);
     } else if (done) {
+        r->committed += bytes;
         r->usable += bytes;
         counts.mapped_bytes += bytes;
         taken_locked("commit", bytes);
@@ -155,7 +157,7 @@ size_t page_watch_resident(void)
     size_t present = 0;
     (void)pthread_mutex_lock(&mutex);
     for (size_t i = 0; i < region_count; i++) {
-        for (size_t at = 0; at < regions[i].usable; at += page) {
+        for (size_t at = 0; at < regions[i].committed; at += page) {
             unsigned char here = 0;
             present += mincore(regions[i].at + at, page, &here) == 0 && (here & 1u) ? page : 0;
         }
