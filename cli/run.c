@@ -16,6 +16,8 @@
 
 /* Enough that a slow line does not starve the other threads. */
 #define WINDOW_PER_THREAD 4u
+/* For memory that other threads' predictions hold; they end in a fraction of that. */
+#define PATIENCE_MS 10000u
 
 typedef struct slot {
     line line;
@@ -70,6 +72,24 @@ static bool scores_are_finite(const ortp_prediction *p)
     return true;
 }
 
+/*
+ * What has no room beside the other threads' predictions waits for one of them to end. Only then there
+ * is a deadline, which also ends predictions that take long by themselves.
+ */
+static ortp_status predict(const run *r, const ortp_swipe *swipe, ortp_prediction *out,
+                           ortp_error *error)
+{
+    ortp_predict_options options = ORTP_PREDICT_OPTIONS_INIT;
+    options.top = r->options->top;
+    ortp_status status =
+        ortp_predictor_predict(r->engine->predictor, swipe, &options, out, error);
+    if (status == ORTP_E_BUDGET && r->options->threads > 1) {
+        options.deadline_ms = ortp_runtime_now_ms(r->engine->runtime) + PATIENCE_MS;
+        status = ortp_predictor_predict(r->engine->predictor, swipe, &options, out, error);
+    }
+    return status;
+}
+
 static void work(void *ctx, void *item)
 {
     const lines_ctx *c = ctx;
@@ -84,11 +104,8 @@ static void work(void *ctx, void *item)
                         .count = s->row.count,
                         .width = s->row.width,
                         .height = s->row.height};
-    ortp_predict_options options = ORTP_PREDICT_OPTIONS_INIT;
-    options.top = c->run->options->top;
     ortp_error error = ORTP_ERROR_INIT;
-    ortp_status status =
-        ortp_predictor_predict(c->run->engine->predictor, &swipe, &options, &s->prediction, &error);
+    ortp_status status = predict(c->run, &swipe, &s->prediction, &error);
     if (status != ORTP_OK) {
         set_error(s, error.message);
     } else if (!scores_are_finite(&s->prediction)) {

@@ -559,6 +559,28 @@ class Setup(OrtCase):
             self.assertLessEqual(stats["charged_peak"], stats["limit"])
             self.assertEqual(stats["denials"], 0)
 
+    @unittest.skipIf(SANITIZED, "a sanitizer's own memory looks like ONNX Runtime's")
+    def test_threads_wait_for_each_other(self):
+        """What warm-up fits into will do for all threads: who has no room beside the others waits."""
+        def run_with(kib, count):
+            return run("predict", "--budget", f"{kib}K", "--threads", "4", "--json",
+                       stdin="\n".join(samples(count)))
+        def words(done):
+            return [[c["word"] for c in json.loads(line)["candidates"]]
+                    for line in done.out.splitlines()]
+        expected = words(run("predict", "--json", stdin="\n".join(samples(50))))
+        below, enough = 16 << 10, 64 << 10
+        while enough - below > 256:
+            middle = (below + enough) // 2
+            if run_with(middle, 1).returncode == 2:
+                below = middle
+            else:
+                enough = middle
+        for kib in (enough + 128, enough + 512, enough + 1024, enough + 2048):
+            done = run_with(kib, 50)
+            self.ends(done, 0)
+            self.assertEqual(words(done), expected)
+
     def test_small_budget_loads_no_graph(self):
         """A limit is not broken in order to say which one would do."""
         source = path("models", "swipe-en")
