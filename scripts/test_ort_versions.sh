@@ -6,7 +6,7 @@
 #
 # Libraries are fetched with mvn, pip and npm, once, into the user's cache. There is one build for each
 # architecture: the library is opened when a test runs. arm64 runs in qemu's user mode on another
-# machine, with ORTPOOL_TEST_THIN=1 for long sweeps and without the tests by script.
+# machine, with ORTPOOL_TEST_THIN=2 for long sweeps and without the tests by script.
 #
 # With no arguments all are run and the table goes into docs/compatibility.md, too. What failed is in
 # build/ort-versions/VERSION-ARCH.log. Not part of `make test`: it takes about half an hour.
@@ -138,7 +138,7 @@ run() {
     local log=$logs/$1-$2.log found status=0 notes=''
     local -x ORTPOOL_ONNXRUNTIME=$store/$1-$2
     if [ "$2" != "$machine" ]; then
-        local -x ORTPOOL_TEST_THIN=1
+        local -x ORTPOOL_TEST_THIN=2
         emulator=("qemu-$2" -L "/usr/$2-linux-gnu")
         select=(-L '^(unit|ort)$' -LE '^(cli|example|shared)$')
         notes='in an emulator, thinned out'

@@ -5,6 +5,7 @@
  * Counters tell; with the limit lifted everything is right again. And trimming while others predict.
  */
 #include "gate.h"
+#include "machine.h"
 #include "page_watch.h"
 #include "shared_rig.h"
 
@@ -132,10 +133,20 @@ static void idle_goes_in_order(void **state)
     shared_close(&r);
 }
 
+/* Hundreds of predictions take an hour in an emulator. */
+static void skip_where_slow(void)
+{
+    if (test_thin() > 1) {
+        print_message("skipped: ORTPOOL_TEST_THIN=2\n");
+        skip();
+    }
+}
+
 /* Of two runtimes on one budget, the one's idle memory makes room for the other's runs. */
 static void two_runtimes_share(void **state)
 {
     (void)state;
+    skip_where_slow();
     shared_rig r;
     shared_open(&r, &rows, 2);
     for (size_t turn = 0; turn < 2; turn++) {
@@ -339,12 +350,6 @@ static void waits_for_memory(void **state)
 
 /* ---- threads ---- */
 
-static bool thin(void)
-{
-    const char *wish = getenv("ORTPOOL_TEST_THIN");
-    return wish != NULL && strcmp(wish, "0") != 0;
-}
-
 typedef struct worker {
     pthread_t thread;
     const shared_rig *r;
@@ -389,6 +394,7 @@ static void join_workers(worker workers[2])
 static void both_under_pressure(void **state)
 {
     (void)state;
+    skip_where_slow();
     shared_rig r;
     shared_open(&r, &rows, 1);
     size_t right = 0, refused = 0;
@@ -396,7 +402,7 @@ static void both_under_pressure(void **state)
         squeeze(&r, headroom);
         worker workers[2];
         atomic_bool over[2];
-        start_workers(&r, workers, thin() ? 8 : 30, over);
+        start_workers(&r, workers, test_thin() > 0 ? 8 : 30, over);
         join_workers(workers);
         for (size_t i = 0; i < 2; i++) {
             right += workers[i].right;
@@ -414,11 +420,12 @@ static void both_under_pressure(void **state)
 static void trimmed_while_predicting(void **state)
 {
     (void)state;
+    skip_where_slow();
     shared_rig r;
     shared_open(&r, &rows, 1);
     worker workers[2];
     atomic_bool over[2];
-    start_workers(&r, workers, thin() ? 20 : 100, over);
+    start_workers(&r, workers, test_thin() > 0 ? 20 : 100, over);
     size_t trims = 0, freed_all = 0;
     while (!atomic_load(&over[0]) || !atomic_load(&over[1])) {
         size_t freed = 0;

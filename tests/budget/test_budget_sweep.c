@@ -16,8 +16,10 @@
  * Creation takes more for a moment than it leaves, often more than a swipe needs; so for most budgets
  * the limit is lowered after it, to what is charged and a headroom: between none and the first swipe's
  * need, where ONNX Runtime is refused in the middle of a run.
- * ORTPOOL_TEST_THIN=1, and a build with a sanitizer: fewer budgets, the same places.
+ * ORTPOOL_TEST_THIN=1, and a build with a sanitizer: fewer budgets, the same places. ORTPOOL_TEST_THIN=2:
+ * all of them, of a small model.
  */
+#include "machine.h"
 #include "page_watch.h"
 #include "rig.h"
 
@@ -31,7 +33,8 @@
 #include <cmocka.h>
 
 #define SWIPES 3u
-#define GRAIN ((size_t)16 << 10) /* how closely a threshold is found */
+#define SMALL (test_thin() > 1)
+#define GRAIN ((size_t)(SMALL ? 4 : 16) << 10) /* how closely a threshold is found */
 #define HEADROOM_MOST ((size_t)16 << 20)
 /* A runtime's struct is there a moment before it is charged, for the budget may be its own. */
 #define RUNTIME_STRUCT_BYTES 1024u
@@ -132,7 +135,7 @@ static ortp_status open_predictor(ortp_runtime *runtime, ortp_predictor **out, o
 {
     ortp_predictor_options options = ORTP_PREDICTOR_OPTIONS_INIT;
     options.runtime = runtime;
-    options.model_directory = test_file(SWIPE_EN);
+    options.model_directory = test_file(SMALL ? TINY : SWIPE_EN);
     options.beam_width = 4;
     options.path = ORTP_PATH_BATCHED;
     return ortp_predictor_create(&options, out, error);
@@ -260,12 +263,6 @@ static reach try(const trial *t)
 
 /* ---- before: swipes, words, thresholds ---- */
 
-static bool thin(void)
-{
-    const char *wish = getenv("ORTPOOL_TEST_THIN");
-    return wish != NULL ? strcmp(wish, "0") != 0 : SANITIZED != 0;
-}
-
 /* Three swipes of rising length, and their words without a limit; returns the peak of that. */
 static size_t predict_unlimited(void)
 {
@@ -383,7 +380,7 @@ static void sweep(void **state)
         "needs %zu, all %u %zu\n",
         peak, open, first, SWIPES, all);
 
-    const bool few = thin();
+    const bool few = test_thin() == 1 || SANITIZED;
     const stretch stretches[] = {{"", false, 0, open, few ? 6 : 30},
                                  {"sessions +", true, 0, first, few ? 14 : 110},
                                  {"sessions +", true, first, all, few ? 4 : 40},

@@ -5,8 +5,11 @@
 
 #include <stdbool.h>
 
-/* ORTPOOL_TEST_THIN=1: it is slow, so that long sweeps take a part of their cases. */
-bool test_thin(void);
+/*
+ * ORTPOOL_TEST_THIN: how slow it is. 1: long sweeps take a part of their cases. 2, an emulator: sweeps
+ * take the small graphs, where they show the same. 0 where it is not set.
+ */
+unsigned test_thin(void);
 
 /*
  * Whether the system heeds advice about pages, such as to map them now; qemu's user mode (7.2) says
