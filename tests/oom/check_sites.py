@@ -16,11 +16,9 @@ import sys
 import tempfile
 
 # Calls that give no status, or only read what another call has given.
-# Without a status; of a value that IsTensor calls a tensor; asked only to refuse a foreign session, so
-# that a failure changes nothing.
+# Without a status; of a value that IsTensor calls a tensor.
 CANNOT_FAIL = {"GetErrorCode", "GetErrorMessage", "CreateStatus", "CreateKeyValuePairs", "AddKeyValuePair",
-               "GetTensorElementTypeAndShapeDataReference",
-               "CreateAllocator"}
+               "GetTensorElementTypeAndShapeDataReference"}
 
 
 def known_calls(executable, names):

@@ -59,6 +59,7 @@ static bool makes_object(counting_call call)
     case COUNTING_SessionGetOutputTypeInfo:
     case COUNTING_GetTensorTypeAndShape:
     case COUNTING_CreateTensorWithDataAsOrtValue:
+    case COUNTING_CreateAllocator:
         return true;
     default:
         return false;

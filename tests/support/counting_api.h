@@ -65,6 +65,8 @@
       (info, values, rank))                                                                        \
     X(DisableCpuMemArena, (OrtSessionOptions * options), (options))                                \
     X(RegisterAllocator, (OrtEnv * env, OrtAllocator * allocator), (env, allocator))               \
+    X(CreateAllocator, (const OrtSession *session, const OrtMemoryInfo *info, OrtAllocator **out), \
+      (session, info, out))                                                                        \
     X(IsTensor, (const OrtValue *value, int *out), (value, out))                                   \
     X(GetTensorTypeAndShape, (const OrtValue *value, OrtTensorTypeAndShapeInfo **out),             \
       (value, out))                                                                                \
@@ -88,7 +90,8 @@
     X(ReleaseSession, OrtSession)                                                                  \
     X(ReleaseTensorTypeAndShapeInfo, OrtTensorTypeAndShapeInfo)                                    \
     X(ReleaseTypeInfo, OrtTypeInfo)                                                                \
-    X(ReleaseValue, OrtValue)
+    X(ReleaseValue, OrtValue)                                                                      \
+    X(ReleaseAllocator, OrtAllocator)
 
 typedef enum counting_call {
 #define COUNTING_ENUM(name, parameters, arguments) COUNTING_##name,
