@@ -90,8 +90,9 @@ static double file_bytes(const char *path)
 
 /*
  * A limit that would do, in MiB, from the sizes of files alone; 0 where they do not say. What
- * ONNX Runtime adds to the graphs' files (weights that it repacks) was seen at up to 0.6 of them.
- * Reading a lexicon takes up to 5.3 times its file, half as much again as the file afterwards.
+ * ONNX Runtime adds to the graphs' files (weights that it repacks) was seen at up to 0.3 of them.
+ * Reading a lexicon, before the graphs, takes up to 5.3 times its file, half as much again as the
+ * file afterwards.
  * Sessions have a MiB each of their own, control structures grow with the threads. Doubles, since
  * no file is too big for them.
  */
@@ -117,9 +118,9 @@ static double enough_mib(const engine *e, const run_options *options, bool cache
     double blocks = (double)(plan.total_bytes - plan.declared_bytes);
     double words = file_bytes(config.lexicon_path);
     double own = (double)(3 + options->threads / 8) * MIB;
-    double graphs = 1.75 * (double)plan.declared_bytes;
-    return ceil((graphs + own + (double)options->threads * run +
-                 fmax(5.5 * words, 2 * words + 1.125 * blocks)) / MIB);
+    double graphs = 1.4 * (double)plan.declared_bytes;
+    double warm = graphs + (double)options->threads * run + 1.75 * words + 1.125 * blocks;
+    return ceil((own + fmax(5.5 * words, warm)) / MIB);
 }
 
 /* The limit, what did not fit, and what would: in this order, a line each. */
