@@ -68,13 +68,26 @@ typedef struct inspection {
 
 /* ---- options ---- */
 
-enum { OPT_THREADS = 256, OPT_BEAM, OPT_PATH, OPT_CACHE, OPT_CHECK, OPT_JSON, OPT_HELP, OPT_VERSION };
+enum {
+    OPT_THREADS = 256,
+    OPT_BEAM,
+    OPT_PATH,
+    OPT_CACHE,
+    OPT_CHECK,
+    OPT_JSON,
+    OPT_HELP,
+    OPT_VERSION
+};
 
 static const struct option long_options[] = {
-    {"threads", required_argument, NULL, OPT_THREADS}, {"beam", required_argument, NULL, OPT_BEAM},
-    {"path", required_argument, NULL, OPT_PATH},       {"cache", required_argument, NULL, OPT_CACHE},
-    {"check", no_argument, NULL, OPT_CHECK},           {"json", no_argument, NULL, OPT_JSON},
-    {"help", no_argument, NULL, OPT_HELP},             {"version", no_argument, NULL, OPT_VERSION},
+    {"threads", required_argument, NULL, OPT_THREADS},
+    {"beam", required_argument, NULL, OPT_BEAM},
+    {"path", required_argument, NULL, OPT_PATH},
+    {"cache", required_argument, NULL, OPT_CACHE},
+    {"check", no_argument, NULL, OPT_CHECK},
+    {"json", no_argument, NULL, OPT_JSON},
+    {"help", no_argument, NULL, OPT_HELP},
+    {"version", no_argument, NULL, OPT_VERSION},
     {NULL, 0, NULL, 0},
 };
 
@@ -538,8 +551,7 @@ static int read_model(inspection *i)
     }
     /* A model of another workload has no such sections: said, and no failure. */
     i->swipe_error = (ortp_error)ORTP_ERROR_INIT;
-    const ortp_status status =
-        ortp_swipe_config_load(i->directory, &i->swipe, &i->swipe_error);
+    const ortp_status status = ortp_swipe_config_load(i->directory, &i->swipe, &i->swipe_error);
     i->has_swipe = status == ORTP_OK;
     if (status != ORTP_OK && status != ORTP_E_INVAL) {
         return fail(i->swipe_error.message);
