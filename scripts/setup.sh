@@ -37,6 +37,7 @@ libclang-rt-14-dev clang:libclang_rt.asan
 python3            command:python3
 gcovr              command:gcovr
 binutils           command:objdump
+pkgconf            command:pkg-config
 '
 versions_packages='
 maven                   command:mvn
