@@ -73,19 +73,20 @@ static bool scores_are_finite(const ortp_prediction *p)
 }
 
 /*
- * What has no room beside the other threads' predictions waits for one of them to end. Only then there
- * is a deadline, which also ends predictions that take long by themselves.
+ * What has no room beside the other threads' predictions waits for one of them to end, until that was of
+ * no use once. Only then there is a deadline, which also ends predictions that take long by themselves.
  */
-static ortp_status predict(const run *r, const ortp_swipe *swipe, ortp_prediction *out,
-                           ortp_error *error)
+static ortp_status predict(run *r, const ortp_swipe *swipe, ortp_prediction *out, ortp_error *error)
 {
     ortp_predict_options options = ORTP_PREDICT_OPTIONS_INIT;
     options.top = r->options->top;
-    ortp_status status =
-        ortp_predictor_predict(r->engine->predictor, swipe, &options, out, error);
-    if (status == ORTP_E_BUDGET && r->options->threads > 1) {
+    ortp_status status = ortp_predictor_predict(r->engine->predictor, swipe, &options, out, error);
+    if (status == ORTP_E_BUDGET && r->options->threads > 1 && !atomic_load(&r->impatient)) {
         options.deadline_ms = ortp_runtime_now_ms(r->engine->runtime) + PATIENCE_MS;
         status = ortp_predictor_predict(r->engine->predictor, swipe, &options, out, error);
+        if (status == ORTP_E_TIMEOUT) {
+            atomic_store(&r->impatient, true);
+        }
     }
     return status;
 }

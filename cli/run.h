@@ -6,6 +6,7 @@
 #ifndef ORTPOOL_CLI_RUN_H
 #define ORTPOOL_CLI_RUN_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -23,7 +24,8 @@ typedef struct run {
     /* Before anything is said about the run as a whole; may be NULL. */
     void (*finished)(void *ctx);
     void *ctx;
-    run_summary summary; /* filled */
+    run_summary summary;   /* filled */
+    atomic_bool impatient; /* no line waits for memory any more: one has in vain */
 } run;
 
 /*

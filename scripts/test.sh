@@ -7,6 +7,7 @@
 #   clang-debug  clang, warnings as errors; all but the tests labelled release-only
 #   asan         AddressSanitizer, LeakSanitizer and UBSan; the same, and the stress tests for longer
 #   tsan         ThreadSanitizer; the same, and the stress tests for longer
+#   soft         a build that cannot throw (ORTPOOL_THROW=OFF): the tests of sessions and of refusals
 #   coverage     gcc counting lines and branches; the same, then scripts/coverage.sh judges
 #   fuzz         clang and libFuzzer: each target for ORTPOOL_FUZZ_SECONDS (15) from its corpus
 #   mutation     chosen lines of the library broken one at a time: a test must fail for each
@@ -19,7 +20,7 @@
 trap step_stop EXIT
 cd "$ORTPOOL_TOP"
 
-all_phases=(release clang-debug asan tsan coverage fuzz mutation)
+all_phases=(release clang-debug asan tsan soft coverage fuzz mutation)
 phases=("${all_phases[@]}")
 test_preset=
 if [ "${QUICK:-0}" != 0 ] && [ -n "${QUICK:-}" ]; then

@@ -100,8 +100,8 @@ typedef struct ortp_budget_info {
     size_t mapped_peak_bytes; /* the largest mapped ever */
     uint64_t charges;
     uint64_t denials;
-    uint64_t reclaims;       /* calls of reclaimers that gave something back */
-    uint64_t refund_errors;  /* over-refunds refused: always a bug of the caller */
+    uint64_t reclaims;        /* calls of reclaimers that gave something back */
+    uint64_t refund_errors;   /* over-refunds refused: always a bug of the caller */
     uint64_t reclaimed_bytes; /* as the reclaimers reported */
 } ortp_budget_info;
 

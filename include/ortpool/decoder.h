@@ -55,13 +55,13 @@ ORTP_API ORTP_CHECK ortp_status ortp_decoder_buffers_ensure_capacity(ortp_decode
                                                                      ortp_error *error);
 
 typedef struct ortp_decoder_buffers_info {
-    size_t beams, source;    /* capacity */
-    size_t tokens_bytes;     /* [beams,T] */
-    size_t memory_bytes;     /* [beams,S,D], 0 where the model broadcasts */
-    size_t mask_bytes;       /* [beams,S], 0 where the model takes a length */
-    size_t logits_bytes;     /* [beams,T,V] */
+    size_t beams, source;       /* capacity */
+    size_t tokens_bytes;        /* [beams,T] */
+    size_t memory_bytes;        /* [beams,S,D], 0 where the model broadcasts */
+    size_t mask_bytes;          /* [beams,S], 0 where the model takes a length */
+    size_t logits_bytes;        /* [beams,T,V] */
     size_t probabilities_bytes; /* [V] */
-    uint64_t growths;        /* times ensure_capacity had to grow */
+    uint64_t growths;           /* times ensure_capacity had to grow */
 } ortp_decoder_buffers_info;
 ORTP_API void ortp_decoder_buffers_get_info(const ortp_decoder_buffers *buffers,
                                             ortp_decoder_buffers_info *out);
@@ -102,19 +102,19 @@ typedef struct ortp_search_params {
     size_t struct_size;
     ortp_strategy strategy;
     ortp_path path;
-    size_t beam_width;     /* 1 to what the decoder serves; 0: the manifest's, or that if less */
-    size_t max_steps;      /* 0: T - 1 */
+    size_t beam_width; /* 1 to what the decoder serves; 0: the manifest's, or that if less */
+    size_t max_steps;  /* 0: T - 1 */
     double length_reward;
     double length_alpha;
-    double prune_gap;      /* > 0: drop beams this far below the best live beam's sum */
-    double prune_token;    /* > 0: ignore tokens less probable than this */
-    double stop_margin;    /* > 0: from stop_rank finished sequences on, a beam of n tokens lives while
+    double prune_gap;   /* > 0: drop beams this far below the best live beam's sum */
+    double prune_token; /* > 0: ignore tokens less probable than this */
+    double stop_margin; /* > 0: from stop_rank finished sequences on, a beam of n tokens lives while
                               sum + length_reward * n + stop_margin > the stop_rank-th best score */
-    size_t stop_rank;      /* 0: 3 */
-    bool keep_duplicates;  /* default: of equal token sequences only the best stays */
+    size_t stop_rank;   /* 0: 3 */
+    bool keep_duplicates;    /* default: of equal token sequences only the best stays */
     bool (*stop)(void *ctx); /* polled before each decoder run; true ends with ORTP_E_CANCELLED */
     void *stop_ctx;
-    uint64_t deadline_ms;  /* > 0: ORTP_E_TIMEOUT once the runtime's clock reaches it: a time, not a
+    uint64_t deadline_ms; /* > 0: ORTP_E_TIMEOUT once the runtime's clock reaches it: a time, not a
                               span, see ortp_runtime_now_ms(); CLOCK_MONOTONIC unless one was given */
 } ortp_search_params;
 #define ORTP_SEARCH_PARAMS_INIT ORTP_STRUCT_INIT(ortp_search_params)
@@ -128,8 +128,8 @@ typedef struct ortp_hypothesis {
     int32_t tokens[ORTP_TOKENS_MAX]; /* without start and end */
     size_t length;
     double score;
-    double log_prob;   /* the sum alone */
-    uint32_t state;    /* the constraint's last state */
+    double log_prob; /* the sum alone */
+    uint32_t state;  /* the constraint's last state */
 } ortp_hypothesis;
 
 typedef struct ortp_decoder ortp_decoder;
@@ -190,10 +190,10 @@ typedef struct ortp_plan {
  * better fit come on top as well. Errors: INVAL (also: more than can be addressed), NOTFOUND,
  * NOMEM or SYS (a graph's file cannot be opened).
  */
-ORTP_API ORTP_CHECK ortp_status ortp_plan_estimate(const ortp_manifest *manifest,
-                                                   size_t beam_width, ortp_path path,
-                                                   size_t threads, size_t cache_entries,
-                                                   ortp_plan *out, ortp_error *error);
+ORTP_API ORTP_CHECK ortp_status ortp_plan_estimate(const ortp_manifest *manifest, size_t beam_width,
+                                                   ortp_path path, size_t threads,
+                                                   size_t cache_entries, ortp_plan *out,
+                                                   ortp_error *error);
 
 #ifdef __cplusplus
 }

@@ -26,14 +26,15 @@ typedef struct ortp_lease ortp_lease;
 
 typedef struct ortp_cache_options {
     size_t struct_size;
-    ortp_pool *pool;       /* required: keys live in its blocks (label cache); must outlive the cache */
-    size_t entries_max;    /* 0: 4 */
-    uint64_t stale_ms;     /* an entry older than this since its put no longer hits; 0: 5000 */
-    bool disabled;         /* get always misses, put always declines with ORTP_E_AGAIN */
+    ortp_pool *pool; /* required: keys live in its blocks (label cache); must outlive the cache */
+    size_t entries_max; /* 0: 4 */
+    uint64_t stale_ms;  /* an entry older than this since its put no longer hits; 0: 5000 */
+    bool disabled;      /* get always misses, put always declines with ORTP_E_AGAIN */
     ortp_alloc alloc;
     ortp_clock clock;
     ortp_logger log;
-    size_t spare_entries;  /* entries that may live beyond the table, evicted under a lease or about to
+    size_t
+        spare_entries; /* entries that may live beyond the table, evicted under a lease or about to
                               go, before a put has to allocate one; 0: 4; at most 65536 */
 } ortp_cache_options;
 #define ORTP_CACHE_OPTIONS_INIT ORTP_STRUCT_INIT(ortp_cache_options)
@@ -63,9 +64,10 @@ typedef struct ortp_cache_value {
     ortp_block *blocks[ORTP_CACHE_BLOCKS_MAX]; /* the encoder's outputs; relabelled to cache */
     size_t block_count;                        /* 0 where the attachment owns the memory */
     int32_t actual_length;
-    void *attachment;                            /* may be NULL */
-    void (*attachment_free)(void *attachment);   /* called once, before the blocks go, under no lock */
-    size_t attachment_bytes;                     /* what eviction would give back, for reclaim */
+    void *attachment; /* may be NULL */
+    void (*attachment_free)(
+        void *attachment);   /* called once, before the blocks go, under no lock */
+    size_t attachment_bytes; /* what eviction would give back, for reclaim */
 } ortp_cache_value;
 
 /*
@@ -101,8 +103,8 @@ typedef struct ortp_cache_info {
     size_t value_bytes;    /* blocks and attachments of the entries in the table */
     uint64_t hits;
     uint64_t misses;
-    uint64_t puts;      /* new entries */
-    uint64_t reputs;    /* puts that found their key */
+    uint64_t puts;   /* new entries */
+    uint64_t reputs; /* puts that found their key */
     uint64_t declined;
     uint64_t evictions; /* by LRU, reclaim and clear */
     uint64_t stale;     /* evictions by age */

@@ -54,15 +54,15 @@ typedef struct ortp_manifest {
     size_t buckets[ORTP_BUCKETS_MAX]; /* rising; the last is max_points */
     size_t bucket_count;
     size_t beam_width;
-    double length_reward;  /* per token, added to a finished score; default 0 */
-    double length_alpha;   /* GNMT length penalty exponent; default 0: off */
-    double stop_margin;    /* see ortp_search_params; default 0: off */
-    const char *min_ort;   /* "1.18" or "1.18.0": the least ONNX Runtime */
-    uint32_t opset;        /* of the ai.onnx operators; 0 where the file does not say */
+    double length_reward;         /* per token, added to a finished score; default 0 */
+    double length_alpha;          /* GNMT length penalty exponent; default 0: off */
+    double stop_margin;           /* see ortp_search_params; default 0: off */
+    const char *min_ort;          /* "1.18" or "1.18.0": the least ONNX Runtime */
+    uint32_t opset;               /* of the ai.onnx operators; 0 where the file does not say */
     const char *const *operators; /* types of operators in both graphs, "MatMul", those of other
                                      domains with theirs, "com.microsoft.Attention"; in the file's
                                      order; NULL where it does not say */
-    size_t operator_count; /* at most ORTP_OPERATORS_MAX */
+    size_t operator_count;        /* at most ORTP_OPERATORS_MAX */
 } ortp_manifest;
 
 /*

@@ -28,17 +28,22 @@
 #include <ortpool/ortpool.h>
 #include <ortpool/swipe.h>
 
-namespace ortpool {
+namespace ortpool
+{
 
 /* A status that is not ORTP_OK. what(): the error's message. */
-class failure : public std::runtime_error {
+class failure : public std::runtime_error
+{
   public:
     failure(ortp_status status, const ortp_error &error)
         : std::runtime_error(error.message[0] != '\0' ? error.message : ortp_status_text(status)),
           status_(status)
     {
     }
-    ortp_status status() const noexcept { return status_; }
+    ortp_status status() const noexcept
+    {
+        return status_;
+    }
 
   private:
     ortp_status status_;
@@ -54,7 +59,10 @@ inline void check(ortp_status status, const ortp_error &error = ORTP_ERROR_INIT)
 
 /* The C function that ends each handle. */
 struct closer {
-    void operator()(ortp_budget *budget) const noexcept { (void)ortp_budget_destroy(budget); }
+    void operator()(ortp_budget *budget) const noexcept
+    {
+        (void)ortp_budget_destroy(budget);
+    }
     void operator()(ortp_runtime *runtime) const noexcept
     {
         (void)ortp_runtime_destroy(runtime, nullptr);
@@ -63,9 +71,18 @@ struct closer {
     {
         (void)ortp_tensor_pool_destroy(pool, nullptr);
     }
-    void operator()(ortp_tensor *tensor) const noexcept { (void)ortp_tensor_release(tensor); }
-    void operator()(ortp_block *block) const noexcept { (void)ortp_block_release(block); }
-    void operator()(ortp_session *session) const noexcept { (void)ortp_session_destroy(session); }
+    void operator()(ortp_tensor *tensor) const noexcept
+    {
+        (void)ortp_tensor_release(tensor);
+    }
+    void operator()(ortp_block *block) const noexcept
+    {
+        (void)ortp_block_release(block);
+    }
+    void operator()(ortp_session *session) const noexcept
+    {
+        (void)ortp_session_destroy(session);
+    }
     void operator()(ortp_predictor *predictor) const noexcept
     {
         (void)ortp_predictor_destroy(predictor);

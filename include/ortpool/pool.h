@@ -154,7 +154,8 @@ ORTP_API ortp_status ortp_pool_trim(ortp_pool *pool, size_t keep_bytes, uint64_t
 
 typedef struct ortp_pool_info {
     ortp_pool_kind kind;
-    size_t in_use_bytes[ORTP_LABEL_COUNT]; /* footprint: mapped bytes of the blocks, padding included */
+    size_t in_use_bytes
+        [ORTP_LABEL_COUNT]; /* footprint: mapped bytes of the blocks, padding included */
     size_t in_use_blocks;
     size_t idle_bytes; /* free blocks in depot and magazines, and the ends of slabs */
     size_t idle_blocks;

@@ -22,16 +22,17 @@ typedef struct ortp_predictor ortp_predictor;
 
 typedef struct ortp_predictor_options {
     size_t struct_size;
-    ortp_runtime *runtime;      /* required; must outlive the predictor */
+    ortp_runtime *runtime;       /* required; must outlive the predictor */
     const char *model_directory; /* required: model.json, graphs, lexicon */
-    size_t beam_width;          /* 0: the manifest's; at most ORTP_BEAM_MAX */
+    size_t beam_width;           /* 0: the manifest's; at most ORTP_BEAM_MAX */
     ortp_path path;
     ortp_strategy strategy;
-    uint32_t threads;           /* predictions at once that warm-up prepares for; 0: 1; at most 1024 */
-    size_t cache_entries;       /* 0: 4; at most 65536 */
-    uint64_t cache_stale_ms;    /* 0: 5000 */
+    uint32_t threads;        /* predictions at once that warm-up prepares for; 0: 1; at most 1024 */
+    size_t cache_entries;    /* 0: 4; at most 65536 */
+    uint64_t cache_stale_ms; /* 0: 5000 */
     bool cache_off;
-    ortp_ort_memory ort_memory; /* where ORT's own memory comes from, as memory_patterns: session.h */
+    ortp_ort_memory
+        ort_memory; /* where ORT's own memory comes from, as memory_patterns: session.h */
     bool memory_patterns;
 } ortp_predictor_options;
 #define ORTP_PREDICTOR_OPTIONS_INIT ORTP_STRUCT_INIT(ortp_predictor_options)
@@ -70,17 +71,18 @@ typedef struct ortp_prediction {
     ortp_candidate candidates[ORTP_CANDIDATES_MAX]; /* best first */
     size_t candidate_count;                         /* 0: no word fits */
     bool cache_hit;
-    size_t points;        /* rows fed to the encoder */
+    size_t points; /* rows fed to the encoder */
     size_t decoder_runs;
     uint64_t microseconds; /* from call to return */
 } ortp_prediction;
 
 typedef struct ortp_predict_options {
     size_t struct_size;
-    size_t top; /* candidates wanted; 0: 3; at most ORTP_CANDIDATES_MAX */
+    size_t top;           /* candidates wanted; 0: 3; at most ORTP_CANDIDATES_MAX */
     uint64_t deadline_ms; /* > 0: ORTP_E_TIMEOUT once the runtime's clock reaches it: a time, not a
                              span, see ortp_runtime_now_ms(); CLOCK_MONOTONIC unless one was given */
-    bool (*stop)(void *ctx); /* polled between runs; true ends with ORTP_E_CANCELLED. Runs inside the
+    bool (*stop)(
+        void *ctx); /* polled between runs; true ends with ORTP_E_CANCELLED. Runs inside the
                                 prediction: it must not wait for a close or a warm-up */
     void *stop_ctx;
 } ortp_predict_options;

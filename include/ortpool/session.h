@@ -16,7 +16,8 @@
  *
  * Run ticket: a run first acquires one block, as large as this session has needed for these shapes
  * (the first run of a shape finds that out, and its block grows while it runs; the last 256 shapes
- * are remembered). What ORT allocates
+ * are remembered; by shapes, so that where sizes depend on values the largest counts, while what a
+ * refused run asked for bars the next one of its shapes alone). What ORT allocates
  * on the calling thread lies in it, by first fit. What comes from other threads (parallel
  * execution: nearly everything) goes to the pool, and so do outputs that were seen to outlive
  * their run. Admission is therefore one decision, before ORT is entered: the run gets its block,
@@ -80,8 +81,8 @@ typedef struct ortp_session_options {
  * of graphs inside nodes are not followed). Where the host gave no word, corrects that afterwards
  * to the larger of two figures: those bytes less what ORT packed into memory of the pool (0 with
  * plain_weights), and the anonymous memory that the process grew by less what ortpool mapped. Other
- * threads' growth counts too, so the second ends at four times the graph's bytes plus 8 MiB; a
- * session that then does not fit is destroyed again.
+ * threads' growth counts too, so the second ends at four times the graph's bytes plus 8 MiB, where
+ * those are known; a session that then does not fit is destroyed again.
  *
  * ORT up to 1.22 refuses a second CPU allocator in the env, where the host has one that
  * env_allocator does not name (ORTP_E_ORT); later ones replace it for good. While a session is
@@ -89,19 +90,19 @@ typedef struct ortp_session_options {
  * keep this one's allocator.
  *
  * Errors: NOTFOUND (no such file), INVAL (not a graph, says why; options NULL: the runtime is
- * required), BUDGET (error says what limit would do), BUSY (this thread is creating another
- * session), NOMEM, SYS (the file cannot be read), ORT. Thread-safe: yes (one creation at a time in
- * the process).
+ * required), BUDGET (for the weights the error says what limit would do), BUSY (this thread is
+ * creating another session), NOMEM, SYS (the file cannot be read), ORT. Thread-safe: yes (one
+ * creation at a time in the process).
  */
 ORTP_API ORTP_CHECK ortp_status ortp_session_create(const ortp_session_options *options,
                                                     ortp_session **out, ortp_error *error);
 
 /*
- * Begins the creation of the application's own session: sets on `ort_options` what makes ORT use
- * ortpool's memory (options->memory, memory_patterns and plain_weights; intra_threads is not
- * applied: the rest of ort_options is the application's), declares the weights (of options->path
- * or ->model; with neither, options->declared_bytes), registers the allocator with the runtime's
- * env. The caller then creates one OrtSession in that env, on this thread, and calls
+ * Begins the creation of the application's own session: sets on `ort_options`, fresh ones for each
+ * preparation (what is set stays set), what makes ORT use ortpool's memory (options->memory,
+ * memory_patterns and plain_weights; intra_threads is not applied: the rest of ort_options is the
+ * application's), declares the weights (of options->path or ->model; with neither,
+ * options->declared_bytes), registers the allocator with the runtime's env. The caller then creates one OrtSession in that env, on this thread, and calls
  * ortp_session_adopt(); or, where that failed, ortp_session_destroy(). Between the two, creations
  * elsewhere in the process wait, and no other session may be created in this env. Errors as
  * ortp_session_create. Thread-safe: yes.
@@ -118,13 +119,15 @@ ORTP_API ORTP_CHECK ortp_status ortp_session_options_prepare(const ortp_session_
  * CreateSession failed, and it failed because the budget had refused: error says what was asked
  * for), INVAL (ort is NULL for another reason, adopted already, created with other options than
  * the prepared ones), ORT. After an error only ortp_session_destroy() is legal; the caller then
- * releases `ort`. Thread-safe: no, one owner.
+ * releases `ort`. INVAL on another thread than the one that prepared it, and nothing happens.
+ * Thread-safe: no, one owner.
  */
 ORTP_API ORTP_CHECK ortp_status ortp_session_adopt(ortp_session *session, OrtSession *ort,
                                                    ortp_error *error);
 /*
  * Refunds what was declared. NULL is a no-op. OrtValues that ORT made in runs may live on; release
- * them before the runtime is destroyed. Thread-safe: no, no run may be in progress and nobody else
+ * them before the runtime is destroyed. INVAL, and nothing freed, for one that another thread has
+ * prepared and not adopted yet. Thread-safe: no, no run may be in progress and nobody else
  * may use it.
  */
 ORTP_API ortp_status ortp_session_destroy(ortp_session *session);
@@ -197,8 +200,8 @@ ORTP_API uint64_t ortp_session_runs(const ortp_session *session);
 typedef struct ortp_session_info {
     ortp_ort_memory memory;
     size_t declared_bytes;
-    size_t weights_bytes;  /* mapped for packed weights */
-    size_t run_bytes;      /* the most that one run's block has needed, without overflows */
+    size_t weights_bytes; /* mapped for packed weights */
+    size_t run_bytes;     /* the most that one run's block has needed, without overflows */
     size_t live_count;    /* allocations that ORT holds at this moment, weights included */
     size_t live_bytes;    /* what they asked for */
     size_t live_bytes_peak;
@@ -209,7 +212,7 @@ typedef struct ortp_session_info {
     size_t overdraft_bytes; /* held above the limit at this moment */
     uint64_t runs;
     uint64_t waits;       /* runs that waited for memory */
-    uint64_t turned_away;  /* runs that ended before ORT was entered */
+    uint64_t turned_away; /* runs that ended before ORT was entered */
 } ortp_session_info;
 
 /* Thread-safe: yes; figures of several threads at one moment only at a quiet point. */

@@ -90,8 +90,9 @@ ORTP_API void ortp_stats_add_cache(ortp_stats *stats, const ortp_cache *cache);
 ORTP_API ortp_status ortp_stats_add_process(ortp_stats *stats);
 
 typedef enum ortp_stats_format {
-    ORTP_STATS_TABLE = 0, /* text lines, "name  value", sizes in KiB; a limit of ORTP_UNLIMITED: "none" */
-    ORTP_STATS_JSON = 1,  /* one object on one line, sizes in bytes; unlimited: null */
+    ORTP_STATS_TABLE =
+        0, /* text lines, "name  value", sizes in KiB; a limit of ORTP_UNLIMITED: "none" */
+    ORTP_STATS_JSON = 1, /* one object on one line, sizes in bytes; unlimited: null */
 } ortp_stats_format;
 
 /*

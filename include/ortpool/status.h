@@ -55,7 +55,10 @@ extern "C" {
         return ortp_made;                                                                          \
     }())
 #else
-#define ORTP_STRUCT_INIT(type) {.struct_size = sizeof(type)}
+#define ORTP_STRUCT_INIT(type)                                                                     \
+    {                                                                                              \
+        .struct_size = sizeof(type)                                                                \
+    }
 #endif
 
 /* X(name, value, text): the values are pinned; new ones are added at the end. */
@@ -87,7 +90,13 @@ typedef struct ortp_error {
     char message[384];
 } ortp_error;
 
-#define ORTP_ERROR_INIT {ORTP_OK, 0, {0}}
+#define ORTP_ERROR_INIT                                                                            \
+    {                                                                                              \
+        ORTP_OK, 0,                                                                                \
+        {                                                                                          \
+            0                                                                                      \
+        }                                                                                          \
+    }
 
 /* "ORTP_E_BUDGET"; "ORTP_E_?" for an unknown value. Thread-safe: yes. */
 ORTP_API const char *ortp_status_name(ortp_status status);

@@ -24,22 +24,23 @@ extern "C" {
 typedef struct ortp_layout {
     size_t rows;
     size_t columns; /* key widths across the letter area */
-    size_t key_count; /* 1 to 26, in the order of the alphabet: of two equally near, the first wins */
+    size_t
+        key_count; /* 1 to 26, in the order of the alphabet: of two equally near, the first wins */
     struct {
-        char letter;  /* 'a' to 'z', each at most once */
-        double x, y;  /* centre, normalised */
+        char letter; /* 'a' to 'z', each at most once */
+        double x, y; /* centre, normalised */
     } keys[ORTP_KEYS_MAX];
 } ortp_layout;
 
 /* What the swipe workload reads from a manifest: everything that is not the model itself. */
 typedef struct ortp_swipe_config {
     ortp_layout layout;
-    int32_t first_letter;      /* token of 'a' */
-    size_t max_points;         /* longer swipes are resampled by index to this many */
+    int32_t first_letter; /* token of 'a' */
+    size_t max_points;    /* longer swipes are resampled by index to this many */
     double min_dt_s;
     double velocity_clamp, acceleration_clamp, divide_by;
-    double frequency_weight;   /* final score: weight * ln(count + 1) */
-    char lexicon_path[1024];   /* directory joined */
+    double frequency_weight; /* final score: weight * ln(count + 1) */
+    char lexicon_path[1024]; /* directory joined */
 } ortp_swipe_config;
 
 /*
@@ -47,8 +48,8 @@ typedef struct ortp_swipe_config {
  * NOMEM, SYS (the file cannot be read).
  * Thread-safe: yes.
  */
-ORTP_API ORTP_CHECK ortp_status ortp_swipe_config_load(const char *directory, ortp_swipe_config *out,
-                                                       ortp_error *error);
+ORTP_API ORTP_CHECK ortp_status ortp_swipe_config_load(const char *directory,
+                                                       ortp_swipe_config *out, ortp_error *error);
 
 /* Borrowed for a call. x, y in pixels of the letter area (points outside are legal, up to a million
  * times its size), t in ms. */

@@ -141,10 +141,10 @@ struct ortp_decoder {
     size_t logits_rows;    /* of the last run */
     /* one search */
     const ortp_tensor *memory;
-    size_t source; /* its positions */
-    size_t length; /* those that count */
+    size_t source;           /* its positions */
+    size_t length;           /* those that count */
     ortp__patience patience; /* of its runs */
-    size_t filled; /* rows of replicated memory and mask that are filled */
+    size_t filled;           /* rows of replicated memory and mask that are filled */
 };
 
 /* Takes the buffers for `rows` at once and points the decoder at one encoder output. */

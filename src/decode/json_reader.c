@@ -14,9 +14,9 @@
 void ortp__json_expected(ortp__json *r, const char *field, const char *what)
 {
     if (r->status == ORTP_OK) {
-        r->status = ortp__fail(r->error, ORTP_E_INVAL,
-                               "%s/" ORTP__MANIFEST_FILE ": %s%s: expected %s", r->directory,
-                               r->prefix, field, what);
+        r->status =
+            ortp__fail(r->error, ORTP_E_INVAL, "%s/" ORTP__MANIFEST_FILE ": %s%s: expected %s",
+                       r->directory, r->prefix, field, what);
     }
 }
 
@@ -49,7 +49,8 @@ static ortp_status parse(ortp__json *r, const char *path)
     FILE *file = fopen(path, "rb");
     if (file == NULL) {
         const int number = errno;
-        return ortp__fail(r->error, ortp__open_status(number), "%s: cannot be opened: %s", path, ortp__errno_text(number, reason));
+        return ortp__fail(r->error, ortp__open_status(number), "%s: cannot be opened: %s", path,
+                          ortp__errno_text(number, reason));
     }
     /* A failed read would be taken for the end; the first one shows a directory. */
     const int first = fgetc(file);
@@ -64,8 +65,8 @@ static ortp_status parse(ortp__json *r, const char *path)
     feed in = {.file = file};
     json_error_t problem;
     r->root = json_load_callback(next_byte, &in, JSON_REJECT_DUPLICATES, &problem);
-    const bool no_memory = in.no_memory || errno == ENOMEM ||
-                           (r->root == NULL && problem.text[0] == '\0');
+    const bool no_memory =
+        in.no_memory || errno == ENOMEM || (r->root == NULL && problem.text[0] == '\0');
     (void)fclose(file);
     if (no_memory) {
         json_decref(r->root);
@@ -85,8 +86,9 @@ ortp_status ortp__json_open(ortp__json *r, const char *directory, ortp_error *er
     char path[PATH_BYTES];
     const int length = snprintf(path, sizeof path, "%s/" ORTP__MANIFEST_FILE, directory);
     if (length < 0 || (size_t)length >= sizeof path) {
-        r->status = ortp__fail(error, ORTP_E_INVAL, "the path of " ORTP__MANIFEST_FILE
-                               " is longer than %zu bytes: %s", sizeof path - 1, directory);
+        r->status = ortp__fail(error, ORTP_E_INVAL,
+                               "the path of " ORTP__MANIFEST_FILE " is longer than %zu bytes: %s",
+                               sizeof path - 1, directory);
         return r->status;
     }
     r->status = parse(r, path);

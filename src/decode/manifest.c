@@ -63,7 +63,7 @@ static void read_buckets(ortp__json *r, ortp_manifest *m)
         (void)snprintf(field, sizeof field, "buckets[%zu]", i);
         const int64_t least = i == 0 ? 1 : (int64_t)m->buckets[i - 1] + 1;
         m->buckets[i] = (size_t)ortp__json_integer(r, field, json_array_get(list, i), least,
-                                              least > POINTS_MAX ? least : POINTS_MAX);
+                                                   least > POINTS_MAX ? least : POINTS_MAX);
     }
     m->bucket_count = count;
     if (r->status == ORTP_OK && m->buckets[count - 1] != m->max_points) {

@@ -34,8 +34,7 @@ static bool dim_fits(const ortp_manifest *manifest, int64_t found, int64_t wante
         return found < 0;
     }
     if (wanted == DIM_SOURCE) {
-        return found < 0 || (manifest->bucket_count == 1 &&
-                             found == (int64_t)manifest->max_points);
+        return found < 0 || (manifest->bucket_count == 1 && found == (int64_t)manifest->max_points);
     }
     return found < 0 || found == wanted;
 }
@@ -61,8 +60,8 @@ static void shape_text(const int64_t *dims, size_t rank, char *text, size_t capa
     text[0] = '\0';
     for (size_t i = 0; i < rank && at < capacity; i++) {
         char dim[24];
-        const int wrote = snprintf(text + at, capacity - at, "%s%s", i > 0 ? "," : "",
-                                   dim_text(dims[i], dim));
+        const int wrote =
+            snprintf(text + at, capacity - at, "%s%s", i > 0 ? "," : "", dim_text(dims[i], dim));
         at += wrote > 0 ? (size_t)wrote : 0;
     }
 }
@@ -141,10 +140,12 @@ static ortp_status check_rest(const checker *c, const role *output)
     }
     const size_t inputs = ortp_session_input_count(c->session);
     if (inputs != c->inputs_with_role) {
-        return ortp__fail(c->error, ORTP_E_INVAL,
-                          "%s: found %zu inputs, expected the %zu that the manifest names: '%s' has "
-                          "no role", c->path, inputs, c->inputs_with_role,
-                          ortp_session_input(c->session, first_without_role(c, inputs))->name);
+        return ortp__fail(
+            c->error, ORTP_E_INVAL,
+            "%s: found %zu inputs, expected the %zu that the manifest names: '%s' has "
+            "no role",
+            c->path, inputs, c->inputs_with_role,
+            ortp_session_input(c->session, first_without_role(c, inputs))->name);
     }
     return ORTP_OK;
 }
@@ -156,7 +157,11 @@ ortp_status ortp__encoder_ports_resolve(const ortp_manifest *manifest, const ort
     const int64_t features = (int64_t)manifest->features;
     const int64_t hidden = (int64_t)manifest->hidden;
     const role roles[] = {
-        {manifest->encoder.features, "features", false, ORTP_TYPE_FLOAT, 3,
+        {manifest->encoder.features,
+         "features",
+         false,
+         ORTP_TYPE_FLOAT,
+         3,
          {1, DIM_SOURCE, features}},
         {manifest->encoder.keys, "keys", true, ORTP_TYPE_INT32, 2, {1, DIM_SOURCE}},
         {manifest->encoder.length, "length", true, ORTP_TYPE_INT32, 1, {1}},
@@ -170,8 +175,8 @@ ortp_status ortp__encoder_ports_resolve(const ortp_manifest *manifest, const ort
             return status;
         }
     }
-    const role memory = {manifest->encoder.memory, "memory", false, ORTP_TYPE_FLOAT, 3,
-                         {1, DIM_SOURCE, hidden}};
+    const role memory = {manifest->encoder.memory, "memory", false,
+                         ORTP_TYPE_FLOAT,          3,        {1, DIM_SOURCE, hidden}};
     return check_rest(&c, &memory);
 }
 
@@ -183,11 +188,19 @@ ortp_status ortp__decoder_ports_resolve(const ortp_manifest *manifest, const ort
     const int64_t hidden = (int64_t)manifest->hidden;
     const int64_t tokens = (int64_t)manifest->max_tokens;
     const role roles[] = {
-        {manifest->decoder.memory, "memory", false, ORTP_TYPE_FLOAT, 3,
+        {manifest->decoder.memory,
+         "memory",
+         false,
+         ORTP_TYPE_FLOAT,
+         3,
          {replicated ? DIM_ROWS : 1, DIM_SOURCE, hidden}},
         {manifest->decoder.tokens, "tokens", true, ORTP_TYPE_INT32, 2, {DIM_ROWS, tokens}},
         {manifest->decoder.length, "length", true, ORTP_TYPE_INT32, 1, {1}},
-        {manifest->decoder.source_mask, "source_mask", false, ORTP_TYPE_BOOL, 2,
+        {manifest->decoder.source_mask,
+         "source_mask",
+         false,
+         ORTP_TYPE_BOOL,
+         2,
          {DIM_ROWS, DIM_SOURCE}},
     };
     size_t *indices[] = {&out->memory, &out->tokens, &out->length, &out->mask};
@@ -198,7 +211,8 @@ ortp_status ortp__decoder_ports_resolve(const ortp_manifest *manifest, const ort
             return status;
         }
     }
-    const role logits = {manifest->decoder.logits, "logits", false, ORTP_TYPE_FLOAT, 3,
-                         {DIM_ROWS, tokens, (int64_t)manifest->vocabulary}};
+    const role logits = {
+        manifest->decoder.logits, "logits", false,
+        ORTP_TYPE_FLOAT,          3,        {DIM_ROWS, tokens, (int64_t)manifest->vocabulary}};
     return check_rest(&c, &logits);
 }

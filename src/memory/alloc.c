@@ -57,7 +57,8 @@ ortp_status ortp__meta_alloc(ortp_budget *budget, const ortp_alloc *alloc, size_
     *out = NULL;
     ortp_status status = ortp_budget_charge(budget, ORTP_ACCOUNT_METADATA, bytes, reclaim);
     if (status != ORTP_OK) {
-        return status == ORTP_E_INVAL ? ORTP_E_BUDGET : status; /* a sum that overflows never fits */
+        return status == ORTP_E_INVAL ? ORTP_E_BUDGET
+                                      : status; /* a sum that overflows never fits */
     }
     void *ptr = ortp__raw_alloc(alloc, bytes);
     if (ptr == NULL) {

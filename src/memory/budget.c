@@ -149,7 +149,8 @@ static bool reclaim_round_locked(ortp_budget *budget, ortp_reclaim level, demand
         }
         bool later = r->level > ORTP_RECLAIM_BLOCKS;
         uint64_t refunds = budget->refunds;
-        size_t gave = call_reclaimer_locked(budget, r, later ? widened(wanted, d->fruitless) : wanted);
+        size_t gave =
+            call_reclaimer_locked(budget, r, later ? widened(wanted, d->fruitless) : wanted);
         if (gave == 0) {
             continue;
         }
@@ -169,7 +170,8 @@ static bool reclaim_round_locked(ortp_budget *budget, ortp_reclaim level, demand
 
 static bool others_reclaim_locked(const ortp_budget *budget, ortp_reclaim level)
 {
-    for (const ortp_reclaimer *r = budget->reclaimers; r != NULL && r->level <= level; r = r->next) {
+    for (const ortp_reclaimer *r = budget->reclaimers; r != NULL && r->level <= level;
+         r = r->next) {
         if (r->running > 0) {
             return true;
         }

@@ -18,7 +18,7 @@
 typedef struct ortp__classes {
     size_t page_bytes;
     size_t count;
-    size_t strides[ORTP__CLASSES_MAX];   /* rising */
+    size_t strides[ORTP__CLASSES_MAX];    /* rising */
     size_t slab_bytes[ORTP__CLASSES_MAX]; /* the mapping of one slab */
     size_t slab_blocks[ORTP__CLASSES_MAX];
 } ortp__classes;

@@ -51,10 +51,10 @@ struct ortp_cache {
     bool disabled;
     ortp_reclaimer *reclaimer;
 
-    ortp__mutex lock;           /* guards all below and the entries, but values of leased ones */
-    ortp_lease *first, *last;   /* table, by use */
+    ortp__mutex lock;         /* guards all below and the entries, but values of leased ones */
+    ortp_lease *first, *last; /* table, by use */
     ortp_lease *free_handles;
-    size_t disposing;           /* calls that evicted or released the last and touch the cache yet */
+    size_t disposing; /* calls that evicted or released the last and touch the cache yet */
     ortp_cache_info info;
     size_t handle_count; /* of `handles` */
     ortp_lease handles[];

@@ -82,7 +82,8 @@ static void held_remove(const ortp__mutex *mutex)
 {
     for (size_t i = held.count; i-- > 0;) {
         if (held.locks[i] == mutex) {
-            held.locks[i] = held.locks[--held.count]; /* order does not matter, ranks are compared */
+            held.locks[i] =
+                held.locks[--held.count]; /* order does not matter, ranks are compared */
             return;
         }
     }
@@ -261,8 +262,8 @@ bool ortp__pages_commit(void *pages, size_t bytes)
 
 bool ortp__pages_decommit(void *pages, size_t bytes)
 {
-    return mmap(pages, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1,
-                0) == pages;
+    return mmap(pages, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED,
+                -1, 0) == pages;
 }
 
 void ortp__pages_populate(void *pages, size_t bytes)

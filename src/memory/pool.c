@@ -81,7 +81,8 @@ static ortp_status check_options(ortp_pool_options *o, ortp_error *error)
     bool power = (o->alignment & (o->alignment - 1)) == 0;
     if (!power || o->alignment < ALIGNMENT_DEFAULT || o->alignment > ALIGNMENT_MAX) {
         return ortp__fail(error, ORTP_E_INVAL,
-                          "pool: alignment %zu is not a power of two from 64 to 4096", o->alignment);
+                          "pool: alignment %zu is not a power of two from 64 to 4096",
+                          o->alignment);
     }
     if (o->stripes == 0) {
         size_t count = ortp__processor_count();

@@ -43,10 +43,10 @@ struct ortp_block {
     ortp__stripe *stripe; /* home: where it goes when it is free */
     ortp__slab *slab;     /* NULL: a large block, this is its ortp__large */
     unsigned char *data;
-    size_t bytes;         /* usable */
-    size_t footprint;     /* what the ledger counts: stride or mapping */
-    ortp_block *next;     /* slab's free list; a chain of the owner's while OUT */
-    uint64_t released_ms; /* the owner's, then the holder's */
+    size_t bytes;          /* usable */
+    size_t footprint;      /* what the ledger counts: stride or mapping */
+    ortp_block *next;      /* slab's free list; a chain of the owner's while OUT */
+    uint64_t released_ms;  /* the owner's, then the holder's */
     _Atomic uint8_t state; /* an ortp__block_state */
     _Atomic uint8_t label; /* an ortp_label, while OUT */
 };
@@ -95,7 +95,7 @@ struct ortp__stripe {
     ortp__slab_list empty[ORTP__CLASSES_MAX]; /* no block out: may be unmapped */
     ortp__large *large_all;
     ortp__large *oldest, *newest; /* idle */
-    unsigned char padding[128]; /* keeps the next stripe's lock on another line */
+    unsigned char padding[128];   /* keeps the next stripe's lock on another line */
 };
 
 struct ortp_pool {
@@ -125,8 +125,8 @@ typedef struct ortp__request {
     ortp__size size;
     ortp_label label;
     ortp_reclaim reclaim;
-    bool exact;   /* large: only a mapping of just this size, not one that is a little larger */
-    bool warming; /* not counted as an acquire */
+    bool exact;     /* large: only a mapping of just this size, not one that is a little larger */
+    bool warming;   /* not counted as an acquire */
     size_t reserve; /* growable: address space to reserve, size.mapping to commit; else 0 */
     bool fresh;     /* growable: no idle block will do */
 } ortp__request;

@@ -88,7 +88,8 @@ ortp_status ortp__slab_create(ortp_pool *pool, ortp__stripe *stripe, const ortp_
     ortp_status status =
         ortp_budget_charge(pool->budget, ORTP_ACCOUNT_BLOCKS, mapping, request->reclaim);
     if (status != ORTP_OK) {
-        return status == ORTP_E_INVAL ? ORTP_E_BUDGET : status; /* a sum that overflows never fits */
+        return status == ORTP_E_INVAL ? ORTP_E_BUDGET
+                                      : status; /* a sum that overflows never fits */
     }
     void *memory;
     status = ortp__meta_alloc(pool->budget, &pool->alloc, slab_struct_bytes(block_count),

@@ -136,11 +136,11 @@ ortp_status ortp_stats_write(const ortp_stats *stats, ortp_stats_format format, 
         append(&w, "{");
     }
 #define WRITE_BYTES(name, text)                                                                    \
-    if (ORTP__STATS_HAS(stats, name)) {                                                                        \
+    if (ORTP__STATS_HAS(stats, name)) {                                                            \
         write_field(&w, format, #name, text, true, stats->name);                                   \
     }
 #define WRITE_COUNT(name, text)                                                                    \
-    if (ORTP__STATS_HAS(stats, name)) {                                                                        \
+    if (ORTP__STATS_HAS(stats, name)) {                                                            \
         write_field(&w, format, #name, text, false, stats->name);                                  \
     }
     ORTP_STATS_MAP(WRITE_BYTES, WRITE_COUNT)

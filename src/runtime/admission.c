@@ -93,9 +93,9 @@ ortp_status ortp__admit(ortp_session *session, size_t need, const ortp__patience
     ortp_runtime *runtime = session->runtime;
     const bool patient = patience->deadline_ms > 0;
     ortp_status waited = ORTP_OK; /* how the last wait ended */
-    bool counted = false;
+    bool waits = false; /* the first try, which is nearly always enough, looks at nothing */
     for (;;) {
-        sight seen = patient ? look(runtime) : (sight){0};
+        sight seen = waits ? look(runtime) : (sight){0};
         const ortp_status status = ortp__ticket_open(runtime->pool, session->allocator, need, false,
                                                      ORTP_RECLAIM_CACHE, out);
         if (status == ORTP_OK) {
@@ -107,9 +107,10 @@ ortp_status ortp__admit(ortp_session *session, size_t need, const ortp__patience
         if (waited != ORTP_OK) {
             return turn_away(session, waited, need, error); /* that was the last try */
         }
-        if (!counted) {
-            counted = true;
+        if (!waits) {
+            waits = true;
             (void)atomic_fetch_add_explicit(&session->waits, 1, memory_order_relaxed);
+            continue; /* what came free before the first look */
         }
         seen.released = look(runtime).released; /* without what the try itself put back */
         waited = wait_for_memory(runtime, &seen, patience);

@@ -4,6 +4,8 @@
  */
 #include "session_internal.h"
 
+#include "registration.h"
+
 ortp_status ortp_session_options_prepare(const ortp_session_options *given,
                                          OrtSessionOptions *ort_options, ortp_session **out,
                                          ortp_error *error)
@@ -25,10 +27,11 @@ ortp_status ortp_session_options_prepare(const ortp_session_options *given,
     if (status != ORTP_OK) {
         return status;
     }
-    status = ortp_runtime_take_status(
-        options.runtime, ortp__session_configure(&options, ort_options), session->name, error);
-    if (status == ORTP_OK) {
-        status = ortp__session_begin(session, &options, error);
+    status = ortp__session_begin(session, &options, error);
+    if (status ==
+        ORTP_OK) { /* last: a preparation that was refused leaves the options as they were */
+        status = ortp_runtime_take_status(
+            options.runtime, ortp__session_configure(&options, ort_options), session->name, error);
     }
     if (status != ORTP_OK) {
         ortp__session_free(session);
@@ -48,9 +51,8 @@ static bool uses_our_memory(const ortp_session *session, OrtSession *ort)
     const OrtApi *api = runtime->api;
     ortp__allocator *ours = session->allocator;
     OrtAllocator *theirs = NULL;
-    if (!ours ||
-        ortp_runtime_take_status(runtime, api->CreateAllocator(ort, runtime->cpu, &theirs), NULL,
-                                 NULL) != ORTP_OK) {
+    if (!ours || ortp_runtime_take_status(runtime, api->CreateAllocator(ort, runtime->cpu, &theirs),
+                                          NULL, NULL) != ORTP_OK) {
         return true;
     }
     _Alignas(64) unsigned char room[4 * ORTP__CHUNK_HEADER];
@@ -68,7 +70,7 @@ static bool uses_our_memory(const ortp_session *session, OrtSession *ort)
 /* The application's CreateSession failed; what ORT told it says little where we had refused. */
 static ortp_status nothing_to_adopt(const ortp_session *session, ortp_error *error)
 {
-    if (ortp__session_refusals(session) == 0) {
+    if (ortp__session_denials(session) == 0) {
         return ortp__fail(error, ORTP_E_INVAL, "session: %s: there is no OrtSession to adopt",
                           session->name);
     }
@@ -82,6 +84,10 @@ ortp_status ortp_session_adopt(ortp_session *session, OrtSession *ort, ortp_erro
     }
     if (!session->creating) {
         return ortp__fail(error, ORTP_E_INVAL, "session: %s: not prepared, or adopted already",
+                          session->name);
+    }
+    if (!ortp__creation_is_mine()) {
+        return ortp__fail(error, ORTP_E_INVAL, "session: %s: prepared on another thread",
                           session->name);
     }
     if (!ort) {

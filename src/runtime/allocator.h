@@ -19,8 +19,8 @@
 typedef enum ortp__source {
     ORTP__SOURCE_TICKET = 1, /* owner: the ticket */
     ORTP__SOURCE_POOL,       /* owner: the block */
-    ORTP__SOURCE_OVERDRAFT, /* owner: the mapping, ordinal: its bytes */
-    ORTP__SOURCE_PROBE,     /* nobody's: see probe */
+    ORTP__SOURCE_OVERDRAFT,  /* owner: the mapping, ordinal: its bytes */
+    ORTP__SOURCE_PROBE,      /* nobody's: see probe */
 } ortp__source;
 
 /* Counters of one session; relaxed, each by itself. */
@@ -36,8 +36,8 @@ struct ortp__allocator {
     ortp__served served;
     _Atomic int refusal;          /* the ortp_status of the latest refusal, and ... */
     _Atomic size_t refused_bytes; /* ... what it had asked for */
-    ortp__chunk *probe; /* set by the creating thread: what take answers, uncounted; else NULL */
-    _Atomic bool creating;        /* its session is being created: what it serves is weights */
+    ortp__chunk *probe;    /* set by the creating thread: what take answers, uncounted; else NULL */
+    _Atomic bool creating; /* its session is being created: what it serves is weights */
 
     /* Under runtime->mutex. */
     bool taken;                   /* by a session */

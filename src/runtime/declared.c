@@ -102,7 +102,7 @@ static size_t growth_of(const ortp_session *session)
     }
     const uint64_t growth = now.anonymous - before.anonymous - mapped;
     const uint64_t files = session->estimate;
-    const uint64_t bound = files > (UINT64_MAX - GROWTH_BASE_MAX) / GROWTH_FACTOR_MAX
+    const uint64_t bound = files == 0 || files > (UINT64_MAX - GROWTH_BASE_MAX) / GROWTH_FACTOR_MAX
                                ? UINT64_MAX
                                : files * GROWTH_FACTOR_MAX + GROWTH_BASE_MAX;
     const uint64_t clipped = growth < bound ? growth : bound;

@@ -4,6 +4,8 @@
  */
 #include "needs.h"
 
+#define WISH_MAX (SIZE_MAX / 4)
+
 bool ortp__needs_init(ortp__needs *needs)
 {
     return ortp__mutex_init(&needs->mutex, ORTP_RANK_NEEDS); /* the rest is zero */
@@ -47,31 +49,33 @@ ortp__need ortp__needs_get(ortp__needs *needs, uint64_t key)
     return found;
 }
 
-/* Under the lock: the key's entry, made where there is none, with at least `bytes`. */
-static ortp__need *raise_locked(ortp__needs *needs, uint64_t key, size_t bytes)
+/* The key's entry, made where there is none. */
+static ortp__need *entry_locked(ortp__needs *needs, uint64_t key)
 {
     bool known;
     ortp__need *entry = find_locked(needs, key, &known);
     if (!known) {
         *entry = (ortp__need){.key = key};
     }
-    entry->bytes = bytes > entry->bytes ? bytes : entry->bytes;
     entry->used_at = ++needs->time;
-    needs->most = entry->bytes > needs->most ? entry->bytes : needs->most;
     return entry;
 }
 
 void ortp__needs_learn(ortp__needs *needs, const ortp__need *learned)
 {
     ortp__lock(&needs->mutex);
-    raise_locked(needs, learned->key, learned->bytes)->escapes = learned->escapes;
+    ortp__need *entry = entry_locked(needs, learned->key);
+    entry->bytes = learned->bytes > entry->bytes ? learned->bytes : entry->bytes;
+    entry->wanted = 0;
+    entry->escapes = learned->escapes;
+    needs->most = entry->bytes > needs->most ? entry->bytes : needs->most;
     ortp__unlock(&needs->mutex);
 }
 
-void ortp__needs_raise(ortp__needs *needs, uint64_t key, size_t bytes)
+void ortp__needs_wish(ortp__needs *needs, uint64_t key, size_t bytes)
 {
     ortp__lock(&needs->mutex);
-    (void)raise_locked(needs, key, bytes);
+    entry_locked(needs, key)->wanted = bytes < WISH_MAX ? bytes : 0;
     ortp__unlock(&needs->mutex);
 }
 

@@ -3,6 +3,10 @@
  * What runs of a session needed, by the shapes of their inputs: a bounded table, least recently
  * used out. Keys are hashes; two shapes of one hash share an entry, which costs memory, never
  * correctness.
+ *
+ * A run that was refused wanted more than it got. That is remembered for the next run of the shape alone,
+ * which waits for as much or is turned away: the wish may have come from values, not from shapes, and must
+ * not bar runs that want less.
  */
 #ifndef ORTP_NEEDS_H
 #define ORTP_NEEDS_H
@@ -13,7 +17,8 @@
 
 typedef struct ortp__need {
     uint64_t key;
-    size_t bytes; /* of chunks; 0: not known yet */
+    size_t bytes;  /* of chunks, of runs that went well; 0: not known yet */
+    size_t wanted; /* of a refused run; 0: none was since the last that went well */
     ortp__escapes escapes;
     uint64_t used_at; /* 0: a free entry */
 } ortp__need;
@@ -23,7 +28,7 @@ typedef struct ortp__needs {
     ortp__mutex mutex;
     ortp__need entries[ORTP__NEEDS_MAX];
     uint64_t time;
-    size_t most; /* the largest bytes ever learned */
+    size_t most; /* the largest bytes ever learned, wishes left out */
 } ortp__needs;
 
 /* false: the system refused a lock. */
@@ -32,10 +37,10 @@ void ortp__needs_destroy(ortp__needs *needs);
 
 /* Zero, but for the key, where it is not known. Any thread, as those below. */
 ortp__need ortp__needs_get(ortp__needs *needs, uint64_t key);
-/* Raises what is known to `learned`; escapes are replaced. */
+/* A run went well: raises what is known to its bytes; escapes are replaced, a wish is forgotten. */
 void ortp__needs_learn(ortp__needs *needs, const ortp__need *learned);
-/* Raises what is known to `bytes`; escapes stay. */
-void ortp__needs_raise(ortp__needs *needs, uint64_t key, size_t bytes);
+/* A run was refused `bytes`; 0 forgets it. A wish that no machine grants is not remembered. */
+void ortp__needs_wish(ortp__needs *needs, uint64_t key, size_t bytes);
 size_t ortp__needs_most(ortp__needs *needs);
 
 #endif

@@ -99,30 +99,37 @@ static uint64_t key_of(const ortp_session *session, const call *c)
 static ortp_status enter(ortp_session *session, const call *c, ortp_error *error)
 {
     const OrtApi *api = session->runtime->api;
-    const uint64_t refusals = ortp__session_refusals(session);
+    const uint64_t denials = ortp__session_denials(session);
     OrtStatus *status = api->Run(session->ort, c->options, c->input_names, c->inputs,
                                  c->input_count, c->output_names, c->output_count, c->outputs);
-    return ortp__session_take_status(session, status, refusals, error);
+    return ortp__session_take_status(session, status, denials, error);
 }
 
 static ortp_status run_with_ticket(ortp_session *session, const call *c, uint64_t key,
                                    const ortp__patience *patience, ortp_error *error)
 {
     const ortp__need need = ortp__needs_get(&session->needs, key);
+    const bool wishes = need.wanted > need.bytes;
     ortp__ticket *ticket;
-    ortp_status status = ortp__admit(session, need.bytes, patience, &ticket, error);
+    ortp_status status =
+        ortp__admit(session, wishes ? need.wanted : need.bytes, patience, &ticket, error);
     if (status != ORTP_OK) {
+        if (wishes) {
+            ortp__needs_wish(&session->needs, key, 0);
+        }
         return status;
     }
     ticket->escapes = need.escapes;
     ortp__ticket_begin(ticket);
     status = enter(session, c, error);
     ortp__ticket_end(ticket);
-    ortp__need learned = {.key = key};
-    ortp__ticket_close(ticket, &learned.bytes, &learned.escapes);
-    if (status != ORTP_OK) {
-        ortp__needs_raise(&session->needs, key, learned.bytes); /* it wanted so much, at least */
-    } else if (learned.bytes > need.bytes || learned.escapes.count != need.escapes.count) {
+    ortp__ticket_left left;
+    ortp__ticket_close(ticket, &left);
+    if (status != ORTP_OK && left.wanted > 0) {
+        ortp__needs_wish(&session->needs, key, left.wanted);
+    } else if (status == ORTP_OK && (left.peak > need.bytes || need.wanted > 0 ||
+                                     left.escapes.count != need.escapes.count)) {
+        const ortp__need learned = {.key = key, .bytes = left.peak, .escapes = left.escapes};
         ortp__needs_learn(&session->needs, &learned);
     }
     ortp__admission_tell(session->runtime);

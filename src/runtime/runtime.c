@@ -219,10 +219,11 @@ ortp_status ortp_runtime_destroy(ortp_runtime *runtime, ortp_error *error)
     }
     const size_t live = ortp__allocators_live(runtime);
     if (live > 0) {
-        return ortp__fail(error, ORTP_E_BUSY,
-                          "runtime: %zu allocations live that ONNX Runtime made here: OrtValues of runs, "
-                          "adopted sessions that are not released",
-                          live);
+        return ortp__fail(
+            error, ORTP_E_BUSY,
+            "runtime: %zu allocations live that ONNX Runtime made here: OrtValues of runs, "
+            "adopted sessions that are not released",
+            live);
     }
     ortp_status status = close_memory(runtime, error);
     if (status != ORTP_OK) {

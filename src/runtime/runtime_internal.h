@@ -31,7 +31,7 @@ typedef struct ortp__retired {
 struct ortp_runtime {
     const OrtApi *api;
     char ort_version[ORTP__ORT_VERSION_BYTES]; /* empty: not told */
-    uint32_t api_version; /* of `api`: members of later ones are not used */
+    uint32_t api_version;                      /* of `api`: members of later ones are not used */
     OrtEnv *env;
     OrtMemoryInfo *cpu; /* where our buffers lie, for every OrtValue that we make */
     ortp_budget *budget;
@@ -47,7 +47,7 @@ struct ortp_runtime {
     ortp__mutex mutex;
     ortp__cond released; /* runs that have no memory wait here for one to end */
     size_t waiting;
-    uint64_t ended; /* runs */
+    uint64_t ended;                     /* runs */
     struct ortp__allocator *allocators; /* every one ever made */
     struct ortp_session *first_session; /* all, for their counters */
     ortp__retired retired;
@@ -57,10 +57,7 @@ struct ortp_runtime {
 };
 
 /* Add or take one of the users that keep a runtime from being destroyed. */
-typedef enum ortp__user {
-    ORTP__USER_TENSOR_POOL,
-    ORTP__USER_WARMUP
-} ortp__user;
+typedef enum ortp__user { ORTP__USER_TENSOR_POOL, ORTP__USER_WARMUP } ortp__user;
 void ortp__runtime_retain(ortp_runtime *runtime, ortp__user user);
 void ortp__runtime_release(ortp_runtime *runtime, ortp__user user);
 

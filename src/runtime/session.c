@@ -101,7 +101,7 @@ static OrtStatus *configure(const ortp_session_options *options, OrtSessionOptio
 }
 
 ortp_status ortp__session_take_status(const ortp_session *session, OrtStatus *status,
-                                      uint64_t refusals_before, ortp_error *error)
+                                      uint64_t denials_before, ortp_error *error)
 {
     if (!status) {
         return ORTP_OK;
@@ -113,7 +113,7 @@ ortp_status ortp__session_take_status(const ortp_session *session, OrtStatus *st
     }
     const ortp__allocator *allocator = session->allocator;
     runtime->api->ReleaseStatus(status);
-    if (!allocator || ortp__session_refusals(session) == refusals_before) {
+    if (!allocator || ortp__session_denials(session) == denials_before) {
         return ortp__fail(error, ORTP_E_NOMEM, "%s: ONNX Runtime: %s", session->name,
                           ortp_status_text(ORTP_E_NOMEM)); /* its own heap */
     }
@@ -133,11 +133,12 @@ ortp_status ortp__session_refusal(const ortp_session *session, ortp_error *error
                       info.charged_bytes, info.limit_bytes);
 }
 
-uint64_t ortp__session_refusals(const ortp_session *session)
+uint64_t ortp__session_denials(const ortp_session *session)
 {
-    return session->allocator
-               ? atomic_load_explicit(&session->allocator->served.refusals, memory_order_relaxed)
-               : 0;
+    const ortp__allocator *allocator = session->allocator;
+    return allocator ? atomic_load_explicit(&allocator->served.refusals, memory_order_relaxed) -
+                           atomic_load_explicit(&allocator->served.overdrafts, memory_order_relaxed)
+                     : 0;
 }
 
 /* ORT's code for a graph that it does not take says more than "an error of ORT". */
@@ -201,9 +202,11 @@ static ortp_status open_memory(ortp_session *session, ortp_error *error)
                                    &session->weights);
     }
     if (status != ORTP_OK) {
-        return ortp__fail(error, status, "session: %s: no room for the first block of its weights, %zu bytes of which "
-                          "are declared: %s",
-                          session->name, session->declared_bytes, ortp_status_text(status));
+        return ortp__fail(
+            error, status,
+            "session: %s: no room for the first block of its weights, %zu bytes of which "
+            "are declared: %s",
+            session->name, session->declared_bytes, ortp_status_text(status));
     }
     status = ortp__register(session->allocator, session->env_allocator, error);
     if (status != ORTP_OK) {
@@ -295,7 +298,7 @@ ortp_status ortp__session_finish(ortp_session *session, ortp_error *error)
             atomic_load_explicit(&session->allocator->live_bytes, memory_order_relaxed);
     }
     if (session->weights && ortp__ticket_used(session->weights) == 0) {
-        ortp__ticket_close(session->weights, NULL, NULL);
+        ortp__ticket_close(session->weights, NULL);
         session->weights = NULL;
     } else if (session->weights) {
         ortp__ticket_settle(session->weights);
@@ -325,7 +328,7 @@ void ortp__session_free(ortp_session *session)
         api->ReleaseSession(session->ort);
     }
     if (session->weights) {
-        ortp__ticket_close(session->weights, NULL, NULL);
+        ortp__ticket_close(session->weights, NULL);
     }
     if (session->allocator) {
         ortp__allocator_release(session->allocator);
@@ -448,6 +451,9 @@ ortp_status ortp_session_create(const ortp_session_options *given, ortp_session 
 
 ortp_status ortp_session_destroy(ortp_session *session)
 {
+    if (session && session->creating && !ortp__creation_is_mine()) {
+        return ORTP_E_INVAL; /* this thread cannot end what another one's ORT calls go to */
+    }
     if (session) {
         ortp__session_free(session);
     }

@@ -94,10 +94,11 @@ ORTP_CHECK ortp_status ortp__declared_estimate(ortp_session *session,
 ORTP_CHECK ortp_status ortp__declared_charge(ortp_session *session, ortp_error *error);
 ORTP_CHECK ortp_status ortp__declared_correct(ortp_session *session, ortp_error *error);
 
-/* ORT's status of a call in which the allocator may have refused; refusals before it. */
+/* ORT's status of a call in which the allocator may have refused; denials before it. */
 ORTP_CHECK ortp_status ortp__session_take_status(const ortp_session *session, OrtStatus *status,
-                                                 uint64_t refusals_before, ortp_error *error);
-uint64_t ortp__session_refusals(const ortp_session *session);
+                                                 uint64_t denials_before, ortp_error *error);
+/* Refusals that ORT saw; those granted above the limit are none. */
+uint64_t ortp__session_denials(const ortp_session *session);
 /* The status of the latest refusal, with what was asked for. */
 ORTP_CHECK ortp_status ortp__session_refusal(const ortp_session *session, ortp_error *error);
 

@@ -181,18 +181,15 @@ void ortp__ticket_settle(ortp__ticket *ticket)
     ortp__unlock(&ticket->mutex);
 }
 
-void ortp__ticket_close(ortp__ticket *ticket, size_t *peak, ortp__escapes *escaped)
+void ortp__ticket_close(ortp__ticket *ticket, ortp__ticket_left *left)
 {
     ortp__lock(&ticket->mutex);
     ticket->open = false;
     const bool last = used_locked(ticket) == 0;
-    if (peak != NULL) {
-        *peak = ticket->fit.peak > ticket->wanted ? ticket->fit.peak : ticket->wanted;
-    }
-    if (escaped != NULL) {
-        *escaped = ticket->escapes;
-        add_used(&ticket->small, escaped);
-        add_used(&ticket->fit, escaped);
+    if (left != NULL) {
+        *left = (ortp__ticket_left){ticket->fit.peak, ticket->wanted, ticket->escapes};
+        add_used(&ticket->small, &left->escapes);
+        add_used(&ticket->fit, &left->escapes);
     }
     if (!last) {
         settle_locked(ticket);

@@ -68,11 +68,18 @@ void ortp__ticket_give(ortp__ticket *ticket, ortp__chunk *chunk);
 /* No more allocations in it: gives back the whole pages between what is out. The owner's thread. */
 void ortp__ticket_settle(ortp__ticket *ticket);
 
+/* What a run leaves to know. */
+typedef struct ortp__ticket_left {
+    size_t peak;   /* bytes of chunks that it needed */
+    size_t wanted; /* bytes that it could not grow to; 0: it was refused nothing */
+    ortp__escapes escapes;
+} ortp__ticket_left;
+
 /*
- * Ends it; the ticket is gone, or goes with the last of its chunks, settled. *peak (may be NULL): bytes of
- * chunks that it needed. *escapes (may be NULL): what is still out is added to those that it knew.
+ * Ends it; the ticket is gone, or goes with the last of its chunks, settled. *left (may be NULL):
+ * escapes are those that it knew and what is still out.
  */
-void ortp__ticket_close(ortp__ticket *ticket, size_t *peak, ortp__escapes *escapes);
+void ortp__ticket_close(ortp__ticket *ticket, ortp__ticket_left *left);
 /* Chunks that are out, and the bytes of the block. */
 size_t ortp__ticket_used(ortp__ticket *ticket);
 size_t ortp__ticket_footprint(const ortp__ticket *ticket);

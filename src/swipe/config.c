@@ -41,7 +41,8 @@ static void read_row(ortp__json *r, const ortp_layout *layout, size_t row, const
     const double width = (double)json_string_length(letters) + shift;
     if (shift < 0.0 || !(width <= (double)layout->columns)) {
         (void)snprintf(field, sizeof field, "offsets[%zu]", row);
-        ortp__json_expected(r, field, "a number of at least 0 that keeps the row within the columns");
+        ortp__json_expected(r, field,
+                            "a number of at least 0 that keeps the row within the columns");
         return;
     }
     const char *text = json_string_value(letters);
@@ -113,8 +114,8 @@ static void read_lexicon_path(ortp__json *r, ortp_swipe_config *config)
     if (name == NULL) {
         return;
     }
-    const int length = snprintf(config->lexicon_path, sizeof config->lexicon_path, "%s/%s",
-                                r->directory, name);
+    const int length =
+        snprintf(config->lexicon_path, sizeof config->lexicon_path, "%s/%s", r->directory, name);
     if (length < 0 || (size_t)length >= sizeof config->lexicon_path) {
         ortp__json_expected(r, "lexicon", "a path that with its directory is below 1,024 bytes");
     }

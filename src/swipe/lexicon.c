@@ -22,8 +22,8 @@ static ortp_status build(ortp_lexicon *lexicon, ortp__wordlist *list, ortp_error
     if (count > UINT32_MAX) {
         return ortp__fail(error, ORTP_E_INVAL, "%s: too many words", list->path);
     }
-    const ortp_status status = ortp_pool_acquire(lexicon->pool, bytes, ORTP_LABEL_OTHER,
-                                                 &lexicon->block);
+    const ortp_status status =
+        ortp_pool_acquire(lexicon->pool, bytes, ORTP_LABEL_OTHER, &lexicon->block);
     if (status != ORTP_OK) {
         return ortp__fail(error, status, "%s: %zu bytes for its trie: %s", list->path, bytes,
                           ortp_status_text(status));
@@ -119,8 +119,8 @@ static uint32_t find_child(const ortp__node *nodes, uint32_t node, uint32_t lett
     return (nodes[child].packed & ORTP__NODE_LETTER) == letter ? child : 0;
 }
 
-bool ortp_lexicon_walk(const ortp_lexicon *lexicon, uint32_t from, const char *prefix, size_t length,
-                       uint32_t *node)
+bool ortp_lexicon_walk(const ortp_lexicon *lexicon, uint32_t from, const char *prefix,
+                       size_t length, uint32_t *node)
 {
     if (from >= lexicon->node_count) {
         return false;

@@ -120,9 +120,7 @@ static ortp_status encode(ortp_predictor *p, ortp__state *state, size_t rows,
         return status;
     }
     const ortp_encoder_input input = {
-        .features = state->features,
-        .keys = state->keys,
-        .length = rows};
+        .features = state->features, .keys = state->keys, .length = rows};
     const ortp__patience patience = {options->deadline_ms, options->stop, options->stop_ctx};
     status = ortp__model_encode_patient(p->model, &input, &patience, &s->owned, error);
     if (status != ORTP_OK) {
@@ -138,8 +136,8 @@ static ortp_status encode(ortp_predictor *p, ortp__state *state, size_t rows,
 
 static void write_word(const ortp_predictor *p, const ortp_hypothesis *found, ortp_candidate *out)
 {
-    const size_t length = found->length < ORTP_LEXICON_WORD_MAX ? found->length
-                                                                : ORTP_LEXICON_WORD_MAX;
+    const size_t length =
+        found->length < ORTP_LEXICON_WORD_MAX ? found->length : ORTP_LEXICON_WORD_MAX;
     for (size_t i = 0; i < length; i++) {
         out->word[i] = (char)('a' + (found->tokens[i] - p->config.first_letter));
     }

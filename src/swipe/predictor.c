@@ -50,8 +50,7 @@ void ortp__room_give(ortp_runtime *runtime, void *room, size_t bytes)
     ortp__meta_free(ortp_runtime_budget(runtime), ortp__runtime_alloc(runtime), room, bytes);
 }
 
-static ortp_status make_tensors(ortp_predictor *p, const ortp_manifest *manifest,
-                                ortp_error *error)
+static ortp_status make_tensors(ortp_predictor *p, const ortp_manifest *manifest, ortp_error *error)
 {
     ortp_tensor_pool_options options = ORTP_TENSOR_POOL_OPTIONS_INIT;
     options.runtime = p->runtime;
@@ -162,14 +161,17 @@ static ortp_status check_letters(const ortp_swipe_config *config, const ortp_man
         int32_t token;
     } taken[] = {{"pad", m->pad}, {"unk", m->unk}, {"sos", m->sos}, {"eos", m->eos}};
     if (first < 0 || (uint64_t)last >= m->vocabulary) {
-        return ortp__fail(error, ORTP_E_INVAL, "%s: tokens.first_letter: %d, expected 26 tokens "
-                          "from it on in a vocabulary of %zu", m->path, (int)first, m->vocabulary);
+        return ortp__fail(error, ORTP_E_INVAL,
+                          "%s: tokens.first_letter: %d, expected 26 tokens "
+                          "from it on in a vocabulary of %zu",
+                          m->path, (int)first, m->vocabulary);
     }
     for (size_t i = 0; i < ORTP__COUNT(taken); i++) {
         if (taken[i].token >= first && taken[i].token <= last) {
-            return ortp__fail(error, ORTP_E_INVAL, "%s: tokens.first_letter: %d, expected 26 "
-                              "tokens from it on without tokens.%s, %d", m->path, (int)first,
-                              taken[i].name, (int)taken[i].token);
+            return ortp__fail(error, ORTP_E_INVAL,
+                              "%s: tokens.first_letter: %d, expected 26 "
+                              "tokens from it on without tokens.%s, %d",
+                              m->path, (int)first, taken[i].name, (int)taken[i].token);
         }
     }
     return ORTP_OK;
@@ -268,8 +270,10 @@ static ortp_status check_options(const ortp_predictor_options *given,
                           "ortp_predictor_create: runtime and model_directory are required");
     }
     if (options->beam_width > ORTP_BEAM_MAX) {
-        return ortp__fail(error, ORTP_E_INVAL, "ortp_predictor_create: beam_width: %zu, expected "
-                          "at most %u", options->beam_width, ORTP_BEAM_MAX);
+        return ortp__fail(error, ORTP_E_INVAL,
+                          "ortp_predictor_create: beam_width: %zu, expected "
+                          "at most %u",
+                          options->beam_width, ORTP_BEAM_MAX);
     }
     if (options->path != ORTP_PATH_BATCHED && options->path != ORTP_PATH_SEQUENTIAL) {
         return ortp__fail(error, ORTP_E_INVAL, "ortp_predictor_create: path: unknown value");
@@ -278,12 +282,16 @@ static ortp_status check_options(const ortp_predictor_options *given,
         return ortp__fail(error, ORTP_E_INVAL, "ortp_predictor_create: strategy: unknown value");
     }
     if (options->cache_entries > CACHE_ENTRIES_MAX) {
-        return ortp__fail(error, ORTP_E_INVAL, "ortp_predictor_create: cache_entries: %zu, "
-                          "expected at most %u", options->cache_entries, CACHE_ENTRIES_MAX);
+        return ortp__fail(error, ORTP_E_INVAL,
+                          "ortp_predictor_create: cache_entries: %zu, "
+                          "expected at most %u",
+                          options->cache_entries, CACHE_ENTRIES_MAX);
     }
     if (options->threads > THREADS_MAX) {
-        return ortp__fail(error, ORTP_E_INVAL, "ortp_predictor_create: threads: %u, expected at "
-                          "most %u", options->threads, THREADS_MAX);
+        return ortp__fail(error, ORTP_E_INVAL,
+                          "ortp_predictor_create: threads: %u, expected at "
+                          "most %u",
+                          options->threads, THREADS_MAX);
     }
     return ORTP_OK;
 }
@@ -363,7 +371,7 @@ ortp_status ortp_predictor_create(const ortp_predictor_options *given, ortp_pred
     ortp_predictor *p = memory;
     p->runtime = runtime;
     p->threads = options.threads > 0 ? options.threads : 1;
-    p->cache_entries = options.cache_off             ? 0
+    p->cache_entries = options.cache_off           ? 0
                        : options.cache_entries > 0 ? options.cache_entries
                                                    : CACHE_ENTRIES;
     status = make_parts(p, &options, error);

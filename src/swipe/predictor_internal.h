@@ -22,8 +22,8 @@
 typedef struct ortp__state {
     struct ortp__state *next; /* while idle */
     ortp_decoder *decoder;
-    size_t warmed; /* its level, see warm_steps.c: written by who has it, under the lock */
-    bool used;     /* has been handed out, and so may hold buffers */
+    size_t warmed;   /* its level, see warm_steps.c: written by who has it, under the lock */
+    bool used;       /* has been handed out, and so may hold buffers */
     float *features; /* [max_points, 6] */
     int32_t *keys;   /* [max_points] */
     ortp_hypothesis results[ORTP_CANDIDATES_MAX];

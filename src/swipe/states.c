@@ -35,7 +35,8 @@ static ortp_status state_make(ortp_predictor *p, ortp__state **out, ortp_error *
     ortp__state *state = memory;
     state->features = (float *)(void *)(state + 1);
     state->keys = (int32_t *)(void *)(state->features + p->config.max_points * ORTP_SWIPE_FEATURES);
-    status = ortp_decoder_create(p->model, p->tensors, p->params.beam_width, &state->decoder, error);
+    status =
+        ortp_decoder_create(p->model, p->tensors, p->params.beam_width, &state->decoder, error);
     if (status != ORTP_OK) {
         ortp__room_give(p->runtime, state, state_bytes(p));
         return status;
@@ -212,7 +213,8 @@ ortp_status ortp__state_acquire(ortp_predictor *p, ortp__state **out, ortp_error
     return ORTP_OK;
 }
 
-ortp_status ortp__state_borrow(ortp_predictor *p, size_t level, ortp__state **out, ortp_error *error)
+ortp_status ortp__state_borrow(ortp_predictor *p, size_t level, ortp__state **out,
+                               ortp_error *error)
 {
     *out = NULL;
     ortp__state *state = NULL;

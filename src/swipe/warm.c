@@ -39,7 +39,7 @@ static ortp__warm_entry *add(ortp_predictor *p, step_fn run, size_t bucket, size
     return entry;
 }
 
-#define NAME(entry, ...) ((void)snprintf((entry)->name, sizeof (entry)->name, __VA_ARGS__))
+#define NAME(entry, ...) ((void)snprintf((entry)->name, sizeof(entry)->name, __VA_ARGS__))
 
 static void add_bucket(ortp_predictor *p, size_t bucket, size_t beams_most)
 {

@@ -83,8 +83,8 @@ ortp_status ortp__warm_tensors(ortp_predictor *p, size_t bucket, size_t beams, o
     const ortp_manifest *m = ortp_model_manifest(p->model);
     const size_t source = m->buckets[bucket];
     const int64_t memory[] = {1, (int64_t)source, (int64_t)m->hidden};
-    const size_t memories = p->cache_entries > 0 ? p->cache_entries + ortp__entries_beyond(p)
-                                                 : p->threads;
+    const size_t memories =
+        p->cache_entries > 0 ? p->cache_entries + ortp__entries_beyond(p) : p->threads;
     const size_t bytes = (p->threads * INPUTS_MAX + memories) * sizeof(ortp_tensor *);
     void *room = NULL;
     ortp_status status = ortp__room_take(p->runtime, bytes, &room);
@@ -121,10 +121,10 @@ ortp_status ortp__warm_encoder(ortp_predictor *p, size_t bucket, size_t beams, o
 static size_t level_of(const ortp_predictor *p, size_t bucket, size_t beams)
 {
     const ortp_manifest *m = ortp_model_manifest(p->model);
-    const bool views_by_bucket = m->decoder.layout == ORTP_MEMORY_REPLICATED ||
-                                 m->decoder.source_mask != NULL;
-    const bool needed = beams == ortp__rows_most(p) &&
-                        (views_by_bucket || bucket + 1 == m->bucket_count);
+    const bool views_by_bucket =
+        m->decoder.layout == ORTP_MEMORY_REPLICATED || m->decoder.source_mask != NULL;
+    const bool needed =
+        beams == ortp__rows_most(p) && (views_by_bucket || bucket + 1 == m->bucket_count);
     return needed ? m->bucket_count - bucket : 0;
 }
 

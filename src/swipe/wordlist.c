@@ -113,8 +113,8 @@ static ortp_status parse_lines(ortp__wordlist *list, ortp_error *error)
             return status;
         }
         const double log_count = log1p((double)count);
-        word.packed = (uint32_t)length |
-                      (uint32_t)lround(log_count * ORTP__LOG_UNIT) << ORTP__WORD_LOG_SHIFT;
+        word.packed = (uint32_t)length | (uint32_t)lround(log_count * ORTP__LOG_UNIT)
+                                             << ORTP__WORD_LOG_SHIFT;
         list->words[list->word_count++] = word;
     }
     return ORTP_OK;
@@ -132,8 +132,8 @@ static bool in_order(const char *text, const ortp__word *a, const ortp__word *b)
         return na <= nb;
     }
     const size_t skip = ORTP__WORD_KEY_LETTERS;
-    const int order = memcmp(text + a->offset + skip, text + b->offset + skip,
-                             (na < nb ? na : nb) - skip);
+    const int order =
+        memcmp(text + a->offset + skip, text + b->offset + skip, (na < nb ? na : nb) - skip);
     return order < 0 || (order == 0 && na <= nb);
 }
 
@@ -182,8 +182,8 @@ static size_t count_lines(const ortp__wordlist *list)
 
 static ortp_status take(ortp__wordlist *list, size_t bytes, void **out, ortp_error *error)
 {
-    const ortp_status status = ortp__meta_alloc(list->budget, list->alloc, bytes,
-                                                ORTP_RECLAIM_CACHE, out);
+    const ortp_status status =
+        ortp__meta_alloc(list->budget, list->alloc, bytes, ORTP_RECLAIM_CACHE, out);
     if (status != ORTP_OK) {
         return ortp__fail(error, status, "%s: %zu bytes to load it: %s", list->path, bytes,
                           ortp_status_text(status));
@@ -211,12 +211,13 @@ static ortp_status read_stream(ortp__wordlist *list, FILE *file, ortp_error *err
         return read_error(list, error);
     }
     if (end == 0) {
-        return ortp__fail(error, ORTP_E_INVAL, "%s: no words at all, expected lines \"word<tab>count\"",
-                          list->path);
+        return ortp__fail(error, ORTP_E_INVAL,
+                          "%s: no words at all, expected lines \"word<tab>count\"", list->path);
     }
     if ((unsigned long)end > TEXT_BYTES_MAX) {
-        return ortp__fail(error, ORTP_E_INVAL, "%s: too large for a word list, expected at most %zu MiB",
-                          list->path, TEXT_BYTES_MAX >> 20);
+        return ortp__fail(error, ORTP_E_INVAL,
+                          "%s: too large for a word list, expected at most %zu MiB", list->path,
+                          TEXT_BYTES_MAX >> 20);
     }
     void *text = NULL;
     const ortp_status status = take(list, (size_t)end, &text, error);

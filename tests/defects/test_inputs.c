@@ -196,8 +196,8 @@ static json_t *layout_of(const board *b)
         assert_int_equal(json_array_append_new(rows, json_string(b->rows[i])), 0);
         assert_int_equal(json_array_append_new(offsets, json_real(b->offsets[i])), 0);
     }
-    json_t *layout = json_pack("{s:o,s:o,s:i}", "rows", rows, "offsets", offsets, "columns",
-                               (int)b->columns);
+    json_t *layout =
+        json_pack("{s:o,s:o,s:i}", "rows", rows, "offsets", offsets, "columns", (int)b->columns);
     assert_non_null(layout);
     return layout;
 }
@@ -216,8 +216,8 @@ static void draw_alphabet(trace *out, const board *b)
             out->t[letter] = 50.0 * (double)letter;
         }
     }
-    out->row.swipe = (ortp_swipe){.x = out->x, .y = out->y, .t = out->t, .count = 26,
-                                  .width = width, .height = height};
+    out->row.swipe = (ortp_swipe){
+        .x = out->x, .y = out->y, .t = out->t, .count = 26, .width = width, .height = height};
 }
 
 /* Letters that the encoder was told in the place where they are. */

@@ -161,7 +161,8 @@ static void search_to(const rig *r, ortp_decoder *decoder, const ortp_tensor *me
         size_t count = 0;
         ortp_error error = ORTP_ERROR_INIT;
         assert_ok(ortp_decoder_search(decoder, memory, 2, params, &constraint, results, 8, &count,
-                                      &error), error);
+                                      &error),
+                  error);
         assert_true(params->strategy == ORTP_STRATEGY_GREEDY ? count == 1 : count > 0);
         assert_int_equal(results[0].length, length);
         const level now = measure(r);

@@ -14,8 +14,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     fuzz_write("graph.onnx", data, size);
     uint64_t from_file = 0;
     ortp_error error = ORTP_ERROR_INIT;
-    const ortp_status status =
-        ortp__graph_file_bytes(fuzz_path("graph.onnx"), &from_file, &error);
+    const ortp_status status = ortp__graph_file_bytes(fuzz_path("graph.onnx"), &from_file, &error);
     if (size == 0) {
         MUST(status == ORTP_E_INVAL && error.message[0] != '\0');
     } else {

@@ -74,8 +74,7 @@ static void acquire_or_release(world *w, uint8_t argument)
     }
     const size_t bytes = bytes_of((uint8_t)(argument / MODEL_BLOCKS * 5u + at));
     const unsigned label = (argument / 3u) % ORTP_LABEL_COUNT;
-    const ortp_status status =
-        ortp_pool_acquire(w->pool, bytes, (ortp_label)label, &w->blocks[at]);
+    const ortp_status status = ortp_pool_acquire(w->pool, bytes, (ortp_label)label, &w->blocks[at]);
     if (status != ORTP_OK) {
         MUST(status == ORTP_E_BUDGET && w->limited && w->blocks[at] == NULL);
         return;
@@ -211,7 +210,8 @@ static void put(world *w, uint8_t argument)
     model_value *expected = model_put(&w->model, number, argument);
     MUST(expected != NULL);
     const ortp_cache_value *given = ortp_lease_value(lease);
-    MUST(filled(given->blocks[0], expected->fill, VALUE_BYTES)); /* the old one's, where it was there */
+    MUST(filled(given->blocks[0], expected->fill,
+                VALUE_BYTES)); /* the old one's, where it was there */
     keep(w, at, lease, expected);
 }
 
@@ -268,7 +268,8 @@ static void manage(world *w, uint8_t argument)
         MUST(ortp_pool_trim(w->pool, (size_t)(argument / 4u) * 4096u, 0, &freed) == ORTP_OK);
         break;
     case 1: {
-        const ortp_pool_need need = {.bytes = bytes_of(argument / 4u), .count = 1u + argument / 64u};
+        const ortp_pool_need need = {.bytes = bytes_of(argument / 4u),
+                                     .count = 1u + argument / 64u};
         const ortp_status status = ortp_pool_warm(w->pool, &need, 1);
         MUST(status == ORTP_OK || (status == ORTP_E_BUDGET && w->limited));
         break;
@@ -383,8 +384,18 @@ static void close_world(world *w)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static void (*const operations[])(world * w, uint8_t argument) = {
-        acquire_or_release, acquire_or_release, acquire_or_release, get,     put,    end_lease,
-        end_lease,          relabel,            manage,             advance, declare, set_limit,
+        acquire_or_release,
+        acquire_or_release,
+        acquire_or_release,
+        get,
+        put,
+        end_lease,
+        end_lease,
+        relabel,
+        manage,
+        advance,
+        declare,
+        set_limit,
     };
     if (size == 0) {
         return 0;

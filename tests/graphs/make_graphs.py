@@ -6,7 +6,8 @@
              memory replicated to one copy per row
     tiny/    an encoder-decoder model with the ports of models/swipe-en: i32 keys and tokens,
              lengths, memory broadcast inside the graph
-    shapes/  Identity for each element type, input of any shape; Add; and one with two outputs
+    shapes/  Identity for each element type, input of any shape; Add; one with two outputs; and one
+             whose memory depends on what its input says, not on its shape
 
 The weights are random and the answers meaningless; what counts is that each output depends visibly
 on each input. expected.json comes from a second implementation in NumPy below, not from a runtime
@@ -389,6 +390,13 @@ def shape_files():
     out["shapes/two.onnx"] = g.serialize(
         "two", [port("x", TensorProto.FLOAT, ["N"]), port("y", TensorProto.FLOAT, ["N"])],
         [port("sum", TensorProto.FLOAT, ["N"]), port("product", TensorProto.FLOAT, ["N"])])
+    g = Graph()
+    g.node("Cast", ["n"], "shape", to=TensorProto.INT64)
+    g.node("ConstantOfShape", ["shape"], "zeros")
+    g.node("Size", ["zeros"], "count")
+    g.node("Cast", ["count"], "size", to=TensorProto.FLOAT)
+    out["shapes/sized.onnx"] = g.serialize(
+        "sized", [port("n", TensorProto.FLOAT, [1])], [port("size", TensorProto.FLOAT, [])])
     return out
 
 

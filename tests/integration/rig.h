@@ -27,11 +27,11 @@
     } while (0)
 
 typedef struct rig_options {
-    const char *model;               /* of the project; NULL: TINY */
+    const char *model;                /* of the project; NULL: TINY */
     ortp_predictor_options predictor; /* runtime and directory are filled in */
     ortp_pool_kind pool_kind;
     size_t limit_bytes;
-    const OrtApi *api;  /* NULL: the real one */
+    const OrtApi *api; /* NULL: the real one */
     fake_clock *clock; /* NULL: the system's */
 } rig_options;
 

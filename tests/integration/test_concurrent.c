@@ -139,8 +139,8 @@ static void equal_to_one_thread(void **state)
         rig r;
         const rig_options options = {
             .pool_kind = i % 2 == 0 ? ORTP_POOL_THREAD_CACHED : ORTP_POOL_STRIPED,
-            .predictor = {.cache_off = i / 2 % 2 == 0, .threads = THREADS,
-                          .path = ORTP_PATH_BATCHED}};
+            .predictor = {
+                .cache_off = i / 2 % 2 == 0, .threads = THREADS, .path = ORTP_PATH_BATCHED}};
         rig_open(&r, &options);
         ortp_error error = ORTP_ERROR_INIT;
         if (i < 4) {
@@ -161,8 +161,8 @@ static void close_during_predictions(void **state)
     size_t closed = 0;
     for (size_t round = 0; round < CLOSE_ROUNDS; round++) {
         rig r;
-        const rig_options options = {
-            .pool_kind = round % 2 == 0 ? ORTP_POOL_THREAD_CACHED : ORTP_POOL_STRIPED};
+        const rig_options options = {.pool_kind = round % 2 == 0 ? ORTP_POOL_THREAD_CACHED
+                                                                 : ORTP_POOL_STRIPED};
         rig_open(&r, &options);
         crew c;
         crew_start(&c, &r, SIZE_MAX);
@@ -287,9 +287,9 @@ int main(void)
         return TEST_SKIPPED;
     }
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(equal_to_one_thread),       cmocka_unit_test(close_during_predictions),
-        cmocka_unit_test(close_waits_and_gives_up),  cmocka_unit_test(warm_up_in_the_background),
-        cmocka_unit_test(close_ends_a_warm_up),      cmocka_unit_test(trim_in_the_middle),
+        cmocka_unit_test(equal_to_one_thread),      cmocka_unit_test(close_during_predictions),
+        cmocka_unit_test(close_waits_and_gives_up), cmocka_unit_test(warm_up_in_the_background),
+        cmocka_unit_test(close_ends_a_warm_up),     cmocka_unit_test(trim_in_the_middle),
         cmocka_unit_test(limits_in_the_middle),
     };
     return cmocka_run_group_tests(tests, prepare, clean);

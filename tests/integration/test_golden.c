@@ -43,7 +43,8 @@ static void golden_on(ortp_path path)
     rig r;
     const rig_options options = {.model = SWIPE_EN, .predictor = {.path = path}};
     rig_open(&r, &options);
-    swipe_rows rows = swipe_rows_read(test_file("tests/data/golden.jsonl"), test_thin() ? 1 : SIZE_MAX);
+    swipe_rows rows =
+        swipe_rows_read(test_file("tests/data/golden.jsonl"), test_thin() ? 1 : SIZE_MAX);
     for (size_t i = 0; i < rows.count; i++) {
         const ortp_prediction got = rig_predict(&r, &rows.rows[i], 0);
         assert_false(got.cache_hit);
@@ -166,8 +167,10 @@ int main(void)
         return TEST_SKIPPED;
     }
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(golden_batched),         cmocka_unit_test(golden_sequential),
-        cmocka_unit_test(cache_hit_runs_no_encoder), cmocka_unit_test(paths_agree_on_samples),
+        cmocka_unit_test(golden_batched),
+        cmocka_unit_test(golden_sequential),
+        cmocka_unit_test(cache_hit_runs_no_encoder),
+        cmocka_unit_test(paths_agree_on_samples),
         cmocka_unit_test(ledger_after_warm_up),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -163,8 +163,9 @@ static void cancel(void **state)
         predict.stop_ctx = &s;
         ortp_prediction out;
         ortp_error error = ORTP_ERROR_INIT;
-        assert_int_equal(ortp_predictor_predict(r.predictor, &rows.rows[0].swipe, &predict, &out,
-                                                &error), ORTP_E_CANCELLED);
+        assert_int_equal(
+            ortp_predictor_predict(r.predictor, &rows.rows[0].swipe, &predict, &out, &error),
+            ORTP_E_CANCELLED);
         assert_int_equal(s.asked, at);
         rig_assert_ledger(&r);
     }
@@ -374,8 +375,9 @@ static void limit_lowered_and_raised(void **state)
     ortp_prediction out;
     ortp_error error = ORTP_ERROR_INIT;
     for (int i = 0; i < 3; i++) {
-        assert_int_equal(ortp_predictor_predict(r.predictor, &rows.rows[0].swipe, NULL, &out,
-                                                &error), ORTP_E_BUDGET);
+        assert_int_equal(
+            ortp_predictor_predict(r.predictor, &rows.rows[0].swipe, NULL, &out, &error),
+            ORTP_E_BUDGET);
         assert_true(error.message[0] != '\0');
         rig_assert_ledger(&r);
     }
@@ -401,8 +403,8 @@ static void cache_declines_under_pressure(void **state)
     size_t refusals = 0;
     for (; status != ORTP_OK; room += 4096) {
         assert_true(room < (size_t)16 << 20);
-        const ortp_status set = ortp_budget_set_limit(ortp_runtime_budget(r.runtime), bare + room,
-                                                      NULL);
+        const ortp_status set =
+            ortp_budget_set_limit(ortp_runtime_budget(r.runtime), bare + room, NULL);
         assert_true(set == ORTP_OK || set == ORTP_E_BUSY);
         ortp_error error = ORTP_ERROR_INIT;
         status = ortp_predictor_predict(r.predictor, &rows.rows[0].swipe, NULL, &out, &error);
@@ -680,8 +682,8 @@ static void older_stats(void **state)
     for (int i = 0; i < 2; i++) {
         ortp_stats stats;
         memset(&stats, 0xA5, sizeof stats);
-        const size_t known = i == 0 ? offsetof(ortp_stats, tensor_acquires)
-                                    : offsetof(ortp_stats, failures);
+        const size_t known =
+            i == 0 ? offsetof(ortp_stats, tensor_acquires) : offsetof(ortp_stats, failures);
         memset(&stats, 0, known);
         stats.struct_size = known;
         ortp_predictor_stats(r.predictor, &stats);

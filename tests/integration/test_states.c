@@ -145,8 +145,8 @@ static void warm_up_waits_for_the_only_state(void **state)
 static void warm_up_waits_for_the_last_state(void **state)
 {
     (void)state;
-    const rig_options options = {.model = "tests/graphs/mask", .pool_kind = ORTP_POOL_STRIPED,
-                                 .predictor = {.threads = 2}};
+    const rig_options options = {
+        .model = "tests/graphs/mask", .pool_kind = ORTP_POOL_STRIPED, .predictor = {.threads = 2}};
     rig r;
     rig_open(&r, &options);
     guest g;

@@ -78,7 +78,8 @@ static void steady(rig_options options, size_t predictions)
 {
     counting_api_reset();
     options.api = counting_api_use(test_ort_api());
-    options.pool_kind = ORTP_POOL_STRIPED; /* no cache per thread, which would be made on first use */
+    options.pool_kind =
+        ORTP_POOL_STRIPED; /* no cache per thread, which would be made on first use */
     rig r;
     rig_open(&r, &options);
     ortp_error error = ORTP_ERROR_INIT;
@@ -135,7 +136,8 @@ static void *work(void *ctx)
     for (size_t i = 0; i < PREDICTIONS / THREADS; i++) {
         const ortp_swipe *swipe = &rows.rows[(w->first + i * 7) % rows.count].swipe;
         ortp_prediction out;
-        w->failed += ortp_predictor_predict(w->predictor, swipe, NULL, &out, NULL) == ORTP_OK ? 0 : 1;
+        w->failed +=
+            ortp_predictor_predict(w->predictor, swipe, NULL, &out, NULL) == ORTP_OK ? 0 : 1;
     }
     return NULL;
 }

@@ -82,8 +82,9 @@ static int watched_main(int argc, char **argv, char **environment)
     return code;
 }
 
-int __libc_start_main(int (*start)(int, char **, char **), int argc, char **argv, void (*init)(void),
-                      void (*fini)(void), void (*rtld_fini)(void), void *stack_end);
+int __libc_start_main(int (*start)(int, char **, char **), int argc, char **argv,
+                      void (*init)(void), void (*fini)(void), void (*rtld_fini)(void),
+                      void *stack_end);
 
 __attribute__((visibility("default"))) int
 __libc_start_main(int (*start)(int, char **, char **), int argc, char **argv, void (*init)(void),
@@ -132,9 +133,9 @@ static bool fails(const char *what, const void *caller)
     const unsigned long call = atomic_fetch_add(&calls, 1) + 1;
     if (log_file >= 0) {
         char line[96];
-        const int length =
-            snprintf(line, sizeof line, "%lu %s %s+0x%zx\n", call, what, ours ? "ortpool" : "jansson",
-                     (size_t)(at - (ours ? executable.start : jansson.start)));
+        const int length = snprintf(line, sizeof line, "%lu %s %s+0x%zx\n", call, what,
+                                    ours ? "ortpool" : "jansson",
+                                    (size_t)(at - (ours ? executable.start : jansson.start)));
         if (write(log_file, line, (size_t)length) != length) {
             _exit(3);
         }
@@ -275,8 +276,8 @@ __attribute__((visibility("default"))) ssize_t readlink(const char *restrict nam
     return fails_by_name("readlink", CALLER) ? -1 : next(name, target, bytes);
 }
 
-__attribute__((visibility("default"))) int getpwuid_r(uid_t user, struct passwd *entry, char *buffer,
-                                                      size_t bytes, struct passwd **found)
+__attribute__((visibility("default"))) int
+getpwuid_r(uid_t user, struct passwd *entry, char *buffer, size_t bytes, struct passwd **found)
 {
     int (*next)(uid_t, struct passwd *, char *, size_t, struct passwd **);
     find_next("getpwuid_r", &next);

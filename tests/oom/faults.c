@@ -24,8 +24,8 @@ static size_t site_count;
 static bool api_failed[COUNTING_CALL_COUNT];
 static uint64_t stray;
 
-static const char *const kind_names[FAULT_KINDS] = {"allocation", "pages",   "lock", "thread",
-                                                    "charge",     "jansson", "file", "ONNX Runtime"};
+static const char *const kind_names[FAULT_KINDS] = {
+    "allocation", "pages", "lock", "thread", "charge", "jansson", "file", "ONNX Runtime"};
 
 static const char *const call_names[COUNTING_CALL_COUNT] = {
 #define NAME(name, parameters, arguments) [COUNTING_##name] = #name,
@@ -330,4 +330,3 @@ FILE *__wrap_fopen(const char *path, const char *mode)
     }
     return __real_fopen(path, mode);
 }
-

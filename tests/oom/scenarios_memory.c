@@ -107,7 +107,8 @@ static ortp_status put(world *w, const char *name)
 static ortp_status hold_many(world *w)
 {
     enum { MANY = 12 };
-    static const char *const names[MANY] = {"d", "e", "f", "g", "h", "i", "j", "k", "l", "m", "n", "o"};
+    static const char *const names[MANY] = {"d", "e", "f", "g", "h", "i",
+                                            "j", "k", "l", "m", "n", "o"};
     ortp_lease *leases[MANY] = {NULL};
     ortp_status status = ORTP_OK;
     for (size_t i = 0; i < MANY && status == ORTP_OK; i++) {
@@ -162,7 +163,8 @@ static ortp_status acquire_elsewhere(ortp_pool *pool)
 
 static ortp_status use(world *w)
 {
-    static const ortp_pool_need needs[] = {{.bytes = LARGE, .count = 2}, {.bytes = 500, .count = 3}};
+    static const ortp_pool_need needs[] = {{.bytes = LARGE, .count = 2},
+                                           {.bytes = 500, .count = 3}};
     ortp_status status = acquire_some(w->pool);
     if (status == ORTP_OK) {
         status = acquire_elsewhere(w->pool);
@@ -333,11 +335,13 @@ static ortp_status squeeze(void *world_, ortp_error *error)
 }
 
 const scenario scenarios_memory[] = {
-    {"memory: a life (thread cached)", open_nothing_cached, live, check_nothing, close_nothing, false},
+    {"memory: a life (thread cached)", open_nothing_cached, live, check_nothing, close_nothing,
+     false},
     {"memory: a life (striped)", open_nothing_striped, live, check_nothing, close_nothing, false},
     {"memory: use (thread cached)", open_made_cached, use_made, check_made, close_made, false},
     {"memory: use (striped)", open_made_striped, use_made, check_made, close_made, false},
-    {"memory: at the limit (thread cached)", open_tight_cached, squeeze, check_made, close_made, false},
+    {"memory: at the limit (thread cached)", open_tight_cached, squeeze, check_made, close_made,
+     false},
     {"memory: at the limit (striped)", open_tight_striped, squeeze, check_made, close_made, false},
 };
 const size_t scenarios_memory_count = sizeof scenarios_memory / sizeof scenarios_memory[0];
@@ -362,4 +366,5 @@ static ortp_status forget(void *world_, ortp_error *error)
     return ORTP_OK;
 }
 
-const scenario scenario_broken = {"broken", open_made_striped, forget, check_made, close_made, false};
+const scenario scenario_broken = {"broken",   open_made_striped, forget,
+                                  check_made, close_made,        false};

@@ -25,8 +25,7 @@ static void learn(world *w)
 {
     static rig_options learnt;
     static ortp_prediction right[2];
-    if (learnt.model == w->options.model &&
-        learnt.predictor.path == w->options.predictor.path &&
+    if (learnt.model == w->options.model && learnt.predictor.path == w->options.predictor.path &&
         learnt.predictor.strategy == w->options.predictor.strategy) {
         memcpy(w->right, right, sizeof right);
         return;

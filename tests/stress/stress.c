@@ -101,10 +101,10 @@ void stress_fail(const worker *w, const char *format, ...)
     va_start(arguments, format);
     (void)vfprintf(stderr, format, arguments);
     va_end(arguments);
-    (void)fprintf(stderr, "\nrepeat: %s --seed %llu --rounds %llu --threads %zu --ops %zu --yield %u\n",
-                  program_name, (unsigned long long)w->options->seed,
-                  (unsigned long long)(w->round + 1), w->options->workers, w->options->operations,
-                  w->options->yields);
+    (void)fprintf(
+        stderr, "\nrepeat: %s --seed %llu --rounds %llu --threads %zu --ops %zu --yield %u\n",
+        program_name, (unsigned long long)w->options->seed, (unsigned long long)(w->round + 1),
+        w->options->workers, w->options->operations, w->options->yields);
 }
 
 /* ---- hooks around the locks ---- */

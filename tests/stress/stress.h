@@ -18,7 +18,7 @@
 
 typedef struct stress {
     uint64_t seed;
-    double seconds;    /* at least one round; 0: `rounds` of them */
+    double seconds; /* at least one round; 0: `rounds` of them */
     uint64_t rounds;
     size_t workers;    /* 8 */
     size_t operations; /* of each worker in a round */

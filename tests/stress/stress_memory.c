@@ -270,7 +270,8 @@ static void look(worker *w)
     } else if (info.charged_bytes > info.limit_bytes) {
         ortp_budget_info later;
         ortp_budget_get_info(all->budget, &later);
-        CHECK(w, later.limit_bytes != info.limit_bytes || later.charged_bytes <= info.charged_bytes ||
+        CHECK(w, later.limit_bytes != info.limit_bytes ||
+                     later.charged_bytes <= info.charged_bytes ||
                      later.charged_bytes <= later.limit_bytes);
     }
 }
@@ -317,7 +318,8 @@ static void warm(worker *w)
     world *all = w->world;
     const ortp_pool_need needs[] = {{.bytes = some_bytes(w), .count = 2},
                                     {.bytes = some_bytes(w), .count = 3}};
-    const ortp_status status = ortp_pool_warm(all->pools[stress_below(&w->random, POOLS)], needs, 2);
+    const ortp_status status =
+        ortp_pool_warm(all->pools[stress_below(&w->random, POOLS)], needs, 2);
     CHECK(w, status == ORTP_OK || status == ORTP_E_BUDGET);
 }
 
@@ -351,7 +353,8 @@ static void reclaimer(worker *w)
         ortp_budget_add_reclaimer(all->budget, ORTP_RECLAIM_TENSORS, give_nothing, all, &made);
     CHECK(w, status == ORTP_OK || status == ORTP_E_BUDGET);
     if (status == ORTP_OK) {
-        (void)ortp_budget_reclaim(all->budget, ORTP_RECLAIM_CACHE, 1 + stress_below(&w->random, MIB));
+        (void)ortp_budget_reclaim(all->budget, ORTP_RECLAIM_CACHE,
+                                  1 + stress_below(&w->random, MIB));
         ortp_budget_remove_reclaimer(all->budget, made);
     }
 }

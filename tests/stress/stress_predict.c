@@ -77,8 +77,8 @@ static void predict(worker *w)
     options.stop_ctx = all;
     ortp_prediction out;
     ortp_error error = ORTP_ERROR_INIT;
-    const ortp_status status = ortp_predictor_predict(
-        all->predictor, &all->rows.rows[row].swipe, &options, &out, &error);
+    const ortp_status status =
+        ortp_predictor_predict(all->predictor, &all->rows.rows[row].swipe, &options, &out, &error);
     if (status == ORTP_OK) {
         CHECK(w, same(&out, &all->right[row]));
         atomic_fetch_add(&all->predicted, 1);
@@ -114,8 +114,8 @@ static void use_tensor(worker *w)
     const int64_t shape[] = {(int64_t)stress_below(&w->random, 5),
                              1 + (int64_t)stress_below(&w->random, 3000)};
     ortp_tensor *tensor;
-    const ortp_status status = ortp_tensor_acquire(
-        all->tensors, types[stress_below(&w->random, 3)], shape, 2, &tensor, NULL);
+    const ortp_status status = ortp_tensor_acquire(all->tensors, types[stress_below(&w->random, 3)],
+                                                   shape, 2, &tensor, NULL);
     if (status != ORTP_OK) {
         CHECK(w, status == ORTP_E_BUDGET && tensor == NULL);
         return;
@@ -155,8 +155,8 @@ static void change_limit(worker *w)
     ortp_budget_info info;
     ortp_budget_get_info(ortp_runtime_budget(all->runtime), &info);
     const size_t least = info.charged_bytes > MIB / 2 ? info.charged_bytes - MIB / 2 : 0;
-    const size_t limit = stress_below(&w->random, 3) == 0 ? ORTP_UNLIMITED
-                                                          : least + stress_below(&w->random, MIB);
+    const size_t limit =
+        stress_below(&w->random, 3) == 0 ? ORTP_UNLIMITED : least + stress_below(&w->random, MIB);
     size_t excess;
     const ortp_status status =
         ortp_budget_set_limit(ortp_runtime_budget(all->runtime), limit, &excess);

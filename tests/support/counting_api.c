@@ -91,8 +91,8 @@ static OrtStatus *ORT_API_CALL counted_AllocatorFree(OrtAllocator *allocator,
 }
 
 /* Taken out all the same: an env that holds on to an allocator for ever cannot be survived. */
-static OrtStatus *ORT_API_CALL
-counted_UnregisterAllocator(OrtEnv *env, const OrtMemoryInfo *info) NO_EXCEPTION
+static OrtStatus *ORT_API_CALL counted_UnregisterAllocator(OrtEnv *env,
+                                                           const OrtMemoryInfo *info) NO_EXCEPTION
 {
     const bool fail = count(COUNTING_UnregisterAllocator);
     OrtStatus *status = noted(real->UnregisterAllocator(env, info));

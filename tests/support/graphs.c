@@ -20,6 +20,7 @@ static const struct {
     [GRAPH_ADD] = {"tests/graphs/shapes/add.onnx", 0},
     [GRAPH_IDENTITY] = {"tests/graphs/shapes/identity_float.onnx", 0},
     [GRAPH_TWO] = {"tests/graphs/shapes/two.onnx", 0},
+    [GRAPH_SIZED] = {"tests/graphs/shapes/sized.onnx", 0},
     [GRAPH_TINY_ENCODER] = {"tests/graphs/tiny/encoder.onnx", 16},
     [GRAPH_TINY_DECODER] = {"tests/graphs/tiny/decoder.onnx", 16},
     [GRAPH_ENCODER] = {"models/swipe-en/encoder.onnx", 256},
@@ -127,6 +128,11 @@ void graph_feed_make(graph_feed *feed, graph_kind kind, int64_t size)
         add_input(feed, "x", real, &size, 1);
         set_output(feed, "y", 1, &size);
         break;
+    case GRAPH_SIZED:
+        add_input(feed, "n", real, (const int64_t[]){1}, 1);
+        ((float *)feed->data[0])[0] = (float)size;
+        set_output(feed, "size", 0, (const int64_t[]){0});
+        break;
     case GRAPH_TINY_ENCODER:
     case GRAPH_ENCODER:
         feed_encoder(feed, size);
@@ -212,8 +218,8 @@ void graph_answer_by(graph_answer *answer, OrtSession *ort, const graph_feed *fe
     test_ort_api()->ReleaseValue(output);
 }
 
-void graph_answer_by_host(graph_answer *answer, const ortp_runtime *runtime,
-                          const graph_feed *feed, int threads)
+void graph_answer_by_host(graph_answer *answer, const ortp_runtime *runtime, const graph_feed *feed,
+                          int threads)
 {
     OrtSession *ort = graph_host_session(runtime, feed->kind, threads);
     graph_answer_by(answer, ort, feed);
@@ -316,14 +322,13 @@ ortp_status own_session_open(own_session *own, ortp_runtime *runtime, graph_kind
     session.path = graph_file(kind);
     OrtSessionOptions *ort_options =
         host_options(options->threads > 0 ? options->threads : 1, options->parallel);
-    ortp_status status =
-        ortp_session_options_prepare(&session, ort_options, &own->session, error);
+    ortp_status status = ortp_session_options_prepare(&session, ort_options, &own->session, error);
     if (status == ORTP_OK) {
-        status = ortp_runtime_take_status(
-            runtime,
-            test_ort_api()->CreateSession(ortp_runtime_env(runtime), session.path, ort_options,
-                                          &own->ort),
-            "the host's session", error);
+        status = ortp_runtime_take_status(runtime,
+                                          test_ort_api()->CreateSession(ortp_runtime_env(runtime),
+                                                                        session.path, ort_options,
+                                                                        &own->ort),
+                                          "the host's session", error);
         if (status == ORTP_OK) {
             status = ortp_session_adopt(own->session, own->ort, error);
         }

@@ -35,9 +35,10 @@
 #endif
 
 typedef enum graph_kind {
-    GRAPH_ADD,          /* size: elements */
-    GRAPH_IDENTITY,     /* size: elements; 0 is legal */
-    GRAPH_TWO,          /* the same; x + y and (x + y) * y, of which the second is what is answered */
+    GRAPH_ADD,      /* size: elements */
+    GRAPH_IDENTITY, /* size: elements; 0 is legal */
+    GRAPH_TWO,      /* the same; x + y and (x + y) * y, of which the second is what is answered */
+    GRAPH_SIZED,    /* size: floats that it makes inside, its input's one element */
     GRAPH_TINY_ENCODER, /* size: points */
     GRAPH_TINY_DECODER, /* size: rows */
     GRAPH_ENCODER,      /* of models/swipe-en; size: points, 150 at most */
@@ -74,8 +75,8 @@ typedef struct graph_answer {
 OrtSession *graph_host_session(const ortp_runtime *runtime, graph_kind kind, int threads);
 /* cmocka: what that session, or a passing one, answers. */
 void graph_answer_by(graph_answer *answer, OrtSession *ort, const graph_feed *feed);
-void graph_answer_by_host(graph_answer *answer, const ortp_runtime *runtime,
-                          const graph_feed *feed, int threads);
+void graph_answer_by_host(graph_answer *answer, const ortp_runtime *runtime, const graph_feed *feed,
+                          int threads);
 void graph_answer_free(graph_answer *answer);
 /* Any thread: bit for bit. */
 bool graph_answer_equals(const graph_answer *answer, const OrtValue *value);

@@ -42,8 +42,8 @@ void host_memory_register(host_memory *host, OrtEnv *env)
     host->base.Reserve = host_alloc;
     host->base.Free = host_free;
     host->base.Info = host_info;
-    assert_null(test_ort_api()->CreateCpuMemoryInfo(OrtDeviceAllocator, OrtMemTypeDefault,
-                                                    &host->info));
+    assert_null(
+        test_ort_api()->CreateCpuMemoryInfo(OrtDeviceAllocator, OrtMemTypeDefault, &host->info));
     assert_null(test_ort_api()->RegisterAllocator(env, &host->base));
 }
 

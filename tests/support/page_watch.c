@@ -18,7 +18,8 @@
 
 typedef struct region {
     char *at;
-    size_t reserved, committed; /* committed: up to where, pages given back in the middle included */
+    size_t reserved,
+        committed; /* committed: up to where, pages given back in the middle included */
     size_t usable;
 } region;
 
@@ -109,7 +110,8 @@ bool __wrap_ortp__pages_commit(void *pages, size_t bytes)
     const bool done = __real_ortp__pages_commit(pages, bytes);
     counts.commits++;
     region *r = find_locked(pages);
-    if (!r || (size_t)((char *)pages - r->at) != r->committed || bytes > r->reserved - r->committed) {
+    if (!r || (size_t)((char *)pages - r->at) != r->committed ||
+        bytes > r->reserved - r->committed) {
         violation_locked("a commit that does not follow the one before", bytes);
     } else if (done) {
         r->committed += bytes;

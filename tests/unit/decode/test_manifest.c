@@ -166,9 +166,9 @@ static void names_what_is_special(void **state)
     refuse("buckets", "[0, 150]", "buckets[0]: expected an integer from 1");
     refuse("buckets", "[32, 64]", "buckets: expected the last one to be max_points");
     refuse("min_ort", "\"new\"", "min_ort: expected a version such as \"1.18\"");
-    static const char *const versions[] = {"\"1.18-rc\"", "\"1\"",    "\"1.\"",     "\".18\"",
-                                           "\"1.18.\"",   "\"1.x\"", "\"1.18.0.\"", "\"1.18.0.1\"",
-                                           "\"-1.18\"",   "\" 1.18\"", "\"1.99999\""};
+    static const char *const versions[] = {
+        "\"1.18-rc\"", "\"1\"",        "\"1.\"",    "\".18\"",   "\"1.18.\"",  "\"1.x\"",
+        "\"1.18.0.\"", "\"1.18.0.1\"", "\"-1.18\"", "\" 1.18\"", "\"1.99999\""};
     for (size_t i = 0; i < sizeof versions / sizeof *versions; i++) {
         refuse("min_ort", versions[i], "min_ort: expected a version such as \"1.18\"");
     }

@@ -45,8 +45,10 @@ static void names_graph_and_port(void **state)
              "model.test/encoder.onnx: no input 'x', which the manifest names as features");
     mismatch(&f, TINY, "encoder.keys", "\"actual_length\"",
              "encoder.onnx: keys 'actual_length': found int32 [1], expected int32 or int64 [1,S]");
-    mismatch(&f, TINY, "encoder.keys", NULL, "encoder.onnx: found 3 inputs, expected the 2 that the manifest names: 'nearest_keys' has "
-             "no role");
+    mismatch(
+        &f, TINY, "encoder.keys", NULL,
+        "encoder.onnx: found 3 inputs, expected the 2 that the manifest names: 'nearest_keys' has "
+        "no role");
     mismatch(&f, TINY, "encoder.memory", "\"y\"",
              "encoder.onnx: no output 'y', which the manifest names as memory");
     mismatch(&f, TINY, "encoder.source_mask", "\"trajectory_features\"",
@@ -116,13 +118,20 @@ static void refuses_an_older_ort(void **state)
         const char *running, *needed;
         ortp_status status;
     } cases[] = {
-        {"1.29.0", "1.18", ORTP_OK},          {"1.29.0", "1.29", ORTP_OK},
-        {"1.29.0", "1.29.0", ORTP_OK},        {"1.29.0", "1.29.1", ORTP_E_VERSION},
-        {"1.29.0", "1.100", ORTP_E_VERSION},  {"1.100.0", "1.29", ORTP_OK},
-        {"1.29.0", "2.0", ORTP_E_VERSION},    {"2.0.0", "1.30", ORTP_OK},
-        {"1.30.0-dev", "1.30", ORTP_OK},      {"1.30", "1.30.1", ORTP_E_VERSION},
-        {"1.29.0.1", "1.29", ORTP_OK},        {NULL, "99.0", ORTP_OK},
-        {"", "99.0", ORTP_OK},                {"unknown", "1.18", ORTP_E_VERSION},
+        {"1.29.0", "1.18", ORTP_OK},
+        {"1.29.0", "1.29", ORTP_OK},
+        {"1.29.0", "1.29.0", ORTP_OK},
+        {"1.29.0", "1.29.1", ORTP_E_VERSION},
+        {"1.29.0", "1.100", ORTP_E_VERSION},
+        {"1.100.0", "1.29", ORTP_OK},
+        {"1.29.0", "2.0", ORTP_E_VERSION},
+        {"2.0.0", "1.30", ORTP_OK},
+        {"1.30.0-dev", "1.30", ORTP_OK},
+        {"1.30", "1.30.1", ORTP_E_VERSION},
+        {"1.29.0.1", "1.29", ORTP_OK},
+        {NULL, "99.0", ORTP_OK},
+        {"", "99.0", ORTP_OK},
+        {"unknown", "1.18", ORTP_E_VERSION},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         ortp_error error = ORTP_ERROR_INIT;

@@ -77,7 +77,8 @@ static void predictor_case(const char *directory, ortp_path path, size_t threads
     char what[100];
     (void)snprintf(what, sizeof what, "%s, path %d, %zu threads, %zu cache entries", directory,
                    (int)path, threads, cache_entries);
-    assert_near(what, plan.total_bytes - plan.declared_bytes, blocks_bytes(runtime) - lexicon - ort);
+    assert_near(what, plan.total_bytes - plan.declared_bytes,
+                blocks_bytes(runtime) - lexicon - ort);
     assert_files(m, &plan);
     (void)ortp_predictor_destroy(predictor);
     test_runtime_destroy(runtime);

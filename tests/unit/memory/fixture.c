@@ -120,7 +120,8 @@ size_t random_below(uint64_t *state, size_t bound)
 
 void sleep_ms(unsigned ms)
 {
-    struct timespec time = {.tv_sec = (time_t)(ms / 1000u), .tv_nsec = (long)(ms % 1000u) * 1000000};
+    struct timespec time = {.tv_sec = (time_t)(ms / 1000u),
+                            .tv_nsec = (long)(ms % 1000u) * 1000000};
     while (nanosleep(&time, &time) != 0) {
     }
 }

@@ -38,7 +38,9 @@
 extern const ortp_pool_kind fixture_kind_a, fixture_kind_b;
 #define BOTH_KINDS(fn)                                                                             \
     {#fn " (thread cached)", fn, NULL, NULL, (void *)(uintptr_t)&fixture_kind_a},                  \
-        {#fn " (striped)", fn, NULL, NULL, (void *)(uintptr_t)&fixture_kind_b}
+    {                                                                                              \
+#fn " (striped)", fn, NULL, NULL, (void *)(uintptr_t)&fixture_kind_b                       \
+    }
 #define KIND_OF(state) (*(const ortp_pool_kind *)*(state))
 
 typedef struct fixture {

@@ -185,7 +185,7 @@ static void unknown_arguments_are_refused(void **state)
 typedef struct store {
     ortp_budget *budget;
     size_t idle;
-    size_t step; /* gives at most this many at a time; 0: all */
+    size_t step;            /* gives at most this many at a time; 0: all */
     size_t *became_idle_in; /* gives to another store instead of the budget */
     int calls;
     size_t wanted; /* by the last call */
@@ -419,7 +419,8 @@ static void later_levels_are_asked_for_more_when_nothing_comes_of_it(void **stat
     ortp_reclaimer *r0 = add(budget, ORTP_RECLAIM_BLOCKS, &blocks);
     ortp_reclaimer *r1 = NULL;
     assert_int_equal(
-        ortp_budget_add_reclaimer(budget, ORTP_RECLAIM_CACHE, give_in_pieces, &cache, &r1), ORTP_OK);
+        ortp_budget_add_reclaimer(budget, ORTP_RECLAIM_CACHE, give_in_pieces, &cache, &r1),
+        ORTP_OK);
     assert_int_equal(charge(budget, 1000), ORTP_OK);
     assert_int_equal(charge(budget, 1), ORTP_OK);
     assert_true(cache.calls < 15);
@@ -457,8 +458,8 @@ static void reclaimer_arguments(void **state)
     ortp_budget *budget = make(0, NULL);
     store s = {.budget = budget};
     ortp_reclaimer *r = (ortp_reclaimer *)1;
-    assert_int_equal(
-        ortp_budget_add_reclaimer(budget, ORTP_RECLAIM_NONE, give_back, &s, &r), ORTP_E_INVAL);
+    assert_int_equal(ortp_budget_add_reclaimer(budget, ORTP_RECLAIM_NONE, give_back, &s, &r),
+                     ORTP_E_INVAL);
     assert_null(r);
     assert_int_equal(ortp_budget_add_reclaimer(budget, (ortp_reclaim)4, give_back, &s, &r),
                      ORTP_E_INVAL);

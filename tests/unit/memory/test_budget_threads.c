@@ -32,8 +32,7 @@ static void *charge_at_random(void *ctx)
         ortp_account account = (ortp_account)random_below(&w->random, ORTP_ACCOUNT_COUNT);
         if (random_below(&w->random, 2) == 0) {
             size_t bytes = 1 + random_below(&w->random, LIMIT / 8);
-            ortp_status status =
-                ortp_budget_charge(s->budget, account, bytes, ORTP_RECLAIM_CACHE);
+            ortp_status status = ortp_budget_charge(s->budget, account, bytes, ORTP_RECLAIM_CACHE);
             if (status == ORTP_OK) {
                 held[account] += bytes;
                 s->charged_ok++;
@@ -204,9 +203,9 @@ static void open_gate(gate *g, size_t idle)
 {
     ortp_budget_options options = ORTP_BUDGET_OPTIONS_INIT;
     assert_int_equal(ortp_budget_create(&options, &g->budget), ORTP_OK);
-    assert_int_equal(ortp_budget_add_reclaimer(g->budget, ORTP_RECLAIM_BLOCKS, hold_then_give, g,
-                                               &g->reclaimer),
-                     ORTP_OK);
+    assert_int_equal(
+        ortp_budget_add_reclaimer(g->budget, ORTP_RECLAIM_BLOCKS, hold_then_give, g, &g->reclaimer),
+        ORTP_OK);
     assert_int_equal(ortp_budget_charge(g->budget, ORTP_ACCOUNT_BLOCKS, idle, ORTP_RECLAIM_NONE),
                      ORTP_OK);
     assert_int_equal(ortp_budget_set_limit(g->budget, charged_bytes(g->budget), NULL), ORTP_OK);
@@ -287,8 +286,8 @@ static void *come_and_go(void *ctx)
     for (int i = 0; i < 300; i++) {
         ortp_reclaimer *r = NULL;
         ortp_reclaim level = i % 2 == 0 ? ORTP_RECLAIM_BLOCKS : ORTP_RECLAIM_CACHE;
-        s->failures += ortp_budget_add_reclaimer(s->budget, level, hold_then_give, &own, &r) !=
-                       ORTP_OK;
+        s->failures +=
+            ortp_budget_add_reclaimer(s->budget, level, hold_then_give, &own, &r) != ORTP_OK;
         ortp_budget_remove_reclaimer(s->budget, r);
     }
     return NULL;

@@ -93,7 +93,7 @@ static void sizes_beyond_the_address_space_are_refused(void **state)
     (void)state;
     ortp__classes c;
     ortp__classes_init(&c, 64, 4 * KIB);
-    static const size_t sizes[] = {SIZE_MAX, SIZE_MAX - 1, SIZE_MAX - 63, SIZE_MAX - 64,
+    static const size_t sizes[] = {SIZE_MAX,        SIZE_MAX - 1, SIZE_MAX - 63,   SIZE_MAX - 64,
                                    SIZE_MAX - 4096, SIZE_MAX / 2, SIZE_MAX / 4 + 1};
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
         ortp__size size;

@@ -43,9 +43,8 @@ static void a_charge_that_overflows_while_reclaiming_is_denied(void **state)
         ORTP_OK);
     /* The sum is SIZE_MAX, one too many; with what the reclaimer takes it cannot be written down. */
     size_t bytes = SIZE_MAX - charged_bytes(f.budget);
-    assert_int_equal(
-        ortp_budget_charge(f.budget, ORTP_ACCOUNT_DECLARED, bytes, ORTP_RECLAIM_CACHE),
-        ORTP_E_BUDGET);
+    assert_int_equal(ortp_budget_charge(f.budget, ORTP_ACCOUNT_DECLARED, bytes, ORTP_RECLAIM_CACHE),
+                     ORTP_E_BUDGET);
     assert_true(c.calls > 0);
     assert_int_equal(ortp_budget_refund(f.budget, ORTP_ACCOUNT_DECLARED, c.bytes), ORTP_OK);
     ortp_budget_remove_reclaimer(f.budget, reclaimer);

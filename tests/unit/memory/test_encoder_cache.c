@@ -45,7 +45,7 @@ static ortp_cache_key key_of(const void *bytes, size_t count)
 
 typedef struct token {
     int freed;
-    ortp_block *block;      /* still out when the attachment goes */
+    ortp_block *block; /* still out when the attachment goes */
     bool block_was_out;
 } token;
 
@@ -60,9 +60,11 @@ static void token_free(void *attachment)
 
 static ortp_cache_value value_of(bench *b, token *t, int32_t length)
 {
-    ortp_cache_value value = {
-        .block_count = 2, .actual_length = length, .attachment = t,
-        .attachment_free = token_free, .attachment_bytes = 1000};
+    ortp_cache_value value = {.block_count = 2,
+                              .actual_length = length,
+                              .attachment = t,
+                              .attachment_free = token_free,
+                              .attachment_bytes = 1000};
     value.blocks[0] = must_acquire(b->f.pool, 4000, ORTP_LABEL_TENSORS);
     value.blocks[1] = must_acquire(b->f.pool, 100000, ORTP_LABEL_TENSORS);
     memset(ortp_block_data(value.blocks[0]), (int)length, 4000);
@@ -135,8 +137,8 @@ static void a_hit_gives_the_value_back(void **state)
     assert_int_equal(info.hits, 1);
     assert_int_equal(info.misses, 1);
     assert_int_equal(info.puts, 1);
-    assert_int_equal(info.value_bytes, 1000 + ortp_block_bytes(value.blocks[0]) +
-                                           ortp_block_bytes(value.blocks[1]));
+    assert_int_equal(info.value_bytes,
+                     1000 + ortp_block_bytes(value.blocks[0]) + ortp_block_bytes(value.blocks[1]));
     ortp_lease_release(lease);
     assert_int_equal(info_of(&b).leased, 1);
     ortp_lease_release(again);
@@ -564,9 +566,9 @@ static void a_short_budget_makes_room_from_the_cache(void **state)
     put(&b, "a", &t);
     assert_int_equal(ortp_budget_set_limit(b.f.budget, charged_bytes(b.f.budget), NULL), ORTP_OK);
     ortp_block *block;
-    assert_int_equal(ortp_pool_acquire_within(b.f.pool, 90000, ORTP_LABEL_RUN, ORTP_RECLAIM_BLOCKS,
-                                              &block),
-                     ORTP_E_BUDGET);
+    assert_int_equal(
+        ortp_pool_acquire_within(b.f.pool, 90000, ORTP_LABEL_RUN, ORTP_RECLAIM_BLOCKS, &block),
+        ORTP_E_BUDGET);
     assert_int_equal(t.freed, 0);
     block = must_acquire(b.f.pool, 90000, ORTP_LABEL_RUN);
     assert_int_equal(t.freed, 1);

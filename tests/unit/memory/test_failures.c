@@ -28,8 +28,7 @@ static bool fails(int which)
 {
     site *s = &sites[which];
     s->calls++;
-    if (s->fail_at > 0 &&
-        (s->calls == s->fail_at || (s->calls > s->fail_at && s->persistent))) {
+    if (s->fail_at > 0 && (s->calls == s->fail_at || (s->calls > s->fail_at && s->persistent))) {
         s->failed++;
         return true;
     }
@@ -206,9 +205,9 @@ static ortp_status put_entries(life *l)
     return ORTP_OK;
 }
 
-static ortp_status (*const steps[])(life *) = {make_budget,    make_pool, acquire_small,
-                                               acquire_large,  warm,      acquire_others,
-                                               make_cache,     put_entries};
+static ortp_status (*const steps[])(life *) = {make_budget,   make_pool,  acquire_small,
+                                               acquire_large, warm,       acquire_others,
+                                               make_cache,    put_entries};
 #define STEPS (sizeof steps / sizeof *steps)
 
 static void end(life *l)

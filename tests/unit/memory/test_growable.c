@@ -42,8 +42,7 @@ static ortp_block *must_grow_to(ortp_pool *pool, size_t bytes)
 {
     ortp_block *block = NULL;
     assert_int_equal(
-        ortp__pool_acquire_growable(pool, bytes, ORTP_LABEL_RUN, false, ORTP_RECLAIM_CACHE,
-                                    &block),
+        ortp__pool_acquire_growable(pool, bytes, ORTP_LABEL_RUN, false, ORTP_RECLAIM_CACHE, &block),
         ORTP_OK);
     assert_true(ortp__block_is_growable(block));
     assert_true(ortp_block_bytes(block) >= bytes);
@@ -54,8 +53,7 @@ static void refused(ortp_pool *pool, size_t bytes, ortp_status expected)
 {
     ortp_block *block = (ortp_block *)&block;
     assert_int_equal(
-        ortp__pool_acquire_growable(pool, bytes, ORTP_LABEL_RUN, false, ORTP_RECLAIM_CACHE,
-                                    &block),
+        ortp__pool_acquire_growable(pool, bytes, ORTP_LABEL_RUN, false, ORTP_RECLAIM_CACHE, &block),
         expected);
     assert_null(block);
     assert_ledger(ortp_pool_budget(pool), pool);
@@ -331,8 +329,8 @@ static void sizes_beyond_all_bounds(void **state)
     /* A sum that overflows never fits. */
     assert_int_equal(ortp_budget_set_limit(f.budget, ORTP_UNLIMITED, NULL), ORTP_OK);
     const size_t rest = SIZE_MAX - charged_bytes(f.budget) - 1000;
-    assert_int_equal(
-        ortp_budget_charge(f.budget, ORTP_ACCOUNT_DECLARED, rest, ORTP_RECLAIM_NONE), ORTP_OK);
+    assert_int_equal(ortp_budget_charge(f.budget, ORTP_ACCOUNT_DECLARED, rest, ORTP_RECLAIM_NONE),
+                     ORTP_OK);
     assert_int_equal(ortp__block_grow(block, MIB, ORTP_RECLAIM_CACHE), ORTP_E_BUDGET);
     assert_int_equal(ortp_budget_refund(f.budget, ORTP_ACCOUNT_DECLARED, rest), ORTP_OK);
     must_release(block);
@@ -369,12 +367,18 @@ static void warm_ones_are_ready(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        BOTH_KINDS(grows_in_place),          BOTH_KINDS(idle_ones_serve_every_size),
-        BOTH_KINDS(discarded_ones_are_gone), BOTH_KINDS(the_budget_refuses),
-        BOTH_KINDS(the_system_refuses),      BOTH_KINDS(sizes_beyond_all_bounds),
-        BOTH_KINDS(warm_ones_are_ready),       BOTH_KINDS(fresh_ones_are_new),
-        BOTH_KINDS(the_larger_of_two_is_grown), BOTH_KINDS(one_that_comes_back_late_is_found),
-        BOTH_KINDS(a_failed_try_makes_nothing_young), BOTH_KINDS(pages_are_given_back),
+        BOTH_KINDS(grows_in_place),
+        BOTH_KINDS(idle_ones_serve_every_size),
+        BOTH_KINDS(discarded_ones_are_gone),
+        BOTH_KINDS(the_budget_refuses),
+        BOTH_KINDS(the_system_refuses),
+        BOTH_KINDS(sizes_beyond_all_bounds),
+        BOTH_KINDS(warm_ones_are_ready),
+        BOTH_KINDS(fresh_ones_are_new),
+        BOTH_KINDS(the_larger_of_two_is_grown),
+        BOTH_KINDS(one_that_comes_back_late_is_found),
+        BOTH_KINDS(a_failed_try_makes_nothing_young),
+        BOTH_KINDS(pages_are_given_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

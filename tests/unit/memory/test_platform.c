@@ -132,7 +132,8 @@ static bool aborts(void (*misuse)(locks *))
     assert_true(child >= 0);
     if (child == 0) {
         locks l;
-        if (freopen("/dev/null", "w", stderr) == NULL || !ortp__mutex_init(&l.low, ORTP_RANK_POOL) ||
+        if (freopen("/dev/null", "w", stderr) == NULL ||
+            !ortp__mutex_init(&l.low, ORTP_RANK_POOL) ||
             !ortp__mutex_init(&l.high, ORTP_RANK_STRIPE)) {
             _exit(2);
         }

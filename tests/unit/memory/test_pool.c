@@ -5,8 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
-static const size_t sizes[] = {0,     1,     63,    64,    65,    100,    640,     4095,
-                               4096,  5632,  16384, 38400, 57343, 57344,  57345,   65536,
+static const size_t sizes[] = {0,     1,     63,    64,     65,     100,     640,    4095,
+                               4096,  5632,  16384, 38400,  57343,  57344,   57345,  65536,
                                65472, 65473, 99999, 153600, 614400, 1228800, 3000000};
 #define SIZES (sizeof sizes / sizeof *sizes)
 
@@ -186,9 +186,9 @@ static void ledger_holds_after_random_operations(void **state)
         size_t operation = random_below(&random, 100);
         ortp_label label = (ortp_label)random_below(&random, ORTP_LABEL_COUNT);
         if (operation == 0) {
-            assert_int_equal(ortp_pool_trim(f.pool, random_below(&random, MIB),
-                                            random_below(&random, 20), NULL),
-                             ORTP_OK);
+            assert_int_equal(
+                ortp_pool_trim(f.pool, random_below(&random, MIB), random_below(&random, 20), NULL),
+                ORTP_OK);
         } else if (operation == 1) {
             fake_clock_advance(&f.clock, random_below(&random, 10));
         } else if (operation < 5 && slots[at] != NULL) {
@@ -280,7 +280,8 @@ static void options_are_checked(void **state)
     fixture_open(&f, KIND_OF(state), 0);
     ortp_pool *pool = (ortp_pool *)1;
     ortp_error error = ORTP_ERROR_INIT;
-    assert_int_equal(ortp_pool_create(NULL, &pool, &error), ORTP_E_INVAL); /* the budget is missing */
+    assert_int_equal(ortp_pool_create(NULL, &pool, &error),
+                     ORTP_E_INVAL); /* the budget is missing */
     assert_null(pool);
     assert_true(strlen(error.message) > 0);
     static const size_t alignments[] = {1, 16, 32, 63, 65, 96, 192, 8192};
@@ -337,8 +338,8 @@ static void impossible_requests(void **state)
     assert_int_equal(ortp_pool_acquire(f.pool, 1, (ortp_label)-1, &block), ORTP_E_INVAL);
     assert_int_equal(ortp_pool_acquire(f.pool, 1, ORTP_LABEL_RUN, NULL), ORTP_E_INVAL);
     assert_int_equal(ortp_pool_acquire(NULL, 1, ORTP_LABEL_RUN, &block), ORTP_E_INVAL);
-    assert_int_equal(
-        ortp_pool_acquire_within(f.pool, 1, ORTP_LABEL_RUN, (ortp_reclaim)9, &block), ORTP_E_INVAL);
+    assert_int_equal(ortp_pool_acquire_within(f.pool, 1, ORTP_LABEL_RUN, (ortp_reclaim)9, &block),
+                     ORTP_E_INVAL);
     fixture_close(&f);
 }
 
@@ -386,9 +387,9 @@ static void denial_takes_idle_blocks_first(void **state)
     assert_int_equal(ortp_budget_set_limit(f.budget, charged_bytes(f.budget), NULL), ORTP_OK);
 
     ortp_block *block;
-    assert_int_equal(ortp_pool_acquire_within(f.pool, 800000, ORTP_LABEL_RUN, ORTP_RECLAIM_NONE,
-                                              &block),
-                     ORTP_E_BUDGET);
+    assert_int_equal(
+        ortp_pool_acquire_within(f.pool, 800000, ORTP_LABEL_RUN, ORTP_RECLAIM_NONE, &block),
+        ORTP_E_BUDGET);
     assert_int_equal(
         ortp_pool_acquire_within(f.pool, 800000, ORTP_LABEL_RUN, ORTP_RECLAIM_BLOCKS, &block),
         ORTP_OK);
@@ -448,8 +449,8 @@ static void thread_caches_keep_to_their_cap(void **state)
     for (int i = 0; i < 300; i++) {
         ortp_block *blocks[12];
         for (size_t k = 0; k < 12; k++) {
-            blocks[k] = must_acquire(pool, random_below(&random, k == 0 ? 300000 : 60000),
-                                     ORTP_LABEL_RUN);
+            blocks[k] =
+                must_acquire(pool, random_below(&random, k == 0 ? 300000 : 60000), ORTP_LABEL_RUN);
         }
         for (size_t k = 0; k < 12; k++) {
             must_release(blocks[k]);

@@ -65,8 +65,8 @@ static void *use_at_random(void *ctx)
         size_t at = random_below(&w->random, SLOTS);
         size_t operation = random_below(&w->random, 100);
         if (operation == 0) {
-            s->failures += ortp_pool_trim(s->f->pool, random_below(&w->random, MIB), 0, NULL) !=
-                           ORTP_OK;
+            s->failures +=
+                ortp_pool_trim(s->f->pool, random_below(&w->random, MIB), 0, NULL) != ORTP_OK;
         } else if (operation < 10) {
             slots[at] = swap_with_others(w, slots[at]);
         } else if (operation < 15 && slots[at] != NULL) {

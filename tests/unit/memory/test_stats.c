@@ -49,8 +49,8 @@ static void figures_add_up(void **state)
     for (int l = 0; l < ORTP_LABEL_COUNT; l++) {
         blocks[l] = must_acquire(f.pool, 100000 * (size_t)(l + 1), (ortp_label)l);
     }
-    assert_int_equal(
-        ortp_budget_charge(f.budget, ORTP_ACCOUNT_DECLARED, 12345, ORTP_RECLAIM_NONE), ORTP_OK);
+    assert_int_equal(ortp_budget_charge(f.budget, ORTP_ACCOUNT_DECLARED, 12345, ORTP_RECLAIM_NONE),
+                     ORTP_OK);
     ortp_block *denied;
     assert_int_equal(ortp_pool_acquire(f.pool, 100 * MIB, ORTP_LABEL_RUN, &denied), ORTP_E_BUDGET);
     static const char *const names[] = {"a", "b"};

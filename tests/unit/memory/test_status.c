@@ -255,9 +255,8 @@ static void metadata_is_charged_at_its_size(void **state)
                      ORTP_E_NOMEM);
     assert_null(memory);
     assert_int_equal(charged_bytes(budget), before);
-    assert_int_equal(
-        ortp__meta_alloc(budget, &options.alloc, SIZE_MAX, ORTP_RECLAIM_NONE, &memory),
-        ORTP_E_BUDGET);
+    assert_int_equal(ortp__meta_alloc(budget, &options.alloc, SIZE_MAX, ORTP_RECLAIM_NONE, &memory),
+                     ORTP_E_BUDGET);
     assert_int_equal(ortp_budget_destroy(budget), ORTP_OK);
     counting_alloc_assert_empty(&counter);
 }

@@ -68,7 +68,8 @@ static void least_recently_used_goes_first(void **state)
     fixture f;
     fixture_open(&f, KIND_OF(state), 0);
     static const size_t bytes[3] = {100000, 300000, 2000};
-    static const int orders[6][3] = {{0, 1, 2}, {0, 2, 1}, {1, 0, 2}, {1, 2, 0}, {2, 0, 1}, {2, 1, 0}};
+    static const int orders[6][3] = {{0, 1, 2}, {0, 2, 1}, {1, 0, 2},
+                                     {1, 2, 0}, {2, 0, 1}, {2, 1, 0}};
     for (size_t o = 0; o < 6; o++) {
         ortp_block *blocks[3];
         for (size_t i = 0; i < 3; i++) {
@@ -177,10 +178,8 @@ static void trimming_is_logged(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        BOTH_KINDS(trim_to_nothing),
-        BOTH_KINDS(least_recently_used_goes_first),
-        BOTH_KINDS(keeps_what_it_is_told_to),
-        BOTH_KINDS(keeps_what_was_used_lately),
+        BOTH_KINDS(trim_to_nothing),          BOTH_KINDS(least_recently_used_goes_first),
+        BOTH_KINDS(keeps_what_it_is_told_to), BOTH_KINDS(keeps_what_was_used_lately),
         BOTH_KINDS(trimming_is_logged),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

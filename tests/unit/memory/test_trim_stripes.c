@@ -80,7 +80,8 @@ static void the_longest_unused_goes_first(void **state)
         ortp_pool_get_info(f.pool, &info);
         assert_int_equal(info.idle_blocks, 1);
         if (turn == 0) {
-            b = must_acquire(f.pool, 200 * KIB, ORTP_LABEL_OTHER); /* from whichever stripe has one */
+            b = must_acquire(f.pool, 200 * KIB,
+                             ORTP_LABEL_OTHER); /* from whichever stripe has one */
             assert_ptr_equal(ortp_block_data(b), kept);
             assert_ptr_equal(b->stripe, stripe);
             a = acquire_apart(f.pool, b);

@@ -16,8 +16,8 @@ typedef struct named {
 
 /* Many with one hash: other bytes at the end, at the second place, other lengths, other models. */
 static const named names[KEYS] = {
-    {1, "aaaa"}, {1, "aaab"}, {1, "abaa"}, {1, "aaa"}, {1, "aaaaa"}, {2, "aaaa"},
-    {2, "aaab"}, {3, "aaaa"}, {1, "eaaa"}, {1, "iaaa"}, {1, "baaa"}, {1, "a"},
+    {1, "aaaa"}, {1, "aaab"}, {1, "abaa"}, {1, "aaa"},  {1, "aaaaa"}, {2, "aaaa"},
+    {2, "aaab"}, {3, "aaaa"}, {1, "eaaa"}, {1, "iaaa"}, {1, "baaa"},  {1, "a"},
 };
 
 static ortp_cache_key key_of(const named *name)

@@ -50,9 +50,10 @@ static void results_are_those_of_the_hosts_run(void **state)
         int64_t size;
     } cases[] = {{GRAPH_ADD, 5},      {GRAPH_TINY_ENCODER, 32}, {GRAPH_TINY_DECODER, 3},
                  {GRAPH_ENCODER, 32}, {GRAPH_ENCODER, 33},      {GRAPH_DECODER, 8}};
-    static const own_options ways[] = {
-        {.threads = 1}, {.threads = 2}, {.threads = 1, .parallel = true},
-        {.threads = 2, .parallel = true}};
+    static const own_options ways[] = {{.threads = 1},
+                                       {.threads = 2},
+                                       {.threads = 1, .parallel = true},
+                                       {.threads = 2, .parallel = true}};
     const size_t way_count = TEST_ORT_THREADS ? sizeof(ways) / sizeof(ways[0]) : 1;
     ortp_runtime *runtime = test_runtime_create(NULL);
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); ++i) {
@@ -152,8 +153,8 @@ static void destroy_without_adopt_is_legal(void **state)
     OrtSessionOptions *ort_options = plain_options();
     ortp_session *session = prepared(runtime, GRAPH_ENCODER, ort_options);
     OrtSession *ort = NULL;
-    assert_null(test_ort_api()->CreateSession(ortp_runtime_env(runtime),
-                                              graph_file(GRAPH_ENCODER), ort_options, &ort));
+    assert_null(test_ort_api()->CreateSession(ortp_runtime_env(runtime), graph_file(GRAPH_ENCODER),
+                                              ort_options, &ort));
     assert_int_equal(ortp_session_destroy(session), ORTP_OK);
     test_ort_api()->ReleaseSession(ort);
     test_ort_api()->ReleaseSessionOptions(ort_options);
@@ -231,8 +232,8 @@ static void a_session_of_other_options_is_refused(void **state)
     ortp_session *session = prepared(runtime, GRAPH_ENCODER, ort_options);
     OrtSession *ort = NULL;
     ortp_error error = ORTP_ERROR_INIT;
-    assert_null(test_ort_api()->CreateSession(ortp_runtime_env(runtime),
-                                              graph_file(GRAPH_ENCODER), others, &ort));
+    assert_null(test_ort_api()->CreateSession(ortp_runtime_env(runtime), graph_file(GRAPH_ENCODER),
+                                              others, &ort));
     assert_int_equal(ortp_session_adopt(session, ort, &error), ORTP_E_INVAL);
     assert_non_null(strstr(error.message, "prepared options"));
     assert_int_equal(test_session_info(session).allocs, 0);
@@ -305,14 +306,102 @@ static void a_budget_too_small_is_said_by_prepare(void **state)
     test_runtime_destroy(runtime);
 }
 
+typedef struct stranger {
+    ortp_session *session;
+    OrtSession *ort;
+    ortp_status adopted, destroyed;
+} stranger;
+
+static void *end_it_elsewhere(void *ctx)
+{
+    stranger *s = ctx;
+    ortp_error error = ORTP_ERROR_INIT;
+    s->adopted = ortp_session_adopt(s->session, s->ort, &error);
+    s->destroyed = ortp_session_destroy(s->session);
+    return NULL;
+}
+
+/* What a thread has prepared it ends itself: its own ORT calls go there until then. */
+static void another_thread_cannot_end_it(void **state)
+{
+    (void)state;
+    ortp_runtime *runtime = test_runtime_create(NULL);
+    const test_use before = test_use_of(runtime);
+    OrtSessionOptions *ort_options = plain_options();
+    stranger s = {.session = prepared(runtime, GRAPH_ADD, ort_options)};
+    assert_null(test_ort_api()->CreateSession(ortp_runtime_env(runtime), graph_file(GRAPH_ADD),
+                                              ort_options, &s.ort));
+    pthread_t thread;
+    assert_int_equal(pthread_create(&thread, NULL, end_it_elsewhere, &s), 0);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    assert_int_equal(s.adopted, ORTP_E_INVAL);
+    assert_int_equal(s.destroyed, ORTP_E_INVAL);
+    ortp_error error = ORTP_ERROR_INIT;
+    assert_ok(ortp_session_adopt(s.session, s.ort, &error), error); /* all is as it was */
+    assert_int_equal(pthread_create(&thread, NULL, end_it_elsewhere, &s), 0);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    assert_int_equal(s.destroyed, ORTP_OK); /* and then any thread may */
+    test_ort_api()->ReleaseSession(s.ort);
+    test_ort_api()->ReleaseSessionOptions(ort_options);
+    test_assert_use(runtime, &before);
+    test_runtime_destroy(runtime);
+}
+
+/* A host that says neither the graph's file nor a number: what the process grew by is all there is. */
+static void what_nobody_told_is_measured_in_full(void **state)
+{
+    (void)state;
+    ortp_runtime *runtime = test_runtime_create(NULL);
+    OrtSessionOptions *ort_options = plain_options();
+    ortp_session_options options = ORTP_SESSION_OPTIONS_INIT;
+    options.runtime = runtime;
+    options.memory = ORTP_ORT_MEMORY_PLAIN;
+    ortp_session *session = NULL;
+    ortp_error error = ORTP_ERROR_INIT;
+    assert_ok(ortp_session_options_prepare(&options, ort_options, &session, &error), error);
+    assert_int_equal(test_use_of(runtime).declared_bytes, 0);
+    OrtSession *ort = NULL;
+    assert_null(test_ort_api()->CreateSession(ortp_runtime_env(runtime), graph_file(GRAPH_ENCODER),
+                                              ort_options, &ort));
+    assert_ok(ortp_session_adopt(session, ort, &error), error);
+    assert_true(test_use_of(runtime).declared_bytes > (size_t)9
+                                                          << 20); /* the file has 10.7 million */
+    assert_int_equal(ortp_session_destroy(session), ORTP_OK);
+    test_ort_api()->ReleaseSession(ort);
+    test_ort_api()->ReleaseSessionOptions(ort_options);
+    test_runtime_destroy(runtime);
+}
+
+/* A preparation that was refused leaves the options as they were. */
+static void options_are_set_last(void **state)
+{
+    (void)state;
+    ortp_runtime_options runtime_options = ORTP_RUNTIME_OPTIONS_INIT;
+    runtime_options.limit_bytes = (size_t)4 << 20;
+    ortp_runtime *runtime = test_runtime_create(&runtime_options);
+    OrtSessionOptions *ort_options = plain_options();
+    ortp_session_options options = ORTP_SESSION_OPTIONS_INIT;
+    options.runtime = runtime;
+    options.path = graph_file(GRAPH_ENCODER);
+    ortp_session *session = NULL;
+    ortp_error error = ORTP_ERROR_INIT;
+    assert_int_equal(ortp_session_options_prepare(&options, ort_options, &session, &error),
+                     ORTP_E_BUDGET);
+    int has = 1;
+    assert_null(
+        test_ort_api()->HasSessionConfigEntry(ort_options, "session.use_env_allocators", &has));
+    assert_int_equal(has, 0);
+    test_ort_api()->ReleaseSessionOptions(ort_options);
+    test_runtime_destroy(runtime);
+}
+
 /* Whoever creates a session in the env after us gets none of our memory. */
 static void the_env_is_left_without_an_allocator(void **state)
 {
     (void)state;
     ortp_runtime *runtime = test_runtime_create(NULL);
     OrtMemoryInfo *cpu = NULL;
-    assert_null(
-        test_ort_api()->CreateCpuMemoryInfo(OrtDeviceAllocator, OrtMemTypeDefault, &cpu));
+    assert_null(test_ort_api()->CreateCpuMemoryInfo(OrtDeviceAllocator, OrtMemTypeDefault, &cpu));
     for (int way = 0; way < 3; ++way) { /* loaded, adopted, given up */
         if (way == 0) {
             ortp_session *session = graph_session(runtime, GRAPH_ADD, NULL);
@@ -359,8 +448,8 @@ static void others_run_between_prepare_and_adopt(void **state)
     assert_int_equal(test_session_info(session).live_count, 0);
     OrtSession *ort = NULL;
     ortp_error error = ORTP_ERROR_INIT;
-    assert_null(test_ort_api()->CreateSession(
-        ortp_runtime_env(runtime), graph_file(GRAPH_TINY_ENCODER), ort_options, &ort));
+    assert_null(test_ort_api()->CreateSession(ortp_runtime_env(runtime),
+                                              graph_file(GRAPH_TINY_ENCODER), ort_options, &ort));
     assert_ok(ortp_session_adopt(session, ort, &error), error);
     graph_check(session, &feed, &expected);
     assert_int_equal(ortp_session_destroy(session), ORTP_OK);
@@ -407,8 +496,7 @@ static void assert_host_memory_serves(host_memory *host, const ortp_runtime *run
 {
     const uint64_t calls = atomic_load(&host->allocs);
     OrtSessionOptions *options = plain_options();
-    assert_null(
-        test_ort_api()->AddSessionConfigEntry(options, "session.use_env_allocators", "1"));
+    assert_null(test_ort_api()->AddSessionConfigEntry(options, "session.use_env_allocators", "1"));
     OrtSession *ort = NULL;
     assert_null(test_ort_api()->CreateSession(ortp_runtime_env(runtime),
                                               graph_file(GRAPH_TINY_ENCODER), options, &ort));
@@ -480,8 +568,8 @@ static void a_hosts_allocator_that_is_not_named(void **state)
     own_session own;
     ortp_error error = ORTP_ERROR_INIT;
     const ortp_status status = own_session_open(&own, runtime, GRAPH_ADD, NULL, &error);
-    print_message("this ONNX Runtime %s a second allocator: %s\n",
-                  replaces ? "takes" : "refuses", ortp_status_name(status));
+    print_message("this ONNX Runtime %s a second allocator: %s\n", replaces ? "takes" : "refuses",
+                  ortp_status_name(status));
     if (replaces) {
         assert_int_equal(status, ORTP_OK);
         own_session_close(&own);
@@ -524,13 +612,13 @@ static bool create_and_run(creator *c)
                 api->SetIntraOpNumThreads(ort_options, 1) == NULL &&
                 ortp_session_options_prepare(&options, ort_options, &session, NULL) == ORTP_OK;
     if (good) {
-        good = atomic_fetch_add(c->inside, 1) == 0 &&
-               api->CreateSession(ortp_runtime_env(c->runtime), c->path, ort_options, &ort) ==
-                   NULL &&
-               atomic_fetch_sub(c->inside, 1) == 1 &&
-               ortp_session_adopt(session, ort, NULL) == ORTP_OK &&
-               graph_run(session, NULL, c->feed, &output, NULL) == ORTP_OK &&
-               graph_answer_equals(c->expected, output) && test_session_info(session).allocs > 0;
+        good =
+            atomic_fetch_add(c->inside, 1) == 0 &&
+            api->CreateSession(ortp_runtime_env(c->runtime), c->path, ort_options, &ort) == NULL &&
+            atomic_fetch_sub(c->inside, 1) == 1 &&
+            ortp_session_adopt(session, ort, NULL) == ORTP_OK &&
+            graph_run(session, NULL, c->feed, &output, NULL) == ORTP_OK &&
+            graph_answer_equals(c->expected, output) && test_session_info(session).allocs > 0;
     }
     api->ReleaseSessionOptions(ort_options);
     good = ortp_session_destroy(session) == ORTP_OK && good;
@@ -596,6 +684,9 @@ int main(void)
         cmocka_unit_test(the_env_is_left_without_an_allocator),
         cmocka_unit_test(others_run_between_prepare_and_adopt),
         cmocka_unit_test(a_host_may_own_the_env),
+        cmocka_unit_test(another_thread_cannot_end_it),
+        cmocka_unit_test(what_nobody_told_is_measured_in_full),
+        cmocka_unit_test(options_are_set_last),
         cmocka_unit_test(a_hosts_own_allocator_is_put_back),
         cmocka_unit_test(a_hosts_allocator_that_is_not_named),
         cmocka_unit_test(threads_and_runtimes_create_one_at_a_time),

@@ -332,8 +332,8 @@ static void close_thing(thing *t)
 static void close_in_order(const int *order, const world *w)
 {
     ortp_runtime *runtimes[RUNTIMES] = {test_runtime_create(NULL), test_runtime_create(NULL)};
-    thing things[THINGS] = {{.runtime = 0}, {.runtime = 1}, {.runtime = 0}, {.runtime = 0},
-                            {.runtime = 1}};
+    thing things[THINGS] = {
+        {.runtime = 0}, {.runtime = 1}, {.runtime = 0}, {.runtime = 0}, {.runtime = 1}};
     size_t alive[RUNTIMES] = {0, 0};
     for (int i = 0; i < 3; ++i) {
         things[i].session = graph_session(runtimes[things[i].runtime], GRAPH_ADD, NULL);

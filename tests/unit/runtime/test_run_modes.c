@@ -301,8 +301,7 @@ static void the_runtimes_figures_are_those_of_all_its_sessions(void **state)
             OrtValue *output = NULL;
             assert_int_equal(graph_run(sessions[0], NULL, &feed, &output, NULL), ORTP_E_BUDGET);
             assert_int_equal(
-                ortp_budget_set_limit(ortp_runtime_budget(runtime), ORTP_UNLIMITED, NULL),
-                ORTP_OK);
+                ortp_budget_set_limit(ortp_runtime_budget(runtime), ORTP_UNLIMITED, NULL), ORTP_OK);
         }
         graph_answer_free(&expected);
         graph_feed_free(&feed);

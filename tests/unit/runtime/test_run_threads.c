@@ -244,9 +244,9 @@ static void a_run_waits_for_whatever_comes_free(void **state)
                 ORTP_OK);
         } else {
             ortp_block *block = NULL;
-            assert_int_equal(ortp_pool_acquire(ortp_runtime_pool(w.runtime), w.need,
-                                               ORTP_LABEL_OTHER, &block),
-                             ORTP_OK);
+            assert_int_equal(
+                ortp_pool_acquire(ortp_runtime_pool(w.runtime), w.need, ORTP_LABEL_OTHER, &block),
+                ORTP_OK);
             held = block;
         }
         runner run = runner_of(&w, ortp_runtime_now_ms(w.runtime) + 30000);
@@ -448,9 +448,9 @@ static void run_crowd(ortp_pool_kind kind, bool parallel, bool relieved, size_t 
         graph_check(own.session, &all.feeds[SHAPES - 1], &all.answers[SHAPES - 1]);
         assert_int_equal(ortp_runtime_trim(runtime, ORTP_UNLIMITED, NULL), ORTP_OK);
         const size_t room = test_session_info(own.session).run_bytes / 2 * half_runs;
-        assert_int_equal(ortp_budget_set_limit(ortp_runtime_budget(runtime),
-                                               test_charged(runtime) + room, NULL),
-                         ORTP_OK);
+        assert_int_equal(
+            ortp_budget_set_limit(ortp_runtime_budget(runtime), test_charged(runtime) + room, NULL),
+            ORTP_OK);
     }
     member members[THREADS];
     pthread_t reliever;
@@ -472,15 +472,14 @@ static void run_crowd(ortp_pool_kind kind, bool parallel, bool relieved, size_t 
     assert_int_equal(all.over_limit, 0);
     assert_true(half_runs > 0 || all.budget == 0);
     const ortp_session_info info = test_session_info(own.session);
-    assert_int_equal(info.runs,
-                     THREADS * all.rounds - all.budget + (half_runs > 0 ? 1 : 0));
+    assert_int_equal(info.runs, THREADS * all.rounds - all.budget + (half_runs > 0 ? 1 : 0));
     assert_int_equal(info.live_count, fresh.live_count);
     assert_int_equal(info.live_bytes, fresh.live_bytes);
     assert_int_equal(info.overdraft_bytes, 0);
     test_assert_use(runtime, &before);
     for (size_t i = 0; i < SHAPES; ++i) { /* one more of each */
-        assert_int_equal(
-            ortp_budget_set_limit(ortp_runtime_budget(runtime), ORTP_UNLIMITED, NULL), ORTP_OK);
+        assert_int_equal(ortp_budget_set_limit(ortp_runtime_budget(runtime), ORTP_UNLIMITED, NULL),
+                         ORTP_OK);
         graph_check(own.session, &all.feeds[i], &all.answers[i]);
         graph_answer_free(&all.answers[i]);
         graph_feed_free(&all.feeds[i]);

@@ -146,7 +146,7 @@ static void a_budget_too_small_is_said_before_ort_is_asked(void **state)
     assert_int_equal(counting_api_calls(COUNTING_CreateSession), 0);
     assert_int_equal(declared_of(runtime), 0);
     test_assert_ledger(ortp_runtime_budget(runtime), ortp_runtime_pool(runtime));
-    options.declared_bytes = 1000; /* the host knows better */
+    options.declared_bytes = 1000;          /* the host knows better */
     options.memory = ORTP_ORT_MEMORY_ARENA; /* or the packed weights would be mapped */
     ortp_session *session = open_session(&options);
     assert_int_equal(declared_of(runtime), 1000);
@@ -201,9 +201,9 @@ bool __wrap_ortp__process_memory_get(ortp__process_memory *out)
     }
     if (process.calls == 1 && process.pool) {
         const size_t before = mapped_of(process.pool);
-        assert_int_equal(ortp_pool_acquire(process.pool, process.map_bytes, ORTP_LABEL_OTHER,
-                                           &process.block),
-                         ORTP_OK);
+        assert_int_equal(
+            ortp_pool_acquire(process.pool, process.map_bytes, ORTP_LABEL_OTHER, &process.block),
+            ORTP_OK);
         process.mapped = mapped_of(process.pool) - before;
     }
     *out = (ortp__process_memory){.anonymous =

@@ -41,8 +41,8 @@ static void put(world *w, uint64_t id, ortp_lease **lease)
 static ortp_tensor *tensor(world *w, int64_t elements)
 {
     ortp_tensor *out = NULL;
-    assert_int_equal(
-        ortp_tensor_acquire(w->tensors, ORTP_TYPE_FLOAT, &elements, 1, &out, NULL), ORTP_OK);
+    assert_int_equal(ortp_tensor_acquire(w->tensors, ORTP_TYPE_FLOAT, &elements, 1, &out, NULL),
+                     ORTP_OK);
     return out;
 }
 
@@ -134,7 +134,8 @@ static void assert_kept(const world *w, size_t idle_blocks_min, size_t idle_tens
 static void trim_gives_about_the_bytes_asked_for(void **state)
 {
     (void)state;
-    EACH_KIND(kind) {
+    EACH_KIND(kind)
+    {
         world w;
         world_open(&w, (ortp_pool_kind)kind);
         const size_t before = test_charged(w.runtime);
@@ -159,7 +160,8 @@ static void trim_gives_about_the_bytes_asked_for(void **state)
 static void trim_of_all_leaves_what_is_held(void **state)
 {
     (void)state;
-    EACH_KIND(kind) {
+    EACH_KIND(kind)
+    {
         world w;
         world_open(&w, (ortp_pool_kind)kind);
         const size_t before = test_charged(w.runtime);
@@ -181,7 +183,8 @@ static void trim_of_all_leaves_what_is_held(void **state)
 static void relief_goes_as_far_as_the_pressure(void **state)
 {
     (void)state;
-    EACH_KIND(kind) {
+    EACH_KIND(kind)
+    {
         world w;
         world_open(&w, (ortp_pool_kind)kind);
         size_t before = test_charged(w.runtime), freed = 1;
@@ -285,23 +288,16 @@ static void androids_levels(void **state)
         int level;
         ortp_pressure pressure;
     } cases[] = {
-        {INT32_MIN, ORTP_PRESSURE_NONE}, {-1, ORTP_PRESSURE_NONE}, {0, ORTP_PRESSURE_NONE},
-        {4, ORTP_PRESSURE_NONE},
-        {5, ORTP_PRESSURE_LOW},       /* RUNNING_MODERATE */
-        {9, ORTP_PRESSURE_LOW},
-        {10, ORTP_PRESSURE_MODERATE}, /* RUNNING_LOW */
-        {14, ORTP_PRESSURE_MODERATE},
-        {15, ORTP_PRESSURE_CRITICAL}, /* RUNNING_CRITICAL */
-        {19, ORTP_PRESSURE_CRITICAL},
-        {20, ORTP_PRESSURE_LOW},      /* UI_HIDDEN */
-        {39, ORTP_PRESSURE_LOW},
-        {40, ORTP_PRESSURE_MODERATE}, /* BACKGROUND */
-        {59, ORTP_PRESSURE_MODERATE},
-        {60, ORTP_PRESSURE_CRITICAL}, /* MODERATE */
-        {79, ORTP_PRESSURE_CRITICAL},
-        {80, ORTP_PRESSURE_CRITICAL}, /* COMPLETE */
-        {81, ORTP_PRESSURE_CRITICAL},
-        {INT32_MAX, ORTP_PRESSURE_CRITICAL},
+        {INT32_MIN, ORTP_PRESSURE_NONE}, {-1, ORTP_PRESSURE_NONE},
+        {0, ORTP_PRESSURE_NONE},         {4, ORTP_PRESSURE_NONE},
+        {5, ORTP_PRESSURE_LOW},                                        /* RUNNING_MODERATE */
+        {9, ORTP_PRESSURE_LOW},          {10, ORTP_PRESSURE_MODERATE}, /* RUNNING_LOW */
+        {14, ORTP_PRESSURE_MODERATE},    {15, ORTP_PRESSURE_CRITICAL}, /* RUNNING_CRITICAL */
+        {19, ORTP_PRESSURE_CRITICAL},    {20, ORTP_PRESSURE_LOW},      /* UI_HIDDEN */
+        {39, ORTP_PRESSURE_LOW},         {40, ORTP_PRESSURE_MODERATE}, /* BACKGROUND */
+        {59, ORTP_PRESSURE_MODERATE},    {60, ORTP_PRESSURE_CRITICAL}, /* MODERATE */
+        {79, ORTP_PRESSURE_CRITICAL},    {80, ORTP_PRESSURE_CRITICAL}, /* COMPLETE */
+        {81, ORTP_PRESSURE_CRITICAL},    {INT32_MAX, ORTP_PRESSURE_CRITICAL},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); ++i) {
         assert_int_equal(ortp_pressure_from_android(cases[i].level), cases[i].pressure);

@@ -19,7 +19,8 @@ static void bundled_manifest(void **state)
     (void)state;
     ortp_swipe_config config;
     ortp_error error = ORTP_ERROR_INIT;
-    assert_int_equal(ortp_swipe_config_load(test_file("models/swipe-en"), &config, &error), ORTP_OK);
+    assert_int_equal(ortp_swipe_config_load(test_file("models/swipe-en"), &config, &error),
+                     ORTP_OK);
     assert_int_equal(config.first_letter, 4);
     assert_int_equal(config.max_points, 150);
     assert_true(config.min_dt_s == 0.004);
@@ -106,7 +107,8 @@ static void every_bad_field(void **state)
         {"scaling.position", NULL, ": scaling.position: expected a string"},
         {"scaling.min_dt_s", "0", ": scaling.min_dt_s: expected a number above 0"},
         {"scaling.velocity_clamp", "null", ": scaling.velocity_clamp: expected a number above 0"},
-        {"scaling.acceleration_clamp", "-2", ": scaling.acceleration_clamp: expected a number above"},
+        {"scaling.acceleration_clamp", "-2",
+         ": scaling.acceleration_clamp: expected a number above"},
         {"scaling.divide_by", "0.0", ": scaling.divide_by: expected a number above 0"},
         {"scaling.divide_by", "1e-320", ": scaling.divide_by: expected a number that leaves"},
         {"scaling.divide_by", "2.9e-38", ": scaling.divide_by: expected a number that leaves"},
@@ -117,7 +119,8 @@ static void every_bad_field(void **state)
         {"layout.rows", "[\"q\", \"\", \"z\"]", ": layout.rows[1]: expected a string of letters"},
         {"layout.rows", "[\"q\", 2, \"z\"]", ": layout.rows[1]: expected a string of letters"},
         {"layout.rows", "[\"q\", \"aS\", \"z\"]", ": layout.rows[1]: expected letters a to z only"},
-        {"layout.rows", "[\"q\", \"a\", \"zq\"]", ": layout.rows[2]: expected each letter at most once"},
+        {"layout.rows", "[\"q\", \"a\", \"zq\"]",
+         ": layout.rows[2]: expected each letter at most once"},
         {"layout.offsets", "[0, 0.5]", ": layout.offsets: expected an array of one number per row"},
         {"layout.offsets", "[0, 1.5, 1]", ": layout.offsets[1]: expected a number of at least 0"},
         {"layout.offsets", "[0, \"a\", 1]", ": layout.offsets[1]: expected a number"},
@@ -143,7 +146,8 @@ static void other_layouts(void **state)
     ortp_swipe_config config;
     ortp_error error;
     /* Letters may be missing; rows in any order of letters. */
-    assert_int_equal(load_changed("layout.rows", "[\"zy\", \"x\", \"b\"]", &config, &error), ORTP_OK);
+    assert_int_equal(load_changed("layout.rows", "[\"zy\", \"x\", \"b\"]", &config, &error),
+                     ORTP_OK);
     assert_int_equal(config.layout.key_count, 4);
     assert_int_equal(config.layout.keys[0].letter, 'b');
     assert_int_equal(config.layout.keys[3].letter, 'z');
@@ -193,8 +197,8 @@ static void long_lexicon_name(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(bundled_manifest), cmocka_unit_test(every_bad_field),
-        cmocka_unit_test(other_layouts),    cmocka_unit_test(files),
+        cmocka_unit_test(bundled_manifest),  cmocka_unit_test(every_bad_field),
+        cmocka_unit_test(other_layouts),     cmocka_unit_test(files),
         cmocka_unit_test(long_lexicon_name),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

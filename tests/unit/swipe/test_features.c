@@ -136,7 +136,8 @@ static void outside_and_ties(void **state)
     }
     const double mid_x[] = {25, 50, 75};
     const double mid_y[] = {15, 15, 15};
-    const ortp_swipe mid = {.x = mid_x, .y = mid_y, .t = mid_y, .count = 3, .width = 100, .height = 30};
+    const ortp_swipe mid = {
+        .x = mid_x, .y = mid_y, .t = mid_y, .count = 3, .width = 100, .height = 30};
     assert_int_equal(ortp_swipe_features(&four, &mid, features, keys, &length, &error), ORTP_OK);
     assert_int_equal(keys[0], 4 + 'y' - 'a');
     assert_int_equal(keys[1], 4 + 'x' - 'a');
@@ -263,8 +264,9 @@ static void refusals(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(golden),     cmocka_unit_test(one_point),  cmocka_unit_test(velocities),
-        cmocka_unit_test(outside_and_ties), cmocka_unit_test(resampling), cmocka_unit_test(one_row),
+        cmocka_unit_test(golden),     cmocka_unit_test(one_point),
+        cmocka_unit_test(velocities), cmocka_unit_test(outside_and_ties),
+        cmocka_unit_test(resampling), cmocka_unit_test(one_row),
         cmocka_unit_test(refusals),
     };
     return cmocka_run_group_tests(tests, load_config, NULL);

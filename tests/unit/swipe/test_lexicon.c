@@ -96,7 +96,8 @@ static double log_count(const ortp_lexicon *lexicon, const char *word)
 static void tiny_list(void **state)
 {
     fixture *f = *state;
-    ortp_lexicon *lexicon = load(f, "to\t3\ntea\t0\nten\t20\nt\t5\ninn\t9223372036854775807\nin\t1\n");
+    ortp_lexicon *lexicon =
+        load(f, "to\t3\ntea\t0\nten\t20\nt\t5\ninn\t9223372036854775807\nin\t1\n");
     assert_int_equal(ortp_lexicon_words(lexicon), 6);
     assert_int_equal(ortp_lexicon_nodes(lexicon), 9); /* root t i to te in tea ten inn */
     assert_int_equal(ortp_lexicon_bytes(lexicon), 9 * 8);
@@ -159,9 +160,18 @@ static void order_and_repeats(void **state)
 {
     fixture *f = *state;
     static const char *const lines[] = {
-        "abcdefghijkl\t1\n",  "abcdefghijk\t2\n", "abcdefghijklmn\t3\n", "abcdefghijklma\t4\n",
-        "abcdefghijklm\t5\n", "b\t6\n",           "abcdefghijkla\t7\n",  "b\t9\n",
-        "aaaaaaaaaaaaab\t1\n", "aaaaaaaaaaaaaa\t2\n", "b\t8\n", "abcdefghijklma\t3\n",
+        "abcdefghijkl\t1\n",
+        "abcdefghijk\t2\n",
+        "abcdefghijklmn\t3\n",
+        "abcdefghijklma\t4\n",
+        "abcdefghijklm\t5\n",
+        "b\t6\n",
+        "abcdefghijkla\t7\n",
+        "b\t9\n",
+        "aaaaaaaaaaaaab\t1\n",
+        "aaaaaaaaaaaaaa\t2\n",
+        "b\t8\n",
+        "abcdefghijklma\t3\n",
     };
     enum { LINES = sizeof lines / sizeof lines[0] };
     char text[1024] = "";
@@ -251,8 +261,8 @@ static void malformed_lines(void **state)
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         ortp_lexicon *lexicon = (ortp_lexicon *)f;
         ortp_error error;
-        const ortp_status status = load_bytes(f, cases[i].text, strlen(cases[i].text), &lexicon,
-                                              &error);
+        const ortp_status status =
+            load_bytes(f, cases[i].text, strlen(cases[i].text), &lexicon, &error);
         assert_null(lexicon);
         if (status != ORTP_E_INVAL || strstr(error.message, cases[i].message) == NULL ||
             strstr(error.message, LIST_FILE) == NULL) {
@@ -400,8 +410,8 @@ static void compare_all(const ortp_lexicon *lexicon, const line *lines, size_t c
             assert_true(fabs(log_of - log(lines[found].count + 1.0)) < 2e-4);
             found++;
         }
-        level[depth].count = ortp_lexicon_children(lexicon, node, level[depth].letters,
-                                                   level[depth].nodes);
+        level[depth].count =
+            ortp_lexicon_children(lexicon, node, level[depth].letters, level[depth].nodes);
         level[depth].next = 0;
         assert_true(level[depth].count > 0 || ortp_lexicon_is_word(lexicon, node, NULL));
     }
@@ -452,7 +462,8 @@ static void no_room_for_whole_list(void **state)
     const char *path = test_file("models/swipe-en/lexicon.tsv");
     static const size_t rooms[] = {1000, 3000000, 5000000, 10000000, 14000000};
     for (size_t i = 0; i < sizeof rooms / sizeof rooms[0]; i++) {
-        assert_int_equal(ortp_budget_set_limit(f->budget, f->quiet_bytes + rooms[i], NULL), ORTP_OK);
+        assert_int_equal(ortp_budget_set_limit(f->budget, f->quiet_bytes + rooms[i], NULL),
+                         ORTP_OK);
         ortp_lexicon *lexicon = NULL;
         ortp_error error;
         assert_int_equal(load_file(f, path, &lexicon, &error), ORTP_E_BUDGET);
@@ -490,9 +501,9 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        TEST(tiny_list),    TEST(order_and_repeats),   TEST(line_ends),
-        TEST(longest_word), TEST(malformed_lines),     TEST(files_and_arguments),
-        TEST(no_memory),    TEST(whole_list),          TEST(no_room_for_whole_list),
+        TEST(tiny_list),    TEST(order_and_repeats), TEST(line_ends),
+        TEST(longest_word), TEST(malformed_lines),   TEST(files_and_arguments),
+        TEST(no_memory),    TEST(whole_list),        TEST(no_room_for_whole_list),
         TEST(constraint),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
