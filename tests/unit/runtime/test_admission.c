@@ -156,6 +156,83 @@ static void a_deadline_is_tried_for_once_more(void **state)
     test_runtime_destroy(runtime);
 }
 
+/* The ways in which room comes free where nobody tells of it; each is seen at the next look. */
+typedef enum way { RELEASED, REFUNDED, RAISED, WAYS } way;
+
+#define ROOM ((size_t)4 << 20)
+#define LOOKS_BEFORE 3
+
+typedef struct scene {
+    way way;
+    uint64_t looks; /* at the clock: one a slice */
+    ortp_budget *budget;
+    ortp_block *block;
+} scene;
+
+static uint64_t make_room_when_asked(void *ctx)
+{
+    scene *s = ctx;
+    if (s->budget != NULL && ++s->looks == LOOKS_BEFORE) {
+        if (s->way == RELEASED) {
+            (void)ortp_block_release(s->block);
+        } else if (s->way == REFUNDED) {
+            (void)ortp_budget_refund(s->budget, ORTP_ACCOUNT_DECLARED, ROOM);
+        } else {
+            ortp_budget_info info;
+            ortp_budget_get_info(s->budget, &info);
+            assert_int_equal(ortp_budget_set_limit(s->budget, info.limit_bytes + ROOM, NULL),
+                             ORTP_OK);
+        }
+    }
+    return s->looks;
+}
+
+static void room_is_seen_at_the_next_look(void **state)
+{
+    (void)state;
+    for (way w = 0; w < WAYS; ++w) {
+        scene s = {.way = w};
+        ortp_runtime_options options = ORTP_RUNTIME_OPTIONS_INIT;
+        options.pool_kind = ORTP_POOL_STRIPED;
+        options.clock = (ortp_clock){.now_ms = make_room_when_asked, .ctx = &s};
+        ortp_runtime *runtime = test_runtime_create(&options);
+        ortp_session *session = graph_session(runtime, GRAPH_ENCODER, NULL);
+        graph_feed feed;
+        graph_feed_make(&feed, GRAPH_ENCODER, 100);
+        graph_place place;
+        graph_place_make(&place, &feed);
+        ortp_error error = ORTP_ERROR_INIT;
+        assert_ok(graph_run_into(session, NULL, &feed, &place, &error), error);
+        assert_true(test_session_info(session).run_bytes < ROOM);
+        assert_int_equal(ortp_runtime_trim(runtime, ORTP_UNLIMITED, NULL), ORTP_OK);
+        ortp_budget *budget = ortp_runtime_budget(runtime);
+        if (w == RELEASED) {
+            assert_int_equal(
+                ortp_pool_acquire(ortp_runtime_pool(runtime), ROOM, ORTP_LABEL_OTHER, &s.block),
+                ORTP_OK);
+        } else if (w == REFUNDED) {
+            assert_int_equal(
+                ortp_budget_charge(budget, ORTP_ACCOUNT_DECLARED, ROOM, ORTP_RECLAIM_NONE),
+                ORTP_OK);
+        }
+        assert_int_equal(ortp_budget_set_limit(budget, test_charged(runtime) + 4096, NULL),
+                         ORTP_OK);
+        s.budget = budget;
+        ortp_run_options run = ORTP_RUN_OPTIONS_INIT;
+        run.deadline_ms = 1000000;
+        assert_ok(graph_run_into(session, &run, &feed, &place, &error), error);
+        s.budget = NULL;
+        assert_int_equal(test_session_info(session).waits, 1);
+        if (s.looks > 10) { /* without a sign it tries every 20 */
+            fail_msg("way %d: %llu looks", (int)w, (unsigned long long)s.looks);
+        }
+        graph_place_free(&place);
+        graph_feed_free(&feed);
+        assert_int_equal(ortp_session_destroy(session), ORTP_OK);
+        test_runtime_destroy(runtime);
+    }
+}
+
 /* Weights get a block of their own: neither is a run's kept, nor is it unmapped. */
 static void creation_leaves_the_blocks_of_runs_alone(void **state)
 {
@@ -225,6 +302,7 @@ int main(void)
         cmocka_unit_test(a_refusal_is_remembered),
         cmocka_unit_test(a_wish_bars_nobody_for_good),
         cmocka_unit_test(a_deadline_is_tried_for_once_more),
+        cmocka_unit_test(room_is_seen_at_the_next_look),
         cmocka_unit_test(creation_leaves_the_blocks_of_runs_alone),
         cmocka_unit_test(a_creation_inside_a_creation_is_refused),
     };
