@@ -6,5 +6,6 @@
 int command_predict(int argc, char **argv);
 int command_eval(int argc, char **argv);
 int command_inspect(int argc, char **argv);
+int command_run(int argc, char **argv);
 
 #endif

@@ -18,20 +18,23 @@ static const struct {
     {"predict", command_predict},
     {"eval", command_eval},
     {"inspect", command_inspect},
+    {"run", command_run},
 };
 
-static const char help[] = "usage: ortpool COMMAND [OPTION]... [FILE]\n"
-                           "\n"
-                           "Swipe typing on ONNX Runtime with bounded, pooled, pre-warmed memory.\n"
-                           "\n"
-                           "  predict    swipes in, words out\n"
-                           "  eval       how often the right word is found, and how fast\n"
-                           "  inspect    what a model is made of, and the memory it will take\n"
-                           "\n"
-                           "  --help     this, or a command's own: ortpool predict --help\n"
-                           "  --version  versions of ortpool and of the ONNX Runtime found\n"
-                           "\n"
-                           "To begin with: ortpool predict models/swipe-en/samples.jsonl --stats\n";
+static const char help[] =
+    "usage: ortpool COMMAND [OPTION]... [FILE]\n"
+    "\n"
+    "Swipe typing on ONNX Runtime with bounded, pooled, pre-warmed memory.\n"
+    "\n"
+    "  run        any ONNX model: times, allocations and memory, with and without ortpool\n"
+    "  predict    swipes in, words out\n"
+    "  eval       how often the right word is found, and how fast\n"
+    "  inspect    what a model is made of, and the memory it will take\n"
+    "\n"
+    "  --help     this, or a command's own: ortpool predict --help\n"
+    "  --version  versions of ortpool and of the ONNX Runtime found\n"
+    "\n"
+    "To begin with: ortpool predict models/swipe-en/samples.jsonl --stats\n";
 
 static int refuse(const char *what, const char *which)
 {
@@ -76,7 +79,7 @@ int main(int argc, char **argv)
         return EXIT_SETUP; /* where a message would go is not known */
     }
     if (argc < 2) {
-        return refuse("which command? predict, eval or inspect", "");
+        return refuse("which command? run, predict, eval or inspect", "");
     }
     const char *first = argv[1];
     if (strcmp(first, "--help") == 0 || strcmp(first, "-h") == 0 || strcmp(first, "help") == 0) {

@@ -1,0 +1,478 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * ortpool run: anyone's model, before and after. Each allocator is measured in a process of its own, which
+ * is this program again with --child and the same options; it answers with one line of JSON.
+ */
+#define _GNU_SOURCE 1
+
+#include <errno.h>
+#include <getopt.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "commands.h"
+#include "engine.h"
+#include "interrupt.h"
+#include "measure.h"
+#include "options.h"
+#include "output.h"
+#include "report.h"
+#include "size.h"
+#include "text.h"
+
+#define REPEATED_MAX 32u
+#define MIB 1048576.0
+
+static const char help[] =
+    "usage: ortpool run [OPTION]... MODEL.onnx\n"
+    "\n"
+    "Runs any ONNX model again and again and shows times, allocations and memory: with\n"
+    "ONNX Runtime's own arena, without it, and with ortpool, one process each.\n"
+    "\n"
+    "  --shape NAME=1,3,224,224  shape of an input that has free dimensions\n"
+    "  --input NAME=FILE.npy     data of an input; else random numbers: real ones from 0\n"
+    "                            to 1, whole ones from 0 to 9, bytes\n"
+    "  --vary NAME:AXIS=A..B     a free dimension that is another one in each run, in a\n"
+    "                            mixed order, at most 256 values\n"
+    "  --seed N                  of the random numbers and of that order (default 1)\n"
+    "  --repeat N                timed runs (default 100); each shape runs once before\n"
+    "  --threads N               runs at once, 1 to 64 (default 1)\n"
+    "  --intra N                 threads of ONNX Runtime in a run, 1 to 64 (default 1)\n"
+    "  --allocator ort|none|ortpool|all\n"
+    "                            whose memory: ONNX Runtime's arena, the C library's, or\n"
+    "                            ortpool's; all (default): side by side\n"
+    "  --budget SIZE             ortpool's hard limit: 64M, 1G; default: none\n"
+    "  --save-outputs DIR        outputs of the first run as DIR/NAME.npy\n"
+    "  --json                    one JSON object\n"
+    "  --help, --version\n"
+    "\n"
+    "Exit status: 0 ran, 1 outputs are not the same from all, 2 usage or set-up. Ctrl-C\n"
+    "ends the runs with the report.\n";
+
+enum {
+    OPT_SHAPE = 256,
+    OPT_INPUT,
+    OPT_VARY,
+    OPT_SEED,
+    OPT_REPEAT,
+    OPT_THREADS,
+    OPT_INTRA,
+    OPT_ALLOCATOR,
+    OPT_BUDGET,
+    OPT_SAVE,
+    OPT_JSON,
+    OPT_CHILD,
+    OPT_HELP,
+    OPT_VERSION,
+};
+
+static const struct option long_options[] = {
+    {"shape", required_argument, NULL, OPT_SHAPE},
+    {"input", required_argument, NULL, OPT_INPUT},
+    {"vary", required_argument, NULL, OPT_VARY},
+    {"seed", required_argument, NULL, OPT_SEED},
+    {"repeat", required_argument, NULL, OPT_REPEAT},
+    {"threads", required_argument, NULL, OPT_THREADS},
+    {"intra", required_argument, NULL, OPT_INTRA},
+    {"allocator", required_argument, NULL, OPT_ALLOCATOR},
+    {"budget", required_argument, NULL, OPT_BUDGET},
+    {"save-outputs", required_argument, NULL, OPT_SAVE},
+    {"json", no_argument, NULL, OPT_JSON},
+    {"child", required_argument, NULL, OPT_CHILD}, /* not for people */
+    {"help", no_argument, NULL, OPT_HELP},
+    {"version", no_argument, NULL, OPT_VERSION},
+    {NULL, 0, NULL, 0},
+};
+
+typedef struct wishes {
+    measure_options measure;
+    const char *shapes[REPEATED_MAX], *files[REPEATED_MAX], *varied[REPEATED_MAX];
+    bool all;          /* every allocator */
+    const char *child; /* what this process measures; NULL: it has others do so */
+    bool json;
+} wishes;
+
+static options_result refuse(const char *format, ...) ORTP_PRINTF(1, 2);
+static options_result refuse(const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    fputs("ortpool run: ", stderr);
+    vfprintf(stderr, format, args);
+    va_end(args);
+    fputs("\nTry 'ortpool run --help'.\n", stderr);
+    return OPTIONS_ERROR;
+}
+
+static bool append(const char **list, size_t *count, const char *text)
+{
+    if (*count == REPEATED_MAX) {
+        return false;
+    }
+    list[(*count)++] = text;
+    return true;
+}
+
+static bool take_allocator(const char *text, wishes *out)
+{
+    out->all = strcmp(text, "all") == 0;
+    for (int kind = 0; kind < SUBJECT_KINDS; kind++) {
+        if (strcmp(text, subject_names[kind]) == 0) {
+            out->measure.subject.kind = (subject_kind)kind;
+            return true;
+        }
+    }
+    return out->all;
+}
+
+/* NULL, or what would have been right. */
+static const char *take(int option, const char *text, wishes *out)
+{
+    measure_options *m = &out->measure;
+    size_t number = 0;
+    switch (option) {
+    case OPT_SHAPE:
+        return append(out->shapes, &m->feed.shape_count, text) ? NULL : "one of at most 32";
+    case OPT_INPUT:
+        return append(out->files, &m->feed.file_count, text) ? NULL : "one of at most 32";
+    case OPT_VARY:
+        return append(out->varied, &m->feed.varied_count, text) ? NULL : "one of at most 32";
+    case OPT_SEED:
+        if (!count_parse(text, 0, UINT32_MAX, &number)) {
+            return "a number from 0 to 4294967295";
+        }
+        m->feed.seed = number;
+        return NULL;
+    case OPT_REPEAT:
+        return count_parse(text, 1, 100000000, &m->repeat) ? NULL : "a number from 1 to 100000000";
+    case OPT_THREADS:
+        return count_parse(text, 1, MEASURE_THREADS_MAX, &m->threads) ? NULL
+                                                                      : "a number from 1 to 64";
+    case OPT_INTRA:
+        return count_parse(text, 1, 64, &m->subject.intra_threads) ? NULL : "a number from 1 to 64";
+    case OPT_ALLOCATOR:
+        return take_allocator(text, out) ? NULL : "'ort', 'none', 'ortpool' or 'all'";
+    case OPT_BUDGET:
+        return size_parse(text, &m->subject.budget)
+                   ? NULL
+                   : "a size above 0 such as 512K, 64M, 1G or bytes";
+    case OPT_SAVE:
+        m->save_outputs = text;
+        return *text != '\0' ? NULL : "a folder";
+    case OPT_CHILD:
+        out->child = text;
+        return NULL;
+    default:
+        out->json = true;
+        return NULL;
+    }
+}
+
+static const char *name_of(int option)
+{
+    const struct option *o = long_options;
+    while (o->val != option) {
+        o++;
+    }
+    return o->name;
+}
+
+static options_result parse(int argc, char **argv, wishes *out)
+{
+    *out = (wishes){.all = true};
+    measure_options *m = &out->measure;
+    m->repeat = 100;
+    m->threads = 1;
+    m->subject.intra_threads = 1;
+    m->feed.seed = 1;
+    m->feed.shapes = out->shapes;
+    m->feed.files = out->files;
+    m->feed.varied = out->varied;
+    opterr = 0;
+    int option;
+    while ((option = getopt_long(argc, argv, ":h", long_options, NULL)) != -1) {
+        if (option == 'h' || option == OPT_HELP) {
+            return OPTIONS_HELP;
+        }
+        if (option == OPT_VERSION) {
+            return OPTIONS_VERSION;
+        }
+        if (option == ':') {
+            return refuse("%s needs a value", argv[optind - 1]);
+        }
+        if (option == '?') {
+            if (optopt > 0 && optopt < 256) {
+                return refuse("no option '-%c'", optopt);
+            }
+            if (optopt >= 256) {
+                return refuse("--%s takes no value", name_of(optopt));
+            }
+            return refuse("no option '%s', or not a unique one", argv[optind - 1]);
+        }
+        const char *expected = take(option, optarg, out);
+        if (expected != NULL) {
+            return refuse("--%s: '%s' is not %s", name_of(option), optarg, expected);
+        }
+    }
+    if (argc - optind != 1) {
+        return argc == optind
+                   ? refuse("which model? name an .onnx file")
+                   : refuse("one model at a time, and '%s' is a second one", argv[optind + 1]);
+    }
+    m->subject.path = argv[optind];
+    if (m->subject.budget > 0 && !out->all && m->subject.kind != SUBJECT_ORTPOOL) {
+        return refuse("--budget is ortpool's: '--allocator %s' has none",
+                      subject_names[m->subject.kind]);
+    }
+    m->quiet = out->json;
+    return OPTIONS_RUN;
+}
+
+/* ---- the child ---- */
+
+/* Without a limit, each shape once: what a limit would have to be. */
+#define ENOUGH "enough"
+
+static int measure_here(wishes *w)
+{
+    char message[4096];
+    ort_library library;
+    if (!ort_library_open(&library, message, sizeof(message))) {
+        fprintf(stderr, "ortpool: %s\n", message);
+        return EXIT_SETUP;
+    }
+    if (strcmp(w->child, ENOUGH) == 0) {
+        w->measure.subject.kind = SUBJECT_ORTPOOL;
+        w->measure.subject.budget = 0;
+        w->measure.repeat = 1;
+        w->measure.save_outputs = NULL;
+    } else if (!take_allocator(w->child, w) || w->all) {
+        return refuse("--child: '%s' is not one", w->child) == OPTIONS_ERROR ? EXIT_SETUP
+                                                                             : EXIT_ANSWERED;
+    }
+    json_t *row = measure(&library, &w->measure);
+    const bool told = row != NULL && json_dumpf(row, stdout, JSON_COMPACT) == 0;
+    json_decref(row);
+    return told ? EXIT_ANSWERED : EXIT_SETUP;
+}
+
+/* ---- the parent ---- */
+
+/* Beside the program, or where it is installed: see CMakeLists.txt. false: there is none. */
+static bool find_heap_count(const char *program, char *path, size_t capacity)
+{
+    static const char *const places[] = {"libortpool-heapcount.so", ORTPOOL_HEAPCOUNT};
+    const char *slash = strrchr(program, '/');
+    for (size_t i = 0; i < 2 && slash != NULL; i++) {
+        const int length =
+            snprintf(path, capacity, "%.*s/%s", (int)(slash - program), program, places[i]);
+        if (length > 0 && (size_t)length < capacity && access(path, R_OK) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void preload(const char *program)
+{
+    char path[4096], list[8192];
+    const char *others = getenv("LD_PRELOAD");
+    if (find_heap_count(program, path, sizeof(path))) {
+        snprintf(list, sizeof(list), "%s%s%s", path, others != NULL ? ":" : "",
+                 others != NULL ? others : "");
+        (void)setenv("LD_PRELOAD", list, 1);
+    }
+}
+
+/* What a child writes, and how it ended. */
+static json_t *read_child(int fd, pid_t child, const char *allocator)
+{
+    FILE *file = fdopen(fd, "r");
+    json_t *row = file != NULL ? json_loadf(file, 0, NULL) : NULL;
+    if (file != NULL) {
+        (void)fclose(file);
+    }
+    int status = 0;
+    while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
+    }
+    if (row == NULL && WIFSIGNALED(status)) {
+        fprintf(stderr,
+                "ortpool run: the process with memory from '%s' ended with signal %d (%s)\n",
+                allocator, WTERMSIG(status), strsignal(WTERMSIG(status)));
+    }
+    return row; /* where there is none else, the child has said why */
+}
+
+/* In a process of its own. NULL: said on standard error. */
+static json_t *measure_there(char **argv, int argc, const char *what)
+{
+    char program[4096], child_option[64];
+    const ssize_t length = readlink("/proc/self/exe", program, sizeof(program) - 1);
+    char **arguments = calloc((size_t)argc + 3, sizeof(*arguments));
+    int ends[2];
+    if (length < 0 || arguments == NULL || pipe(ends) != 0) {
+        fprintf(stderr, "ortpool run: no process can be started: %s\n", strerror(errno));
+        free(arguments);
+        return NULL;
+    }
+    program[length] = '\0';
+    snprintf(child_option, sizeof(child_option), "--child=%s", what);
+    arguments[0] = program;
+    arguments[1] = argv[0];
+    arguments[2] = child_option;
+    memcpy(arguments + 3, argv + 1, (size_t)(argc - 1) * sizeof(*argv));
+    (void)fflush(stdout);
+    const pid_t child = fork();
+    if (child == 0) {
+        (void)dup2(ends[1], STDOUT_FILENO);
+        (void)close(ends[0]);
+        (void)close(ends[1]);
+        preload(program);
+        (void)execv(program, arguments);
+        _exit(127);
+    }
+    const int error = errno;
+    free(arguments);
+    (void)close(ends[1]);
+    if (child < 0) {
+        fprintf(stderr, "ortpool run: no process can be started: %s\n", strerror(error));
+        (void)close(ends[0]);
+        return NULL;
+    }
+    return read_child(ends[0], child, what);
+}
+
+/* What a limit that was too small should have been: what the same runs take without one. */
+static void say_enough(const wishes *w, char **argv, int argc)
+{
+    json_t *row = measure_there(argv, argc, ENOUGH);
+    const json_t *peak = json_object_get(json_object_get(row, "ledger"), "charged_peak");
+    if (json_is_number(peak)) {
+        /* Runs at once have a block each; the rest is shared. */
+        const double idle =
+            json_number_value(json_object_get(json_object_get(row, "ledger"), "idle"));
+        const double more = (double)(w->measure.threads - 1) * idle;
+        const double enough = ceil(1.02 * (json_number_value(peak) + more) / MIB);
+        fprintf(stderr, "    For these shapes about %.0f MiB would do: --budget %.0fM\n", enough,
+                enough);
+    }
+    json_decref(row);
+}
+
+static int say_error(const wishes *w, char **argv, int argc, const json_t *row)
+{
+    char given[32];
+    if (json_is_true(json_object_get(row, "budget"))) {
+        size_format(w->measure.subject.budget, given, sizeof(given));
+        fprintf(stderr,
+                "ortpool run: --budget: %s is too small for this model and these shapes\n    ",
+                given);
+    } else {
+        fputs("ortpool run: ", stderr);
+    }
+    /* A line for each thing that is wrong; what is quoted from a model is anybody's. */
+    const char *text = json_string_value(json_object_get(row, "error"));
+    while (text != NULL && *text != '\0') {
+        char line[1024];
+        const size_t length = strcspn(text, "\n");
+        snprintf(line, sizeof(line), "%.*s", (int)length, text);
+        text_put(stderr, line, SIZE_MAX);
+        fputc('\n', stderr);
+        text += length + (text[length] == '\n' ? 1 : 0);
+    }
+    if (json_is_true(json_object_get(row, "budget"))) {
+        say_enough(w, argv, argc);
+    }
+    return EXIT_SETUP;
+}
+
+static bool same_outputs(json_t *const *rows, size_t count)
+{
+    for (size_t i = 1; i < count; i++) {
+        if (!json_equal(json_object_get(rows[i], "outputs"), json_object_get(rows[0], "outputs"))) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static int print(const wishes *w, json_t *const *rows, size_t count)
+{
+    output out;
+    output_start(&out, w->json, 0);
+    if (w->json) {
+        json_t *list = json_array();
+        for (size_t i = 0; i < count; i++) {
+            (void)json_array_append(list, rows[i]);
+        }
+        json_t *all = json_pack("{s:s%, s:o}", "model", w->measure.subject.path,
+                                strlen(w->measure.subject.path), "rows", list);
+        if (all == NULL) { /* the path is no UTF-8 */
+            all = json_pack("{s:n, s:o}", "model", "rows", list);
+        }
+        (void)json_dumpf(all, out.file, JSON_INDENT(1));
+        fputc('\n', out.file);
+        json_decref(all);
+    } else {
+        report_table(out.file, w->measure.subject.path, (const json_t *const *)rows, count);
+    }
+    int code = same_outputs(rows, count) ? EXIT_ANSWERED : EXIT_INPUT;
+    if (interrupt_signal() != 0) {
+        code = 128 + interrupt_signal();
+    }
+    return output_finish(&out, code);
+}
+
+static int measure_all(const wishes *w, char **argv, int argc)
+{
+    json_t *rows[SUBJECT_KINDS] = {NULL};
+    size_t count = 0;
+    int code = EXIT_ANSWERED;
+    for (int kind = 0; kind < SUBJECT_KINDS && code == EXIT_ANSWERED && interrupt_signal() == 0;
+         kind++) {
+        if (!w->all && w->measure.subject.kind != (subject_kind)kind) {
+            continue;
+        }
+        json_t *row = measure_there(argv, argc, subject_names[kind]);
+        if (row == NULL) {
+            code = EXIT_SETUP;
+        } else if (json_object_get(row, "error") != NULL) {
+            code = say_error(w, argv, argc, row);
+            json_decref(row);
+        } else {
+            rows[count++] = row;
+        }
+    }
+    if (code == EXIT_ANSWERED && count > 0) {
+        code = print(w, rows, count);
+    } else if (code == EXIT_ANSWERED) {
+        code = 128 + interrupt_signal();
+    }
+    for (size_t i = 0; i < count; i++) {
+        json_decref(rows[i]);
+    }
+    return code;
+}
+
+int command_run(int argc, char **argv)
+{
+    wishes w;
+    switch (parse(argc, argv, &w)) {
+    case OPTIONS_HELP:
+        fputs(help, stdout);
+        return EXIT_ANSWERED;
+    case OPTIONS_VERSION:
+        engine_print_version();
+        return EXIT_ANSWERED;
+    case OPTIONS_ERROR:
+        return EXIT_SETUP;
+    default:
+        break;
+    }
+    return w.child != NULL ? measure_here(&w) : measure_all(&w, argv, argc);
+}

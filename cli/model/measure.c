@@ -1,0 +1,435 @@
+/* SPDX-License-Identifier: MIT */
+/* See measure.h. */
+#define _GNU_SOURCE 1
+
+#include "measure.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+#include "interrupt.h"
+#include "percentiles.h"
+#include "progress.h"
+
+/* ---- what the process holds ---- */
+
+typedef struct process {
+    int64_t anonymous, resident_peak; /* bytes; -1: the system does not tell */
+} process;
+
+static process process_now(void)
+{
+    process now = {-1, -1};
+    FILE *file = fopen("/proc/self/status", "r");
+    char line[256];
+    while (file != NULL && fgets(line, sizeof(line), file) != NULL) {
+        long long kib;
+        if (sscanf(line, "RssAnon: %lld kB", &kib) == 1) {
+            now.anonymous = kib * 1024;
+        } else if (sscanf(line, "VmHWM: %lld kB", &kib) == 1) {
+            now.resident_peak = kib * 1024;
+        }
+    }
+    if (file != NULL) {
+        (void)fclose(file);
+    }
+    return now;
+}
+
+/* Of libortpool-heapcount.so, where it was preloaded. */
+static uint64_t (*heap_count(void))(void)
+{
+    uint64_t (*function)(void) = NULL;
+    void *symbol = dlsym(RTLD_DEFAULT, "ortpool_heap_count");
+    memcpy(&function, &symbol, sizeof(function));
+    return function;
+}
+
+/* ---- one run ---- */
+
+static void release_outputs(const subject *s, OrtValue **outputs)
+{
+    for (size_t i = 0; i < s->ports.output_count; i++) {
+        if (outputs[i] != NULL) {
+            s->api->ReleaseValue(outputs[i]);
+            outputs[i] = NULL;
+        }
+    }
+}
+
+/* Type, shape and bytes of a tensor; false: it is something else. */
+static bool look_at(const OrtApi *api, OrtValue *value, ortp_type *type, int64_t *shape,
+                    size_t *rank, void **data)
+{
+    int tensor = 0;
+    OrtTensorTypeAndShapeInfo *info = NULL;
+    ONNXTensorElementDataType element = ONNX_TENSOR_ELEMENT_DATA_TYPE_UNDEFINED;
+    OrtStatus *status = api->IsTensor(value, &tensor);
+    if (status == NULL && tensor != 0) {
+        status = api->GetTensorTypeAndShape(value, &info);
+    }
+    if (status == NULL && info != NULL) {
+        status = api->GetTensorElementType(info, &element);
+    }
+    if (status == NULL && info != NULL) {
+        status = api->GetDimensionsCount(info, rank);
+    }
+    *type = (ortp_type)element;
+    bool known =
+        status == NULL && info != NULL && ortp_type_bytes(*type) > 0 && *rank <= ORTP_RANK_MAX;
+    if (known) {
+        status = api->GetDimensions(info, shape, *rank);
+        known = status == NULL;
+    }
+    if (known) {
+        status = api->GetTensorMutableData(value, data);
+        known = status == NULL;
+    }
+    if (info != NULL) {
+        api->ReleaseTensorTypeAndShapeInfo(info);
+    }
+    if (status != NULL) {
+        api->ReleaseStatus(status);
+    }
+    return known;
+}
+
+/* Names of outputs are anybody's: what a file name must not have becomes '_'. */
+static void file_name(const char *directory, const char *name, char *path, size_t capacity)
+{
+    const int length = snprintf(path, capacity, "%s/", directory);
+    size_t at = length > 0 ? (size_t)length : 0;
+    for (; *name != '\0' && at + 5 < capacity; name++) {
+        const bool plain = (*name >= 'a' && *name <= 'z') || (*name >= 'A' && *name <= 'Z') ||
+                           (*name >= '0' && *name <= '9') || strchr("-_.", *name) != NULL;
+        path[at++] = plain ? *name : '_';
+    }
+    snprintf(path + at, capacity - at, ".npy");
+}
+
+typedef struct measuring {
+    const measure_options *options;
+    subject subject;
+    feed feed;
+    XXH64_hash_t digest; /* of all outputs of all turns */
+    bool digested;       /* there is no output that is no tensor of numbers */
+    char error[1024];
+    bool budget;
+} measuring;
+
+static bool take_outputs(measuring *m, OrtValue **outputs, bool save)
+{
+    const subject *s = &m->subject;
+    for (size_t i = 0; i < s->ports.output_count; i++) {
+        ortp_type type;
+        int64_t shape[ORTP_RANK_MAX];
+        size_t rank, bytes;
+        void *data;
+        if (!look_at(s->api, outputs[i], &type, shape, &rank, &data)) {
+            m->digested = false;
+            continue;
+        }
+        bytes = ortp_type_bytes(type);
+        for (size_t d = 0; d < rank; d++) {
+            bytes *= (size_t)shape[d];
+        }
+        m->digest = XXH64(shape, rank * sizeof(*shape), m->digest);
+        m->digest = XXH64(data, bytes, m->digest);
+        if (save) {
+            char path[4096];
+            file_name(m->options->save_outputs, s->ports.outputs[i].name, path, sizeof(path));
+            if (!npy_write(path, type, shape, rank, data, m->error, sizeof(m->error))) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
+/* Every turn twice, untimed: shapes are learned, and where outputs come to lie; outputs are looked at. */
+static bool visit_all(measuring *m, double *first_ms, progress *bar)
+{
+    OrtValue **outputs = calloc(m->subject.ports.output_count + 1, sizeof(*outputs));
+    if (outputs == NULL) {
+        snprintf(m->error, sizeof(m->error), "no memory for outputs");
+        return false;
+    }
+    bool well = true;
+    m->digested = true;
+    const size_t turns = m->feed.turn_count;
+    for (size_t visit = 0; visit < 2 * turns && well && interrupt_signal() == 0; visit++) {
+        const size_t t = visit % turns;
+        subject_error error = {0};
+        const double start = seconds_now();
+        well = subject_run(&m->subject, (const OrtValue *const *)m->feed.turns[t].values,
+                           m->feed.names, outputs, false, &error);
+        if (visit == 0) {
+            *first_ms = 1e3 * (seconds_now() - start);
+        }
+        if (well && visit < turns) {
+            well = take_outputs(m, outputs, t == 0 && m->options->save_outputs != NULL);
+        } else if (!well) {
+            m->budget = error.budget;
+            memcpy(m->error, error.message, sizeof(m->error));
+        }
+        release_outputs(&m->subject, outputs);
+        progress_update(bar, (double)(visit + 1) / (double)(2 * turns), "shapes seen");
+    }
+    free(outputs);
+    return well;
+}
+
+/* ---- the timed runs ---- */
+
+typedef struct worker {
+    pthread_t thread;
+    bool started;
+    measuring *m;
+    atomic_size_t *next;
+    size_t number;
+    progress *bar; /* the first one's */
+    percentiles times;
+    long faults;
+    subject_error error;
+    bool failed;
+} worker;
+
+static long faults_of_thread(void)
+{
+    struct rusage usage;
+    return getrusage(RUSAGE_THREAD, &usage) == 0 ? usage.ru_minflt : 0;
+}
+
+static void *work(void *ctx)
+{
+    worker *w = ctx;
+    const measuring *m = w->m;
+    OrtValue **outputs = calloc(m->subject.ports.output_count + 1, sizeof(*outputs));
+    w->failed = outputs == NULL;
+    const size_t repeat = m->options->repeat;
+    size_t i = 0;
+    while (!w->failed && interrupt_signal() == 0 && (i = atomic_fetch_add(w->next, 1)) < repeat) {
+        const feed_turn *turn = &m->feed.turns[i % m->feed.turn_count];
+        const long faults = faults_of_thread();
+        const double start = seconds_now();
+        w->failed = !subject_run(&m->subject, (const OrtValue *const *)turn->values, m->feed.names,
+                                 outputs, false, &w->error);
+        const double seconds = seconds_now() - start;
+        w->faults += faults_of_thread() - faults;
+        release_outputs(&m->subject, outputs);
+        if (!w->failed) {
+            w->failed = !percentiles_add(&w->times, (uint64_t)(seconds * 1e9));
+        }
+        if (w->bar != NULL) {
+            progress_update(w->bar, (double)i / (double)repeat, "runs");
+        }
+    }
+    if (w->failed) { /* nobody needs go on */
+        atomic_store(w->next, repeat);
+    }
+    free(outputs);
+    return NULL;
+}
+
+typedef struct timing {
+    percentiles times;
+    double seconds;
+    long faults;
+    uint64_t heap;
+} timing;
+
+static bool run_all(measuring *m, timing *out, progress *bar)
+{
+    worker *workers = calloc(m->options->threads, sizeof(*workers));
+    if (workers == NULL) {
+        snprintf(m->error, sizeof(m->error), "no memory for threads");
+        return false;
+    }
+    atomic_size_t next = 0;
+    uint64_t (*count)(void) = heap_count();
+    const uint64_t heap = count != NULL ? count() : 0;
+    const double start = seconds_now();
+    for (size_t i = 0; i < m->options->threads; i++) {
+        workers[i] = (worker){.m = m, .next = &next, .number = i, .bar = i == 0 ? bar : NULL};
+        if (i > 0) {
+            workers[i].started = pthread_create(&workers[i].thread, NULL, work, &workers[i]) == 0;
+        }
+    }
+    (void)work(&workers[0]);
+    bool well = true;
+    for (size_t i = 0; i < m->options->threads; i++) {
+        worker *w = &workers[i];
+        if (w->started) {
+            (void)pthread_join(w->thread, NULL);
+        }
+    }
+    out->seconds = seconds_now() - start;
+    out->heap = count != NULL ? count() - heap : 0;
+    for (size_t i = 0; i < m->options->threads; i++) {
+        worker *w = &workers[i];
+        out->faults += w->faults;
+        for (size_t k = 0; k < w->times.count; k++) {
+            (void)percentiles_add(&out->times, w->times.values[k]);
+        }
+        percentiles_free(&w->times);
+        if (w->failed && well) {
+            well = false;
+            m->budget = w->error.budget;
+            snprintf(m->error, sizeof(m->error), "%s",
+                     w->error.message[0] != '\0' ? w->error.message
+                                                 : "no memory to keep the times");
+        }
+    }
+    free(workers);
+    return well;
+}
+
+/* ---- the figures ---- */
+
+static void put(json_t *object, const char *key, json_t *value)
+{
+    (void)json_object_set_new(object, key, value);
+}
+
+static json_t *bytes_or_null(int64_t bytes)
+{
+    return bytes < 0 ? json_null() : json_integer(bytes);
+}
+
+static void put_times(json_t *object, timing *t, bool counted)
+{
+    const double runs = t->times.count > 0 ? (double)t->times.count : 1;
+    static const struct {
+        const char *key;
+        double percent;
+    } ranks[] = {{"min_ms", 0}, {"p50_ms", 50}, {"p90_ms", 90}, {"p99_ms", 99}, {"max_ms", 100}};
+    put(object, "runs", json_integer((json_int_t)t->times.count));
+    for (size_t i = 0; i < sizeof(ranks) / sizeof(ranks[0]); i++) {
+        put(object, ranks[i].key,
+            t->times.count > 0
+                ? json_real((double)percentiles_get(&t->times, ranks[i].percent) / 1e6)
+                : json_null());
+    }
+    put(object, "runs_per_second",
+        json_real(t->seconds > 0 ? (double)t->times.count / t->seconds : 0));
+    put(object, "faults_per_run", json_real((double)t->faults / runs));
+    put(object, "heap_allocations_per_run",
+        counted ? json_real((double)t->heap / runs) : json_null());
+}
+
+/* The ledger, after the runs and after trim: what only ortpool can tell. */
+static json_t *ledger_of(const subject *s)
+{
+    if (s->kind != SUBJECT_ORTPOOL) {
+        return json_null();
+    }
+    ortp_stats stats = ORTP_STATS_INIT;
+    char text[8192];
+    ortp_stats_add_budget(&stats, ortp_runtime_budget(s->runtime));
+    ortp_stats_add_pool(&stats, ortp_runtime_pool(s->runtime));
+    ortp_stats_add_runtime(&stats, s->runtime);
+    json_t *out = NULL;
+    if (ortp_stats_write(&stats, ORTP_STATS_JSON, text, sizeof(text), NULL) == ORTP_OK) {
+        out = json_loads(text, 0, NULL);
+    }
+    return out != NULL ? out : json_null();
+}
+
+static json_t *failed(const measuring *m, json_t *object)
+{
+    put(object, "error", json_string_nocheck(m->error));
+    put(object, "budget", json_boolean(m->budget));
+    return object;
+}
+
+static bool can_save(measuring *m)
+{
+    const char *directory = m->options->save_outputs;
+    if (directory == NULL || mkdir(directory, 0777) == 0 || errno == EEXIST) {
+        return true;
+    }
+    snprintf(m->error, sizeof(m->error), "--save-outputs '%s': %s", directory, strerror(errno));
+    return false;
+}
+
+static json_t *measure_opened(measuring *m, json_t *out, process before, double load_ms)
+{
+    progress bar;
+    char what[64];
+    snprintf(what, sizeof(what), "running (%s)", subject_names[m->subject.kind]);
+    progress_start(&bar, what, 0.5, m->options->quiet);
+    const process loaded = process_now();
+    double first_ms = 0;
+    timing t = {0};
+    const bool well = can_save(m) && visit_all(m, &first_ms, &bar) && run_all(m, &t, &bar);
+    progress_clear(&bar);
+    if (!well) {
+        percentiles_free(&t.times);
+        return failed(m, out);
+    }
+    put(out, "load_ms", json_real(load_ms));
+    put(out, "first_ms", json_real(first_ms));
+    put(out, "shapes", json_integer((json_int_t)m->feed.turn_count));
+    put(out, "input_bytes", json_integer((json_int_t)m->feed.turns[0].bytes));
+    put_times(out, &t, heap_count() != NULL);
+    percentiles_free(&t.times);
+    const process warm = process_now();
+    put(out, "ledger", ledger_of(&m->subject));
+    subject_trim(&m->subject, (const OrtValue *const *)m->feed.turns[0].values, m->feed.names);
+    const process trimmed = process_now();
+    put(out, "ledger_after_trim", ledger_of(&m->subject));
+    put(out, "before_bytes", bytes_or_null(before.anonymous));
+    put(out, "loaded_bytes", bytes_or_null(loaded.anonymous));
+    put(out, "warm_bytes", bytes_or_null(warm.anonymous));
+    put(out, "trimmed_bytes", bytes_or_null(trimmed.anonymous));
+    put(out, "resident_peak_bytes", bytes_or_null(warm.resident_peak));
+    if (m->subject.kind == SUBJECT_ORTPOOL) {
+        put(out, "declared_bytes",
+            json_integer((json_int_t)ortp_session_declared_bytes(m->subject.session)));
+    }
+    char digest[32];
+    snprintf(digest, sizeof(digest), "%016llx", (unsigned long long)m->digest);
+    put(out, "outputs", m->digested ? json_string(digest) : json_null());
+    put(out, "interrupted", json_boolean(interrupt_signal() != 0));
+    return out;
+}
+
+json_t *measure(const ort_library *library, const measure_options *options)
+{
+    measuring m = {.options = options};
+    json_t *out = json_object();
+    if (out == NULL) {
+        return NULL;
+    }
+    put(out, "allocator", json_string(subject_names[options->subject.kind]));
+    put(out, "onnxruntime", json_string(library->version));
+    const process before = process_now();
+    const double start = seconds_now();
+    subject_error error;
+    if (!subject_open(&m.subject, library, &options->subject, &error)) {
+        m.budget = error.budget;
+        memcpy(m.error, error.message, sizeof(m.error));
+        out = failed(&m, out);
+    } else {
+        const double load_ms = 1e3 * (seconds_now() - start);
+        if (feed_open(&m.feed, library->api, &m.subject.ports, &options->feed, m.error,
+                      sizeof(m.error))) {
+            out = measure_opened(&m, out, before, load_ms);
+        } else {
+            out = failed(&m, out);
+        }
+        feed_close(&m.feed);
+    }
+    subject_close(&m.subject);
+    return out;
+}
