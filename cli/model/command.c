@@ -385,6 +385,14 @@ static int say_error(const wishes *w, char **argv, int argc, const json_t *row)
         fputc('\n', stderr);
         text += length + (text[length] == '\n' ? 1 : 0);
     }
+    const char *all = json_string_value(json_object_get(row, "error"));
+    if (all != NULL && (strstr(all, "is not a registered function/op") != NULL ||
+                        strstr(all, "No Op registered") != NULL || strstr(all, "pset") != NULL ||
+                        strstr(all, "IR version") != NULL)) {
+        fprintf(stderr,
+                "    This is ONNX Runtime %s; ORTPOOL_ONNXRUNTIME=FOLDER names another release.\n",
+                json_string_value(json_object_get(row, "onnxruntime")));
+    }
     if (json_is_true(json_object_get(row, "budget"))) {
         say_enough(w, argv, argc);
     }

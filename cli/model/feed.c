@@ -21,6 +21,7 @@ typedef struct varied {
 typedef struct plan {
     const char **files; /* NULL: random */
     bool *shaped;
+    size_t *ranks; /* where shaped */
     int64_t (*shapes)[ORTP_RANK_MAX];
     varied varied[VARIED_MAX];
     size_t varied_count;
@@ -176,16 +177,18 @@ static bool take_shape(plan *p, const model_ports *ports, const char *text)
         rank++;
         rest += *rest == ',' ? 1 : 0;
     }
-    if (rank != port->rank) {
+    /* A rank that the graph does not tell looks like that of a scalar: ONNX Runtime will check. */
+    if (port->rank > 0 && rank != port->rank) {
         return say(p, "--shape '%s' has %zu dimensions, the input has %zu: %s is %s", text, rank,
                    port->rank, port->name, described);
     }
-    for (size_t i = 0; i < rank; i++) {
+    for (size_t i = 0; i < port->rank; i++) {
         if (port->shape[i] >= 0 && port->shape[i] != p->shapes[input][i]) {
             return say(p, "--shape '%s': dimension %zu is fixed: %s is %s", text, i, port->name,
                        described);
         }
     }
+    p->ranks[input] = rank;
     p->shaped[input] = true;
     return true;
 }
@@ -302,59 +305,81 @@ static bool complete(plan *p, const model_ports *ports)
 
 /* ---- turns ---- */
 
+/* What one input of one turn is made of. */
+typedef struct part {
+    void *data; /* owned by the turn once it is there */
+    int64_t *shape;
+    size_t rank, bytes;
+} part;
+
+static bool read_part(plan *p, const model_port *port, const char *path, part *out)
+{
+    npy_array array;
+    if (!npy_read(path, &array, p->message, p->message_bytes)) {
+        return false;
+    }
+    out->data = array.data;
+    out->rank = array.rank;
+    out->bytes = array.bytes;
+    memcpy(out->shape, array.shape, array.rank * sizeof(*array.shape));
+    bool fits = array.type == port->type && (port->rank == 0 || array.rank == port->rank);
+    for (size_t d = 0; d < port->rank && fits; d++) {
+        fits = port->shape[d] < 0 || port->shape[d] == array.shape[d];
+    }
+    if (!fits) {
+        model_port found = {
+            .what = ortp_type_name(array.type), .type = array.type, .rank = array.rank};
+        memcpy(found.shape, array.shape, sizeof(found.shape));
+        char told[256], described[256];
+        port_describe(&found, told, sizeof(told));
+        port_describe(port, described, sizeof(described));
+        return say(p, "'%s' holds %s, the input '%s' is %s", path, told, port->name, described);
+    }
+    return true;
+}
+
+static bool make_part(plan *p, const model_port *port, size_t input, size_t turn, uint64_t seed,
+                      part *out)
+{
+    out->rank = p->shaped[input] ? p->ranks[input] : port->rank;
+    out->bytes = ortp_type_bytes(port->type);
+    for (size_t d = 0; d < out->rank; d++) {
+        out->shape[d] = p->shaped[input] ? p->shapes[input][d] : port->shape[d];
+        for (size_t k = 0; k < p->varied_count; k++) {
+            const varied *v = &p->varied[k];
+            if (v->input == input && v->axis == d) {
+                out->shape[d] = v->values[turn % v->count];
+            }
+        }
+        if (__builtin_mul_overflow(out->bytes, (size_t)out->shape[d], &out->bytes) ||
+            out->bytes > PTRDIFF_MAX / 2) {
+            return say(p, "input '%s' would be larger than memory can be", port->name);
+        }
+    }
+    out->data = malloc(out->bytes + 64);
+    if (out->data == NULL) {
+        return say(p, "no memory for input '%s', %zu bytes", port->name, out->bytes);
+    }
+    fill(port->type, out->data, out->bytes / ortp_type_bytes(port->type),
+         seed * 1000003u + input * 257u + turn);
+    return true;
+}
+
 static bool open_value(feed *f, plan *p, size_t turn, size_t input, const OrtMemoryInfo *cpu,
                        uint64_t seed)
 {
     const model_port *port = &f->ports->inputs[input];
     feed_turn *t = &f->turns[turn];
-    int64_t *shape = t->shapes[input];
-    size_t bytes = ortp_type_bytes(port->type);
-    for (size_t d = 0; d < port->rank; d++) {
-        shape[d] = p->shaped[input] ? p->shapes[input][d] : port->shape[d];
-        for (size_t k = 0; k < p->varied_count; k++) {
-            const varied *v = &p->varied[k];
-            if (v->input == input && v->axis == d) {
-                shape[d] = v->values[turn % v->count];
-            }
-        }
-        if (__builtin_mul_overflow(bytes, (size_t)shape[d], &bytes) || bytes > PTRDIFF_MAX) {
-            return say(p, "input '%s' would be larger than memory can be", port->name);
-        }
+    part made = {.shape = t->shapes[input]};
+    const bool there = p->files[input] != NULL ? read_part(p, port, p->files[input], &made)
+                                               : make_part(p, port, input, turn, seed, &made);
+    t->buffers[input] = made.data;
+    if (!there) {
+        return false;
     }
-    if (p->files[input] != NULL) {
-        npy_array array;
-        if (!npy_read(p->files[input], &array, p->message, p->message_bytes)) {
-            return false;
-        }
-        t->buffers[input] = array.data;
-        char described[256];
-        port_describe(port, described, sizeof(described));
-        bool fits = array.type == port->type && array.rank == port->rank;
-        for (size_t d = 0; d < array.rank && fits; d++) {
-            fits = port->shape[d] < 0 || port->shape[d] == array.shape[d];
-        }
-        if (!fits) {
-            model_port found = {
-                .what = ortp_type_name(array.type), .type = array.type, .rank = array.rank};
-            memcpy(found.shape, array.shape, sizeof(found.shape));
-            char told[256];
-            port_describe(&found, told, sizeof(told));
-            return say(p, "'%s' holds %s, the input '%s' is %s", p->files[input], told, port->name,
-                       described);
-        }
-        memcpy(shape, array.shape, port->rank * sizeof(*shape));
-        bytes = array.bytes;
-    } else {
-        t->buffers[input] = malloc(bytes > 0 ? bytes + 64 : 64);
-        if (t->buffers[input] == NULL) {
-            return say(p, "no memory for input '%s', %zu bytes", port->name, bytes);
-        }
-        fill(port->type, t->buffers[input], bytes / ortp_type_bytes(port->type),
-             seed * 1000003u + input * 257u + turn);
-    }
-    t->bytes += bytes;
+    t->bytes += made.bytes;
     OrtStatus *status = f->api->CreateTensorWithDataAsOrtValue(
-        cpu, t->buffers[input], bytes, shape, port->rank, (ONNXTensorElementDataType)port->type,
+        cpu, made.data, made.bytes, made.shape, made.rank, (ONNXTensorElementDataType)port->type,
         &t->values[input]);
     if (status != NULL) {
         (void)say(p, "input '%s': %s", port->name, f->api->GetErrorMessage(status));
@@ -418,9 +443,11 @@ bool feed_open(feed *out, const OrtApi *api, const model_ports *ports, const fee
     const size_t count = ports->input_count + 1;
     p.files = calloc(count, sizeof(*p.files));
     p.shaped = calloc(count, sizeof(*p.shaped));
+    p.ranks = calloc(count, sizeof(*p.ranks));
     p.shapes = calloc(count, sizeof(*p.shapes));
     out->names = calloc(count, sizeof(*out->names));
-    bool opened = (p.files != NULL && p.shaped != NULL && p.shapes != NULL && out->names != NULL) ||
+    bool opened = (p.files != NULL && p.shaped != NULL && p.ranks != NULL && p.shapes != NULL &&
+                   out->names != NULL) ||
                   say(&p, "no memory for the inputs");
     opened = opened && read_wishes(&p, ports, wishes);
     for (size_t i = 0; i < p.varied_count; i++) {
@@ -434,6 +461,7 @@ bool feed_open(feed *out, const OrtApi *api, const model_ports *ports, const fee
     opened = opened && open_turns(out, &p, wishes->seed);
     free(p.files);
     free(p.shaped);
+    free(p.ranks);
     free(p.shapes);
     return opened;
 }
