@@ -2,11 +2,13 @@
 /* See subject.h. */
 #include "subject.h"
 
+#include <errno.h>
 #include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 const char *const subject_names[SUBJECT_KINDS] = {"ort", "none", "ortpool"};
 
@@ -69,18 +71,15 @@ static bool create_pooled(subject *s, const ort_library *library, const subject_
 static bool looks_like_a_model(const char *path, subject_error *error)
 {
     struct stat about;
-    FILE *file = fopen(path, "rb");
-    if (file == NULL || fstat(fileno(file), &about) != 0) {
-        snprintf(error->message, sizeof(error->message), "'%s' cannot be read", path);
+    if (stat(path, &about) != 0 || access(path, R_OK) != 0) {
+        snprintf(error->message, sizeof(error->message), "'%s' cannot be read: %s", path,
+                 strerror(errno));
     } else if (!S_ISREG(about.st_mode)) {
         snprintf(error->message, sizeof(error->message),
                  "'%s' is not a file; expected an ONNX model", path);
     } else if (about.st_size == 0) {
         snprintf(error->message, sizeof(error->message), "'%s' is empty; expected an ONNX model",
                  path);
-    }
-    if (file != NULL) {
-        (void)fclose(file);
     }
     return error->message[0] == '\0';
 }

@@ -22,7 +22,8 @@
  * execution: nearly everything) goes to the pool, and so do outputs that were seen to outlive
  * their run. Admission is therefore one decision, before ORT is entered: the run gets its block,
  * waits for it until its deadline, or is refused. A refusal after that (the first run of a shape,
- * other threads) is a std::bad_alloc, which ends in a clean status; where ortpool was built
+ * other threads, outputs that outlive their run) is a std::bad_alloc, which ends in a clean status;
+ * with a deadline the run is then made again when memory has come free. Where ortpool was built
  * without it (ORTPOOL_THROW=OFF) it is granted and counted as overdraft: such a build's limit is
  * soft.
  *
@@ -168,7 +169,7 @@ typedef struct ortp_run_options {
     size_t struct_size;
     const OrtRunOptions *ort; /* borrowed; NULL: the session's, default ones */
     uint64_t
-        deadline_ms; /* by ortp_runtime_now_ms(): how long the run may wait for memory before ORT
+        deadline_ms; /* by ortp_runtime_now_ms(): how long the run may wait for memory, before ORT
                              is entered; 0: it does not wait. Time in ORT is not limited by it. */
 } ortp_run_options;
 #define ORTP_RUN_OPTIONS_INIT ORTP_STRUCT_INIT(ortp_run_options)

@@ -46,7 +46,7 @@ static size_t next_byte(void *buffer, size_t room, void *ctx)
 static ortp_status parse(ortp__json *r, const char *path)
 {
     char reason[ORTP__ERRNO_BYTES];
-    FILE *file = fopen(path, "rb");
+    FILE *file = ortp__file_open(path);
     if (file == NULL) {
         const int number = errno;
         return ortp__fail(r->error, ortp__open_status(number), "%s: cannot be opened: %s", path,

@@ -16,7 +16,7 @@
 static ortp_status hash_file(XXH3_state_t *hash, const char *path, ortp_error *error)
 {
     char reason[ORTP__ERRNO_BYTES];
-    FILE *file = fopen(path, "rb");
+    FILE *file = ortp__file_open(path);
     if (file == NULL) {
         const int number = errno;
         return ortp__fail(error, ortp__open_status(number), "%s: cannot be opened: %s", path,

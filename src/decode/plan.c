@@ -20,7 +20,7 @@ typedef struct list {
 /* The bytes of a file; false, with errno, where it cannot be opened or has no size. */
 static bool file_bytes(const char *path, size_t *out)
 {
-    FILE *file = fopen(path, "rb");
+    FILE *file = ortp__file_open(path);
     if (file == NULL) {
         return false;
     }

@@ -2,7 +2,7 @@
 /*
  * Locks, pages, time and process figures for Linux and Android; POSIX elsewhere where it has them.
  */
-#define _DEFAULT_SOURCE 1 /* madvise, MAP_ANONYMOUS beyond C17 */
+#define _DEFAULT_SOURCE 1 /* madvise, MAP_ANONYMOUS, O_NONBLOCK beyond C17 */
 
 #include "platform.h"
 
@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 #if defined(__GLIBC__) || defined(__ANDROID__)
@@ -24,10 +25,33 @@
 
 const char *ortp__errno_text(int number, char text[ORTP__ERRNO_BYTES])
 {
-    if (strerror_r(number, text, ORTP__ERRNO_BYTES) != 0) {
+    if (number == ESPIPE) { /* of ortp__file_open() */
+        (void)snprintf(text, ORTP__ERRNO_BYTES, "it is a pipe or a device, not a file");
+    } else if (strerror_r(number, text, ORTP__ERRNO_BYTES) != 0) {
         (void)snprintf(text, ORTP__ERRNO_BYTES, "errno %d", number);
     }
     return text;
+}
+
+FILE *ortp__file_open(const char *path)
+{
+    const int file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (file < 0) {
+        return NULL;
+    }
+    struct stat about;
+    FILE *stream = NULL;
+    if (fstat(file, &about) == 0 && !S_ISREG(about.st_mode) && !S_ISDIR(about.st_mode)) {
+        errno = ESPIPE;
+    } else {
+        stream = fdopen(file, "rb");
+    }
+    if (stream == NULL) {
+        const int number = errno;
+        (void)close(file);
+        errno = number;
+    }
+    return stream;
 }
 
 ortp_status ortp__open_status(int number)

@@ -15,6 +15,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 /* Lowest is taken first. Locks of equal rank are never held together. */
 typedef enum ortp__rank {
@@ -53,6 +54,12 @@ typedef struct ortp__cond {
 /* What the system says of an errno, in `text`, which is returned. */
 #define ORTP__ERRNO_BYTES 96
 const char *ortp__errno_text(int number, char text[ORTP__ERRNO_BYTES]);
+
+/*
+ * A file to be read; NULL with errno, ESPIPE where it is no file but a pipe or a device, which could make
+ * its reader wait for ever.
+ */
+FILE *ortp__file_open(const char *path);
 
 /* What a file that cannot be opened is for a caller: NOTFOUND, NOMEM or SYS. */
 ortp_status ortp__open_status(int number);

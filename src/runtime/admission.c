@@ -6,6 +6,9 @@
  * seen by looking, every few milliseconds; what is seen by neither (an idle tensor, a lease given
  * back) is tried for now and then, and once more when the deadline has come. So a try, which may reclaim
  * and is counted as a denial, is made only where it may succeed.
+ *
+ * What is refused inside ORT in spite of it (a first run of a shape, another thread's allocation, an output
+ * that lies beside the block) is made again by those who have patience.
  */
 #include "admission.h"
 
@@ -64,6 +67,15 @@ static ortp_status wait_for_memory(ortp_runtime *runtime, const sight *seen,
         }
     }
     return ORTP_OK;
+}
+
+ortp_status ortp__wait_for_room(ortp_runtime *runtime, const ortp__patience *patience)
+{
+    /* Those who wait in vain give back what they got, of which each other one would see a sign. */
+    sight seen = look(runtime);
+    (void)changed_since(runtime, &seen);
+    seen = look(runtime);
+    return wait_for_memory(runtime, &seen, patience);
 }
 
 void ortp__admission_tell(ortp_runtime *runtime)

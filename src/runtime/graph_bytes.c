@@ -291,7 +291,7 @@ ortp_status ortp__graph_file_bytes(const char *path, uint64_t *bytes, ortp_error
 {
     *bytes = 0;
     errno = 0;
-    FILE *file = fopen(path, "rb");
+    FILE *file = ortp__file_open(path);
     if (!file) {
         return fail_open(path, errno, error);
     }

@@ -55,6 +55,7 @@ static ortp__need *entry_locked(ortp__needs *needs, uint64_t key)
     bool known;
     ortp__need *entry = find_locked(needs, key, &known);
     if (!known) {
+        needs->most_gone = entry->bytes > needs->most_gone ? entry->bytes : needs->most_gone;
         *entry = (ortp__need){.key = key};
     }
     entry->used_at = ++needs->time;
@@ -68,7 +69,6 @@ void ortp__needs_learn(ortp__needs *needs, const ortp__need *learned)
     entry->bytes = learned->bytes > entry->bytes ? learned->bytes : entry->bytes;
     entry->wanted = 0;
     entry->escapes = learned->escapes;
-    needs->most = entry->bytes > needs->most ? entry->bytes : needs->most;
     ortp__unlock(&needs->mutex);
 }
 
@@ -82,7 +82,10 @@ void ortp__needs_wish(ortp__needs *needs, uint64_t key, size_t bytes)
 size_t ortp__needs_most(ortp__needs *needs)
 {
     ortp__lock(&needs->mutex);
-    const size_t most = needs->most;
+    size_t most = needs->most_gone;
+    for (size_t i = 0; i < ORTP__NEEDS_MAX; i++) {
+        most = needs->entries[i].bytes > most ? needs->entries[i].bytes : most;
+    }
     ortp__unlock(&needs->mutex);
     return most;
 }

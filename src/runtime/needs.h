@@ -28,7 +28,7 @@ typedef struct ortp__needs {
     ortp__mutex mutex;
     ortp__need entries[ORTP__NEEDS_MAX];
     uint64_t time;
-    size_t most; /* the largest bytes ever learned, wishes left out */
+    size_t most_gone; /* the largest bytes of entries that were put out */
 } ortp__needs;
 
 /* false: the system refused a lock. */
@@ -41,6 +41,7 @@ ortp__need ortp__needs_get(ortp__needs *needs, uint64_t key);
 void ortp__needs_learn(ortp__needs *needs, const ortp__need *learned);
 /* A run was refused `bytes`; 0 forgets it. A wish that no machine grants is not remembered. */
 void ortp__needs_wish(ortp__needs *needs, uint64_t key, size_t bytes);
+/* The largest bytes ever learned, wishes left out. */
 size_t ortp__needs_most(ortp__needs *needs);
 
 #endif

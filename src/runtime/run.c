@@ -106,10 +106,11 @@ static ortp_status enter(ortp_session *session, const call *c, ortp_error *error
 }
 
 static ortp_status run_with_ticket(ortp_session *session, const call *c, uint64_t key,
-                                   const ortp__patience *patience, ortp_error *error)
+                                   const ortp__patience *patience, bool *entered, ortp_error *error)
 {
     const ortp__need need = ortp__needs_get(&session->needs, key);
     const bool wishes = need.wanted > need.bytes;
+    *entered = false;
     ortp__ticket *ticket;
     ortp_status status =
         ortp__admit(session, wishes ? need.wanted : need.bytes, patience, &ticket, error);
@@ -119,6 +120,7 @@ static ortp_status run_with_ticket(ortp_session *session, const call *c, uint64_
         }
         return status;
     }
+    *entered = true;
     ticket->escapes = need.escapes;
     ortp__ticket_begin(ticket);
     status = enter(session, c, error);
@@ -127,20 +129,39 @@ static ortp_status run_with_ticket(ortp_session *session, const call *c, uint64_
     ortp__ticket_close(ticket, &left);
     if (status != ORTP_OK && left.wanted > 0) {
         ortp__needs_wish(&session->needs, key, left.wanted);
-    } else if (status == ORTP_OK && (left.peak > need.bytes || need.wanted > 0 ||
+    } else if (status == ORTP_OK && (left.need > need.bytes || need.wanted > 0 ||
                                      left.escapes.count != need.escapes.count)) {
-        const ortp__need learned = {.key = key, .bytes = left.peak, .escapes = left.escapes};
+        const ortp__need learned = {.key = key, .bytes = left.need, .escapes = left.escapes};
         ortp__needs_learn(&session->needs, &learned);
     }
     ortp__admission_tell(session->runtime);
     return status;
 }
 
+/* Again, with patience, where ORT was refused in the middle: a run may be repeated. */
+static ortp_status run_patiently(ortp_session *session, const call *c, uint64_t key,
+                                 const ortp__patience *patience, ortp_error *error)
+{
+    for (;;) {
+        bool entered;
+        ortp_status status = run_with_ticket(session, c, key, patience, &entered, error);
+        if (status != ORTP_E_BUDGET || !entered || patience->deadline_ms == 0) {
+            return status;
+        }
+        status = ortp__wait_for_room(session->runtime, patience);
+        if (status != ORTP_OK) {
+            (void)atomic_fetch_add_explicit(&session->turned_away, 1, memory_order_relaxed);
+            return ortp__fail(error, status, "%s: waiting for memory: %s", session->name,
+                              ortp_status_text(status));
+        }
+    }
+}
+
 static ortp_status perform(ortp_session *session, const call *c, uint64_t key,
                            const ortp__patience *patience, ortp_error *error)
 {
     const ortp_status status = session->allocator
-                                   ? run_with_ticket(session, c, key, patience, error)
+                                   ? run_patiently(session, c, key, patience, error)
                                    : enter(session, c, error);
     if (status == ORTP_OK) {
         (void)atomic_fetch_add_explicit(&session->runs, 1, memory_order_relaxed);

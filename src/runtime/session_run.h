@@ -24,4 +24,10 @@ ORTP_CHECK ortp_status ortp__session_run_keyed(ortp_session *session, uint64_t k
                                                const OrtValue *const *inputs, OrtValue **outputs,
                                                ortp_error *error);
 
+/*
+ * For a run that ORT was refused memory in, or a prediction: waits until it may be worth another
+ * try. OK; TIMEOUT, CANCELLED. Hold nothing meanwhile.
+ */
+ORTP_CHECK ortp_status ortp__wait_for_room(ortp_runtime *runtime, const ortp__patience *patience);
+
 #endif

@@ -151,13 +151,17 @@ void ortp__ticket_give(ortp__ticket *ticket, ortp__chunk *chunk)
     }
 }
 
-static void add_used(const ortp__fit *fit, ortp__escapes *out)
+/* Their bytes. */
+static size_t add_used(const ortp__fit *fit, ortp__escapes *out)
 {
+    size_t bytes = 0;
     for (ortp__chunk *c = ortp__fit_first(fit); c != NULL; c = ortp__fit_next(fit, c)) {
         if (c->used && out->count < ORTP__ESCAPES_MAX) {
             out->ordinals[out->count++] = (uint32_t)c->ordinal;
+            bytes += c->bytes;
         }
     }
+    return bytes;
 }
 
 /* Of each free chunk the header stays, which its neighbours read when they are freed. */
@@ -187,9 +191,10 @@ void ortp__ticket_close(ortp__ticket *ticket, ortp__ticket_left *left)
     ticket->open = false;
     const bool last = used_locked(ticket) == 0;
     if (left != NULL) {
-        *left = (ortp__ticket_left){ticket->fit.peak, ticket->wanted, ticket->escapes};
-        add_used(&ticket->small, &left->escapes);
-        add_used(&ticket->fit, &left->escapes);
+        *left = (ortp__ticket_left){.wanted = ticket->wanted, .escapes = ticket->escapes};
+        (void)add_used(&ticket->small, &left->escapes);
+        const size_t escaped = add_used(&ticket->fit, &left->escapes);
+        left->need = ticket->fit.peak > escaped ? ticket->fit.peak - escaped : 0;
     }
     if (!last) {
         settle_locked(ticket);

@@ -4,6 +4,7 @@
  */
 #include "model_run.h"
 #include "predictor_internal.h"
+#include "session_run.h"
 
 #include <string.h>
 
@@ -205,6 +206,34 @@ static ortp_status check_options(const ortp_predict_options *given, ortp_predict
     return ORTP_OK;
 }
 
+/*
+ * Runs wait for memory by themselves, holding what the prediction has. What they cannot wait for (a decode
+ * state, a tensor, a cache entry's block) is waited for here with nothing held, so that others get on.
+ */
+static ortp_status predict_patiently(ortp_predictor *p, const ortp_swipe *swipe,
+                                     const ortp_predict_options *options, ortp_prediction *out,
+                                     ortp_error *error)
+{
+    const ortp__patience patience = {options->deadline_ms, options->stop, options->stop_ctx};
+    for (;;) {
+        memset(out, 0, sizeof *out);
+        ortp__state *state = NULL;
+        ortp_status status = ortp__state_acquire(p, &state, error);
+        if (status == ORTP_OK) {
+            status = ortp__predict(p, state, swipe, options, false, out, error);
+            ortp__state_release(p, state);
+        }
+        if (status != ORTP_E_BUDGET || patience.deadline_ms == 0) {
+            return status;
+        }
+        status = ortp__wait_for_room(p->runtime, &patience);
+        if (status != ORTP_OK) {
+            return ortp__fail(error, status, "predict: waiting for memory: %s",
+                              ortp_status_text(status));
+        }
+    }
+}
+
 ortp_status ortp_predictor_predict(ortp_predictor *p, const ortp_swipe *swipe,
                                    const ortp_predict_options *given, ortp_prediction *out,
                                    ortp_error *error)
@@ -222,13 +251,7 @@ ortp_status ortp_predictor_predict(ortp_predictor *p, const ortp_swipe *swipe,
     if (status != ORTP_OK) {
         return status;
     }
-    memset(out, 0, sizeof *out);
-    ortp__state *state = NULL;
-    status = ortp__state_acquire(p, &state, error);
-    if (status == ORTP_OK) {
-        status = ortp__predict(p, state, swipe, &options, false, out, error);
-        ortp__state_release(p, state);
-    }
+    status = predict_patiently(p, swipe, &options, out, error);
     ortp__predictor_leave(p, status == ORTP_OK ? ORTP__SUCCEEDED : ORTP__FAILED);
     out->microseconds = ortp__now_us() - start_us;
     return status;

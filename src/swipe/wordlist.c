@@ -233,7 +233,7 @@ static ortp_status read_stream(ortp__wordlist *list, FILE *file, ortp_error *err
 
 static ortp_status read_text(ortp__wordlist *list, ortp_error *error)
 {
-    FILE *file = fopen(list->path, "rb");
+    FILE *file = ortp__file_open(list->path);
     if (file == NULL) {
         char reason[ORTP__ERRNO_BYTES];
         const int number = errno;

@@ -5,6 +5,7 @@ moves that folder, and uses what is in it as a stranger would: find_package and 
 C++, static and shared, the command, its man page. Nothing of the source tree is on any path, but for the
 programs to be built."""
 
+import json
 import os
 import re
 import shutil
@@ -140,6 +141,49 @@ class Installed(unittest.TestCase):
         dynamic = call("objdump", "-p", os.path.join(self.lib, "libortpool.so"))
         self.assertRegex(dynamic, r"SONAME +libortpool\.so\.0\.1\n")
         self.assertNotIn("libonnxruntime", dynamic)
+
+    def test_man_page(self):
+        with open(os.path.join(self.prefix, "share", "man", "man1", "ortpool.1"), encoding="utf-8") as file:
+            page = file.read().replace("\\-", "-")
+        command = os.path.join(self.prefix, "bin", "ortpool")
+        for name in ([], ["run"], ["predict"], ["eval"], ["inspect"]):
+            for option in re.findall(r"^  (--[a-z-]+)", call(command, *name, "--help"), flags=re.M):
+                self.assertIn(option, page)
+        if shutil.which("man"):
+            self.assertEqual(call("man", "--warnings", "-E", "UTF-8", "-l", "-Tutf8", "-Z",
+                                  os.path.join(self.prefix, "share", "man", "man1", "ortpool.1"))[:5], "x T u")
+
+    def test_run_of_a_model(self):
+        """Its helper library is found from where it is installed."""
+        if not ORT_LIBRARY:
+            self.skipTest("no ONNX Runtime")
+        command = os.path.join(self.prefix, "bin", "ortpool")
+        said = call(command, "run", "--json", "--repeat", "3", "--shape", "x=9", "--shape", "y=9", ADD, cwd=self.folder)
+        for row in json.loads(said)["rows"]:
+            self.assertGreater(row["heap_allocations_per_run"], 1)
+
+    @unittest.skipUnless(shutil.which("dpkg") and shutil.which("dpkg-shlibdeps"), "no Debian")
+    def test_debian_package(self):
+        packages = os.path.join(self.folder, "packages")
+        call("cpack", "-G", "DEB", "-B", packages, "--config", os.path.join(BUILD, "CPackConfig.cmake"))
+        package = next(os.path.join(packages, name) for name in os.listdir(packages) if name.endswith(".deb"))
+        for depends in ("libc6", "libjansson4", "libstdc++6"):
+            self.assertIn(depends, call("dpkg-deb", "-f", package, "Depends"))
+        root = os.path.join(self.folder, "root")
+        os.makedirs(os.path.join(root, "var", "lib", "dpkg", "info"))
+        os.makedirs(os.path.join(root, "var", "lib", "dpkg", "updates"))
+        for name in ("status", "available"):
+            with open(os.path.join(root, "var", "lib", "dpkg", name), "w", encoding="utf-8"):
+                pass
+        call("dpkg", f"--root={root}", "--force-not-root", "--force-depends", "--log=/dev/null", "-i", package)
+        command = os.path.join(root, "usr", "bin", "ortpool")
+        self.assertIn("ortpool 0.", call(command, "--version", cwd=self.folder))
+        self.assertIn(os.path.join(root, "usr", "share", "ortpool"), os.path.realpath(call(command, "inspect", "--json",
+                      cwd=self.folder).split('"directory":"')[1].split('"')[0]))
+        if os.environ.get("CI") and os.geteuid() == 0:  # where the machine is nobody's
+            call("dpkg", "-i", package)
+            self.assertIn("ortpool 0.", call("/usr/bin/ortpool", "--version", cwd=self.folder))
+            call("dpkg", "-r", "ortpool")
 
     def test_command(self):
         command = os.path.join(self.prefix, "bin", "ortpool")

@@ -320,13 +320,13 @@ bool __wrap_ortp__thread_start(ortp__thread *thread, void (*fn)(void *ctx), void
     return !fails(FAULT_THREAD, SITE, -1) && __real_ortp__thread_start(thread, fn, ctx);
 }
 
-FILE *__real_fopen(const char *path, const char *mode);
-FILE *__wrap_fopen(const char *path, const char *mode);
-FILE *__wrap_fopen(const char *path, const char *mode)
+FILE *__real_ortp__file_open(const char *path);
+FILE *__wrap_ortp__file_open(const char *path);
+FILE *__wrap_ortp__file_open(const char *path)
 {
     if (fails(FAULT_FILE, SITE, -1)) {
         errno = ENOMEM;
         return NULL;
     }
-    return __real_fopen(path, mode);
+    return __real_ortp__file_open(path);
 }
