@@ -160,9 +160,8 @@ static ortp_status run_patiently(ortp_session *session, const call *c, uint64_t 
 static ortp_status perform(ortp_session *session, const call *c, uint64_t key,
                            const ortp__patience *patience, ortp_error *error)
 {
-    const ortp_status status = session->allocator
-                                   ? run_patiently(session, c, key, patience, error)
-                                   : enter(session, c, error);
+    const ortp_status status = session->allocator ? run_patiently(session, c, key, patience, error)
+                                                  : enter(session, c, error);
     if (status == ORTP_OK) {
         (void)atomic_fetch_add_explicit(&session->runs, 1, memory_order_relaxed);
     }

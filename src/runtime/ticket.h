@@ -70,7 +70,7 @@ void ortp__ticket_settle(ortp__ticket *ticket);
 
 /* What a run leaves to know. */
 typedef struct ortp__ticket_left {
-    size_t need;   /* bytes of chunks, without those that escape: they lie elsewhere the next time */
+    size_t need; /* bytes of chunks, without those that escape: they lie elsewhere the next time */
     size_t wanted; /* bytes that it could not grow to; 0: it was refused nothing */
     ortp__escapes escapes;
 } ortp__ticket_left;

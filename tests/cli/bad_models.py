@@ -77,6 +77,14 @@ class ModelCase(cli.OrtCase):
 
 
 class Graphs(ModelCase):
+    def test_pipes_are_no_files(self):
+        """A pipe that nobody writes to would be waited for."""
+        for name in (*GRAPHS, "lexicon.tsv", "model.json"):
+            self.remove(name)
+            os.mkfifo(self.at(name))
+            self.refused("{F}/" + re.escape(name) + ": cannot be opened: it is a pipe or a device, not a file")
+            self.mend(name)
+
     def test_files_that_are_no_graphs(self):
         graph = "expected an ONNX graph that can be loaded: .+"
         for name in GRAPHS:

@@ -3,10 +3,12 @@
  * What admission knows and does not touch: refusals that are remembered, a deadline that is tried for once
  * more, blocks of runs that other sessions' creation leaves alone, creations inside creations.
  */
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <threads.h>
 
 #include <cmocka.h>
 
@@ -105,6 +107,91 @@ static void a_wish_bars_nobody_for_good(void **state)
         assert_int_equal(ortp_session_destroy(session), ORTP_OK);
         test_runtime_destroy(runtime);
     }
+}
+
+/*
+ * What fits once fits again: an output that outlives its run lies in the first one's block and beside the
+ * others', and is never paid for in both.
+ */
+static void outputs_are_paid_once(void **state)
+{
+    (void)state;
+    static const int64_t sizes[] = {1 << 18, 1 << 15, 3000};
+    for (size_t i = 0; i < 3; ++i) {
+        ortp_runtime *runtime = test_runtime_create(NULL);
+        ortp_session *session = graph_session(runtime, GRAPH_ADD, NULL);
+        graph_feed feed;
+        graph_feed_make(&feed, GRAPH_ADD, sizes[i]);
+        assert_int_equal(
+            ortp_budget_set_limit(
+                ortp_runtime_budget(runtime),
+                test_charged(runtime) + (size_t)sizes[i] * sizeof(float) * 5 / 4 + 262144, NULL),
+            ORTP_OK);
+        size_t charged = 0;
+        for (int run = 0; run < 5; ++run) {
+            OrtValue *output = NULL;
+            ortp_error error = ORTP_ERROR_INIT;
+            assert_ok(graph_run(session, NULL, &feed, &output, &error), error);
+            assert_true(run < 2 || test_charged(runtime) == charged);
+            charged = test_charged(runtime);
+            test_ort_api()->ReleaseValue(output);
+        }
+        assert_true(test_session_info(session).run_bytes < 4096);
+        graph_feed_free(&feed);
+        assert_int_equal(ortp_session_destroy(session), ORTP_OK);
+        test_runtime_destroy(runtime);
+    }
+}
+
+typedef struct holder {
+    pthread_t thread;
+    ortp_session *session;
+    OrtValue *value;
+    uint64_t waits;
+} holder;
+
+/* Gives its value back when a run waits for it. */
+static void *give_back(void *ctx)
+{
+    holder *h = ctx;
+    while (test_session_info(h->session).refusals == h->waits) {
+        thrd_yield();
+    }
+    test_ort_api()->ReleaseValue(h->value);
+    return NULL;
+}
+
+/* A run whose output finds no room beside its block is made again, until its deadline. */
+static void an_output_is_waited_for(void **state)
+{
+    (void)state;
+    skip_where_granted();
+    ortp_runtime *runtime = test_runtime_create(NULL);
+    ortp_session *session = graph_session(runtime, GRAPH_ADD, NULL);
+    graph_feed feed;
+    graph_feed_make(&feed, GRAPH_ADD, 1 << 18);
+    OrtValue *output = NULL, *kept = NULL;
+    ortp_error error = ORTP_ERROR_INIT;
+    assert_ok(graph_run(session, NULL, &feed, &output, &error), error); /* its place is learned */
+    test_ort_api()->ReleaseValue(output);
+    assert_ok(graph_run(session, NULL, &feed, &kept, &error), error);
+    assert_int_equal(
+        ortp_budget_set_limit(ortp_runtime_budget(runtime), test_charged(runtime) + 65536, NULL),
+        ORTP_OK);
+    output = NULL;
+    assert_int_equal(graph_run(session, NULL, &feed, &output, &error), ORTP_E_BUDGET);
+    ortp_run_options options = ORTP_RUN_OPTIONS_INIT;
+    options.deadline_ms = ortp_runtime_now_ms(runtime) + 50;
+    assert_int_equal(graph_run(session, &options, &feed, &output, &error), ORTP_E_TIMEOUT);
+    holder h = {.session = session, .value = kept, .waits = test_session_info(session).refusals};
+    assert_int_equal(pthread_create(&h.thread, NULL, give_back, &h), 0);
+    options.deadline_ms = ortp_runtime_now_ms(runtime) + 60000;
+    assert_ok(graph_run(session, &options, &feed, &output, &error), error);
+    assert_int_equal(pthread_join(h.thread, NULL), 0);
+    test_ort_api()->ReleaseValue(output);
+    graph_feed_free(&feed);
+    assert_int_equal(ortp_session_destroy(session), ORTP_OK);
+    test_runtime_destroy(runtime);
 }
 
 /* A block released in the runtime's pool where nothing else tells of it, with little time left. */
@@ -301,6 +388,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_refusal_is_remembered),
         cmocka_unit_test(a_wish_bars_nobody_for_good),
+        cmocka_unit_test(outputs_are_paid_once),
+        cmocka_unit_test(an_output_is_waited_for),
         cmocka_unit_test(a_deadline_is_tried_for_once_more),
         cmocka_unit_test(room_is_seen_at_the_next_look),
         cmocka_unit_test(creation_leaves_the_blocks_of_runs_alone),
