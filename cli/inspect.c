@@ -47,7 +47,8 @@ static const char help[] =
     "                   (bytes), and with --check \"check\"\n"
     "  --help, --version\n"
     "\n"
-    "Exit status: 0 well; 2 usage, a manifest or graph that cannot be used.\n";
+    "Exit status: 0 well; 2 usage, a manifest, or with --check a graph, that cannot\n"
+    "be used.\n";
 
 typedef struct inspection {
     const char *named;

@@ -106,7 +106,7 @@ ORTP_API ORTP_CHECK ortp_status ortp_session_create(const ortp_session_options *
  * options->declared_bytes), registers the allocator with the runtime's env. The caller then creates one OrtSession in that env, on this thread, and calls
  * ortp_session_adopt(); or, where that failed, ortp_session_destroy(). Between the two, creations
  * elsewhere in the process wait, and no other session may be created in this env. Errors as
- * ortp_session_create. Thread-safe: yes.
+ * ortp_session_create, but that nobody looks yet whether it is a graph. Thread-safe: yes.
  */
 ORTP_API ORTP_CHECK ortp_status ortp_session_options_prepare(const ortp_session_options *options,
                                                              OrtSessionOptions *ort_options,
