@@ -103,10 +103,11 @@ ORTP_API ORTP_CHECK ortp_status ortp_session_create(const ortp_session_options *
  * preparation (what is set stays set), what makes ORT use ortpool's memory (options->memory,
  * memory_patterns and plain_weights; intra_threads is not applied: the rest of ort_options is the
  * application's), declares the weights (of options->path or ->model; with neither,
- * options->declared_bytes), registers the allocator with the runtime's env. The caller then creates one OrtSession in that env, on this thread, and calls
- * ortp_session_adopt(); or, where that failed, ortp_session_destroy(). Between the two, creations
- * elsewhere in the process wait, and no other session may be created in this env. Errors as
- * ortp_session_create, but that nobody looks yet whether it is a graph. Thread-safe: yes.
+ * options->declared_bytes), registers the allocator with the runtime's env. The caller then
+ * creates one OrtSession in that env, on this thread, and calls ortp_session_adopt(); or, where
+ * that failed, ortp_session_destroy(). Between the two, creations elsewhere in the process wait,
+ * and no other session may be created in this env. Errors as ortp_session_create, but that nobody
+ * looks yet whether it is a graph. Thread-safe: yes.
  */
 ORTP_API ORTP_CHECK ortp_status ortp_session_options_prepare(const ortp_session_options *options,
                                                              OrtSessionOptions *ort_options,
