@@ -38,7 +38,7 @@ static const char help[] =
     "  --input NAME=FILE.npy     data of an input; else random numbers: real ones from 0\n"
     "                            to 1, whole ones from 0 to 9, bytes\n"
     "  --vary NAME:AXIS=A..B     a free dimension that is another one in each run, in a\n"
-    "                            mixed order, at most 256 values\n"
+    "                            mixed order, at most 256 values; A..B/STEP: every STEP-th\n"
     "  --seed N                  of the random numbers and of that order (default 1)\n"
     "  --repeat N                timed runs (default 100); each shape runs once before\n"
     "  --threads N               runs at once, 1 to 64 (default 1)\n"

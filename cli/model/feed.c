@@ -204,13 +204,17 @@ static bool take_file(plan *p, const model_ports *ports, const char *text)
     return true;
 }
 
-/* a, a + 1, ... b in a mixed order, the same for the same range; where there are too many, evenly chosen ones. */
-static void spread(varied *v, int64_t from, int64_t to, uint64_t seed)
+/*
+ * from, from + step, ... up to `to` in a mixed order, the same for the same range; where there are too
+ * many, evenly chosen ones.
+ */
+static void spread(varied *v, int64_t from, int64_t to, int64_t step, uint64_t seed)
 {
-    const uint64_t all = (uint64_t)(to - from) + 1;
+    const uint64_t all = (uint64_t)((to - from) / step) + 1;
     v->count = all < FEED_TURNS_MAX ? (size_t)all : FEED_TURNS_MAX;
     for (size_t i = 0; i < v->count; i++) {
-        v->values[i] = from + (int64_t)(v->count > 1 ? i * (all - 1) / (v->count - 1) : 0);
+        const uint64_t at = v->count > 1 ? i * (all - 1) / (v->count - 1) : 0;
+        v->values[i] = from + (int64_t)at * step;
     }
     uint64_t state = seed;
     for (size_t i = v->count; i > 1; i--) {
@@ -219,6 +223,27 @@ static void spread(varied *v, int64_t from, int64_t to, uint64_t seed)
         v->values[i - 1] = v->values[other];
         v->values[other] = kept;
     }
+}
+
+/* "AXIS=FROM..TO" or "AXIS=FROM..TO/STEP". */
+static bool take_range(const char *text, int64_t *axis, int64_t *from, int64_t *to, int64_t *step)
+{
+    *step = 1;
+    if (!take_number(&text, axis) || *text++ != '=' || !take_number(&text, from) ||
+        strncmp(text, "..", 2) != 0) {
+        return false;
+    }
+    text += 2;
+    if (!take_number(&text, to) || *to < *from) {
+        return false;
+    }
+    if (*text == '/') {
+        text++;
+        if (!take_number(&text, step) || *step == 0) {
+            return false;
+        }
+    }
+    return *text == '\0';
 }
 
 static bool take_varied(plan *p, const model_ports *ports, const char *text, uint64_t seed)
@@ -233,12 +258,11 @@ static bool take_varied(plan *p, const model_ports *ports, const char *text, uin
     }
     varied *v = &p->varied[p->varied_count++];
     const model_port *port = &ports->inputs[input];
-    int64_t axis, from, to;
-    if (!take_number(&rest, &axis) || *rest++ != '=' || !take_number(&rest, &from) ||
-        strncmp(rest, "..", 2) != 0 || (rest += 2, !take_number(&rest, &to)) || *rest != '\0' ||
-        to < from) {
-        return say(p, "--vary '%s': expected NAME:AXIS=FROM..TO, as in %s:0=1..16", text,
-                   port->name);
+    int64_t axis, from, to, step;
+    if (!take_range(rest, &axis, &from, &to, &step)) {
+        return say(p,
+                   "--vary '%s': expected NAME:AXIS=FROM..TO, as in %s:0=1..16, or FROM..TO/STEP",
+                   text, port->name);
     }
     char described[256];
     port_describe(port, described, sizeof(described));
@@ -248,7 +272,7 @@ static bool take_varied(plan *p, const model_ports *ports, const char *text, uin
     }
     v->input = input;
     v->axis = (size_t)axis;
-    spread(v, from, to, seed);
+    spread(v, from, to, step, seed);
     return true;
 }
 

@@ -21,7 +21,7 @@ typedef struct feed_wishes {
     size_t shape_count;
     const char *const *files; /* "name=FILE.npy" */
     size_t file_count;
-    const char *const *varied; /* "name:axis=a..b" */
+    const char *const *varied; /* "name:axis=a..b", "name:axis=a..b/step" */
     size_t varied_count;
     uint64_t seed;
 } feed_wishes;

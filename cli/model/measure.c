@@ -394,6 +394,10 @@ static json_t *measure_opened(measuring *m, json_t *out, process before, double 
     put(out, "trimmed_bytes", bytes_or_null(trimmed.anonymous));
     put(out, "resident_peak_bytes", bytes_or_null(warm.resident_peak));
     if (m->subject.kind == SUBJECT_ORTPOOL) {
+        ortp_session_info info;
+        ortp_session_get_info(m->subject.session, &info);
+        put(out, "need_bytes", /* the most that runs asked for at once, weights left out */
+            json_integer((json_int_t)(info.live_bytes_peak - m->subject.live_bytes)));
         put(out, "declared_bytes",
             json_integer((json_int_t)ortp_session_declared_bytes(m->subject.session)));
     }

@@ -67,6 +67,7 @@ static const struct {
     {"  mapped for weights", "ledger.in_use_weights", NULL, MEBIBYTES},
     {"  mapped for runs, idle now", "ledger.idle", NULL, MEBIBYTES},
     {"    after trim", "ledger_after_trim.idle", NULL, MEBIBYTES},
+    {"    largest need of a run", "need_bytes", NULL, MEBIBYTES},
     {"  declared: ORT holds elsewhere", "declared_bytes", NULL, MEBIBYTES},
 };
 

