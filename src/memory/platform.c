@@ -39,12 +39,13 @@ FILE *ortp__file_open(const char *path)
     if (file < 0) {
         return NULL;
     }
-    struct stat about;
+    struct stat about = {0};
     FILE *stream = NULL;
-    if (fstat(file, &about) == 0 && !S_ISREG(about.st_mode) && !S_ISDIR(about.st_mode)) {
-        errno = ESPIPE;
-    } else {
+    (void)fstat(file, &about); /* of a file that is open it says what it is */
+    if (S_ISREG(about.st_mode) || S_ISDIR(about.st_mode)) {
         stream = fdopen(file, "rb");
+    } else {
+        errno = ESPIPE;
     }
     if (stream == NULL) {
         const int number = errno;

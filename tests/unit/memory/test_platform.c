@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -287,6 +288,37 @@ static void errors_have_a_text(void **state)
     assert_non_null(strstr(ortp__errno_text(-4711, text), "-4711")); /* no such number */
 }
 
+/* What is no file is not waited for. */
+static void files_are_files(void **state)
+{
+    (void)state;
+    char folder[] = "/tmp/ortpool-platform-XXXXXX", path[64], text[ORTP__ERRNO_BYTES];
+    assert_non_null(mkdtemp(folder));
+    (void)snprintf(path, sizeof path, "%s/it", folder);
+    assert_null(ortp__file_open(path));
+    assert_int_equal(errno, ENOENT);
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    assert_int_equal(fputc('7', file), '7');
+    assert_int_equal(fclose(file), 0);
+    file = ortp__file_open(path);
+    assert_non_null(file);
+    assert_int_equal(fgetc(file), '7');
+    assert_int_equal(fclose(file), 0);
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(mkfifo(path, 0600), 0);
+    assert_null(ortp__file_open(path));
+    assert_int_equal(errno, ESPIPE);
+    assert_non_null(strstr(ortp__errno_text(ESPIPE, text), "not a file"));
+    assert_int_equal(unlink(path), 0);
+    file = ortp__file_open(folder); /* whose first read says so */
+    assert_non_null(file);
+    assert_int_equal(fgetc(file), EOF);
+    assert_int_equal(errno, EISDIR);
+    assert_int_equal(fclose(file), 0);
+    assert_int_equal(rmdir(folder), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -298,6 +330,7 @@ int main(void)
         cmocka_unit_test(process_memory_follows_pages),
         cmocka_unit_test(machine_and_time),
         cmocka_unit_test(errors_have_a_text),
+        cmocka_unit_test(files_are_files),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
