@@ -357,7 +357,8 @@ static void say_enough(const wishes *w, char **argv, int argc)
         const double idle =
             json_number_value(json_object_get(json_object_get(row, "ledger"), "idle"));
         const double more = (double)(w->measure.threads - 1) * idle;
-        const double enough = ceil(1.02 * (json_number_value(peak) + more) / MIB);
+        /* What is declared follows the process, which does not grow by the same each time. */
+        const double enough = ceil(1.05 * (json_number_value(peak) + more) / MIB + 1);
         fprintf(stderr, "    For these shapes about %.0f MiB would do: --budget %.0fM\n", enough,
                 enough);
     }
