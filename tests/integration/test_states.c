@@ -154,7 +154,8 @@ static void warm_up_waits_for_the_last_state(void **state)
     atomic_size_t done = 0;
     ortp_warmup *warmup = start_and_wait(&r, &done, 3);
     assert_int_equal(state_count(&r), 2);
-    while (level_count(&r, 1) != 1) { /* the one that it could have; slow machines take their time */
+    while (level_count(&r, 1) !=
+           1) { /* the one that it could have; slow machines take their time */
         thrd_yield();
     }
     guest_leave(&g);
