@@ -4,6 +4,7 @@
  * prepared for, not only of what warm-up's own runs touch. Ends of slabs that nobody was given are not;
  * they are much the same for one thread and for several.
  */
+#include "machine.h"
 #include "page_watch.h"
 #include "rig.h"
 
@@ -50,7 +51,7 @@ static void as_for_one(void **state)
 
 int main(void)
 {
-    if (!test_ort_found()) {
+    if (!test_ort_found() || !test_advice_heeded()) {
         return TEST_SKIPPED;
     }
     const struct CMUnitTest tests[] = {cmocka_unit_test(as_for_one)};
