@@ -28,8 +28,8 @@ ortp_status ortp_session_options_prepare(const ortp_session_options *given,
         return status;
     }
     status = ortp__session_begin(session, &options, error);
-    if (status ==
-        ORTP_OK) { /* last: a preparation that was refused leaves the options as they were */
+    /* Last: a preparation that was refused leaves the options as they were. */
+    if (status == ORTP_OK) {
         status = ortp_runtime_take_status(
             options.runtime, ortp__session_configure(&options, ort_options), session->name, error);
     }
