@@ -34,7 +34,7 @@ try {
     ortp_runtime_options options = ORTP_RUNTIME_OPTIONS_INIT;
     options.api = ort;
     options.env = env;
-    options.limit_bytes = 2 << 20;
+    options.limit_bytes = 30 << 20;
     auto runtime = ortpool::make_runtime(options);
     auto tensors = ortpool::make_tensor_pool(runtime);
 
@@ -49,7 +49,7 @@ try {
         return made;
     });
 
-    for (std::int64_t count = 1024; count <= 1 << 20; count *= 32) {
+    for (std::int64_t count = 1024; count <= 1 << 22; count *= 64) {
         try {
             auto x = ortpool::acquire<float>(tensors, {count}), z = ortpool::acquire<float>(tensors, {count});
             for (std::int64_t i = 0; i < count; i++) {
