@@ -3,6 +3,11 @@
 #ifndef ORTPOOL_CLI_COMMANDS_H
 #define ORTPOOL_CLI_COMMANDS_H
 
+/* Exit codes of every subcommand. */
+#define EXIT_ANSWERED 0 /* every line was answered */
+#define EXIT_INPUT 1    /* a line of the input failed */
+#define EXIT_SETUP 2    /* usage or set-up: nothing was, or no more could be, answered */
+
 int command_predict(int argc, char **argv);
 int command_eval(int argc, char **argv);
 int command_inspect(int argc, char **argv);

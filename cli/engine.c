@@ -9,6 +9,7 @@
 
 #include <ort_loader.h>
 
+#include "commands.h"
 #include "find_model.h"
 #include "interrupt.h"
 #include "progress.h"

@@ -232,7 +232,7 @@ int command_eval(int argc, char **argv)
 {
     run_options options;
     int code;
-    if (!run_options_parse(&eval_command, argc, argv, &options, &code)) {
+    if (!options_parse(&eval_command, argc, argv, &options, &code)) {
         return code;
     }
     options.top = CANDIDATES;

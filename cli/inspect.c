@@ -4,9 +4,7 @@
  * ONNX Runtime is needed, but for --check.
  */
 #include <errno.h>
-#include <getopt.h>
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -16,10 +14,10 @@
 
 #include <ort_loader.h>
 
+#include "arguments.h"
 #include "commands.h"
 #include "engine.h"
 #include "find_model.h"
-#include "options.h"
 #include "output.h"
 #include "size.h"
 #include "text.h"
@@ -69,16 +67,7 @@ typedef struct inspection {
 
 /* ---- options ---- */
 
-enum {
-    OPT_THREADS = 256,
-    OPT_BEAM,
-    OPT_PATH,
-    OPT_CACHE,
-    OPT_CHECK,
-    OPT_JSON,
-    OPT_HELP,
-    OPT_VERSION
-};
+enum { OPT_THREADS = OPT_FIRST, OPT_BEAM, OPT_PATH, OPT_CACHE, OPT_CHECK, OPT_JSON };
 
 static const struct option long_options[] = {
     {"threads", required_argument, NULL, OPT_THREADS},
@@ -87,27 +76,14 @@ static const struct option long_options[] = {
     {"cache", required_argument, NULL, OPT_CACHE},
     {"check", no_argument, NULL, OPT_CHECK},
     {"json", no_argument, NULL, OPT_JSON},
-    {"help", no_argument, NULL, OPT_HELP},
-    {"version", no_argument, NULL, OPT_VERSION},
-    {NULL, 0, NULL, 0},
+    ARGUMENTS_END,
 };
 
-static options_result refuse(const char *format, ...) ORTP_PRINTF(1, 2);
-
-static options_result refuse(const char *format, ...)
-{
-    va_list args;
-    va_start(args, format);
-    fputs("ortpool inspect: ", stderr);
-    vfprintf(stderr, format, args);
-    va_end(args);
-    fputs("\nTry 'ortpool inspect --help'.\n", stderr);
-    return OPTIONS_ERROR;
-}
-
 /* NULL, or what would have been right. */
-static const char *take(int option, const char *text, inspection *out)
+static const char *take(int option, const char *text, void *ctx)
 {
+    inspection *out = ctx;
+    bool sequential;
     switch (option) {
     case OPT_THREADS:
         return count_parse(text, 1, THREADS_MAX, &out->threads) ? NULL : "a number from 1 to 64";
@@ -116,10 +92,11 @@ static const char *take(int option, const char *text, inspection *out)
     case OPT_CACHE:
         return count_parse(text, 0, 1024, &out->cache) ? NULL : "a number from 0 to 1024";
     case OPT_PATH:
-        out->path = strcmp(text, "sequential") == 0 ? ORTP_PATH_SEQUENTIAL : ORTP_PATH_BATCHED;
-        return strcmp(text, "sequential") == 0 || strcmp(text, "batched") == 0
-                   ? NULL
-                   : "'sequential' or 'batched'";
+        if (!arguments_choose(text, "batched", "sequential", &sequential)) {
+            return "'sequential' or 'batched'";
+        }
+        out->path = sequential ? ORTP_PATH_SEQUENTIAL : ORTP_PATH_BATCHED;
+        return NULL;
     case OPT_CHECK:
         out->check = true;
         return NULL;
@@ -127,41 +104,6 @@ static const char *take(int option, const char *text, inspection *out)
         out->json = true;
         return NULL;
     }
-}
-
-static options_result parse(int argc, char **argv, inspection *out)
-{
-    *out = (inspection){.threads = 1, .cache = CACHE_ENTRIES};
-    opterr = 0;
-    int option;
-    while ((option = getopt_long(argc, argv, ":h", long_options, NULL)) != -1) {
-        if (option == 'h' || option == OPT_HELP) {
-            return OPTIONS_HELP;
-        }
-        if (option == OPT_VERSION) {
-            return OPTIONS_VERSION;
-        }
-        if (option == ':') {
-            return refuse("%s needs a value", argv[optind - 1]);
-        }
-        if (option == '?') {
-            return refuse("no option '%s', or not a unique one, or one without a value",
-                          argv[optind - 1]);
-        }
-        const char *expected = take(option, optarg, out);
-        if (expected != NULL) {
-            return refuse("%s: '%s' is not %s", long_options[option - OPT_THREADS].name, optarg,
-                          expected);
-        }
-    }
-    if (argc - optind > 1) {
-        return refuse("one model at a time, and '%s' is a second one", argv[optind + 1]);
-    }
-    out->named = argc > optind ? argv[optind] : NULL;
-    if (out->named != NULL && *out->named == '\0') {
-        return refuse("the model's folder has no name");
-    }
-    return OPTIONS_RUN;
 }
 
 /* ---- what is shown in both forms ---- */
@@ -587,20 +529,13 @@ static int inspect(inspection *i)
 
 int command_inspect(int argc, char **argv)
 {
-    inspection i;
-    switch (parse(argc, argv, &i)) {
-    case OPTIONS_HELP:
-        fputs(help, stdout);
-        return EXIT_ANSWERED;
-    case OPTIONS_VERSION:
-        engine_print_version();
-        return EXIT_ANSWERED;
-    case OPTIONS_ERROR:
-        return EXIT_SETUP;
-    default:
-        break;
+    inspection i = {.threads = 1, .cache = CACHE_ENTRIES};
+    const arguments a = {"inspect", help, "model", long_options, take};
+    int code;
+    if (!arguments_read(&a, argc, argv, &i, &i.named, &code)) {
+        return code;
     }
-    const int code = inspect(&i);
+    code = inspect(&i);
     ortp_manifest_destroy(i.manifest);
     return code;
 }

@@ -8,11 +8,6 @@
 
 #include <ortpool/predictor.h>
 
-/* Exit codes of every subcommand. */
-#define EXIT_ANSWERED 0 /* every line was answered */
-#define EXIT_INPUT 1    /* a line of the input failed */
-#define EXIT_SETUP 2    /* usage or set-up: nothing was, or no more could be, answered */
-
 typedef enum stats_form {
     STATS_NONE = 0,
     STATS_DEFAULT = 1, /* as the answers: a table, or JSON with --json */
@@ -40,14 +35,7 @@ typedef struct subcommand {
     bool needs_input; /* no operand is an error, not standard input */
 } subcommand;
 
-typedef enum options_result {
-    OPTIONS_RUN = 0,
-    OPTIONS_HELP = 1,
-    OPTIONS_VERSION = 2,
-    OPTIONS_ERROR = 3, /* said on standard error */
-} options_result;
-
-/* argv[0] is the subcommand's name. Uses getopt's global state: the main thread, once. */
-options_result options_parse(const subcommand *command, int argc, char **argv, run_options *out);
+/* As arguments_read(). */
+bool options_parse(const subcommand *command, int argc, char **argv, run_options *out, int *code);
 
 #endif

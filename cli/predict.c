@@ -69,7 +69,7 @@ int command_predict(int argc, char **argv)
 {
     run_options options;
     int code;
-    if (!run_options_parse(&predict_command, argc, argv, &options, &code)) {
+    if (!options_parse(&predict_command, argc, argv, &options, &code)) {
         return code;
     }
     line_reader reader;

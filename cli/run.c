@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "commands.h"
 #include "interrupt.h"
 #include "jobs.h"
 #include "progress.h"
@@ -138,19 +139,6 @@ static bool dropped(void *ctx)
 {
     (void)ctx;
     return interrupt_signal() != 0;
-}
-
-bool run_options_parse(const subcommand *command, int argc, char **argv, run_options *options,
-                       int *code)
-{
-    const options_result result = options_parse(command, argc, argv, options);
-    if (result == OPTIONS_HELP) {
-        fputs(command->help, stdout);
-    } else if (result == OPTIONS_VERSION) {
-        engine_print_version();
-    }
-    *code = result == OPTIONS_ERROR ? EXIT_SETUP : EXIT_ANSWERED;
-    return result == OPTIONS_RUN;
 }
 
 bool run_open_input(line_reader *reader, const char *name)

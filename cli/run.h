@@ -29,12 +29,6 @@ typedef struct run {
 } run;
 
 /*
- * true: run with *options. false: all is said (help, version or what is wrong with the arguments) and the
- * process ends with *code.
- */
-bool run_options_parse(const subcommand *command, int argc, char **argv, run_options *options,
-                       int *code);
-/*
  * EXIT_ANSWERED, EXIT_INPUT (a line failed), EXIT_SETUP (said on standard error), or 128 + the
  * signal that ended the input (said as well, with the number of lines answered).
  */

@@ -1,25 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * ortpool run: anyone's model, before and after. Each allocator is measured in a process of its own, which
- * is this program again with --child and the same options; it answers with one line of JSON.
+ * ortpool run: anyone's model, before and after. Each allocator is measured in a process of its own: child.h.
  */
 #define _GNU_SOURCE 1
 
-#include <errno.h>
-#include <getopt.h>
 #include <math.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
+#include "arguments.h"
+#include "child.h"
 #include "commands.h"
-#include "engine.h"
 #include "interrupt.h"
 #include "measure.h"
-#include "options.h"
 #include "output.h"
 #include "report.h"
 #include "size.h"
@@ -27,6 +21,10 @@
 
 #define REPEATED_MAX 32u
 #define MIB 1048576.0
+
+/* What --child may say beside an allocator: without a limit, each shape once, which shows what a limit would
+ * have to be. */
+#define ENOUGH "enough"
 
 static const char help[] =
     "usage: ortpool run [OPTION]... MODEL.onnx\n"
@@ -55,7 +53,7 @@ static const char help[] =
     "ends the runs with the report.\n";
 
 enum {
-    OPT_SHAPE = 256,
+    OPT_SHAPE = OPT_FIRST,
     OPT_INPUT,
     OPT_VARY,
     OPT_SEED,
@@ -67,8 +65,6 @@ enum {
     OPT_SAVE,
     OPT_JSON,
     OPT_CHILD,
-    OPT_HELP,
-    OPT_VERSION,
 };
 
 static const struct option long_options[] = {
@@ -84,9 +80,7 @@ static const struct option long_options[] = {
     {"save-outputs", required_argument, NULL, OPT_SAVE},
     {"json", no_argument, NULL, OPT_JSON},
     {"child", required_argument, NULL, OPT_CHILD}, /* not for people */
-    {"help", no_argument, NULL, OPT_HELP},
-    {"version", no_argument, NULL, OPT_VERSION},
-    {NULL, 0, NULL, 0},
+    ARGUMENTS_END,
 };
 
 typedef struct wishes {
@@ -96,18 +90,6 @@ typedef struct wishes {
     const char *child; /* what this process measures; NULL: it has others do so */
     bool json;
 } wishes;
-
-static options_result refuse(const char *format, ...) ORTP_PRINTF(1, 2);
-static options_result refuse(const char *format, ...)
-{
-    va_list args;
-    va_start(args, format);
-    fputs("ortpool run: ", stderr);
-    vfprintf(stderr, format, args);
-    va_end(args);
-    fputs("\nTry 'ortpool run --help'.\n", stderr);
-    return OPTIONS_ERROR;
-}
 
 static bool append(const char **list, size_t *count, const char *text)
 {
@@ -131,8 +113,9 @@ static bool take_allocator(const char *text, wishes *out)
 }
 
 /* NULL, or what would have been right. */
-static const char *take(int option, const char *text, wishes *out)
+static const char *take(int option, const char *text, void *ctx)
 {
+    wishes *out = ctx;
     measure_options *m = &out->measure;
     size_t number = 0;
     switch (option) {
@@ -173,16 +156,7 @@ static const char *take(int option, const char *text, wishes *out)
     }
 }
 
-static const char *name_of(int option)
-{
-    const struct option *o = long_options;
-    while (o->val != option) {
-        o++;
-    }
-    return o->name;
-}
-
-static options_result parse(int argc, char **argv, wishes *out)
+static bool parse(int argc, char **argv, wishes *out, int *code)
 {
     *out = (wishes){.all = true};
     measure_options *m = &out->measure;
@@ -193,51 +167,22 @@ static options_result parse(int argc, char **argv, wishes *out)
     m->feed.shapes = out->shapes;
     m->feed.files = out->files;
     m->feed.varied = out->varied;
-    opterr = 0;
-    int option;
-    while ((option = getopt_long(argc, argv, ":h", long_options, NULL)) != -1) {
-        if (option == 'h' || option == OPT_HELP) {
-            return OPTIONS_HELP;
-        }
-        if (option == OPT_VERSION) {
-            return OPTIONS_VERSION;
-        }
-        if (option == ':') {
-            return refuse("%s needs a value", argv[optind - 1]);
-        }
-        if (option == '?') {
-            if (optopt > 0 && optopt < 256) {
-                return refuse("no option '-%c'", optopt);
-            }
-            if (optopt >= 256) {
-                return refuse("--%s takes no value", name_of(optopt));
-            }
-            return refuse("no option '%s', or not a unique one", argv[optind - 1]);
-        }
-        const char *expected = take(option, optarg, out);
-        if (expected != NULL) {
-            return refuse("--%s: '%s' is not %s", name_of(option), optarg, expected);
-        }
+    const arguments a = {"run", help, "model", long_options, take};
+    if (!arguments_read(&a, argc, argv, out, &m->subject.path, code)) {
+        return false;
     }
-    if (argc - optind != 1) {
-        return argc == optind
-                   ? refuse("which model? name an .onnx file")
-                   : refuse("one model at a time, and '%s' is a second one", argv[optind + 1]);
+    if (m->subject.path == NULL) {
+        return arguments_refuse(&a, code, "which model? name an .onnx file");
     }
-    m->subject.path = argv[optind];
     if (m->subject.budget > 0 && !out->all && m->subject.kind != SUBJECT_ORTPOOL) {
-        return refuse("--budget is ortpool's: '--allocator %s' has none",
-                      subject_names[m->subject.kind]);
+        return arguments_refuse(&a, code, "--budget is ortpool's: '--allocator %s' has none",
+                                subject_names[m->subject.kind]);
     }
     m->quiet = out->json;
-    return OPTIONS_RUN;
+    return true;
 }
 
-/* ---- the child ---- */
-
-/* Without a limit, each shape once: what a limit would have to be. */
-#define ENOUGH "enough"
-
+/* In the process of --child. */
 static int measure_here(wishes *w)
 {
     char message[4096];
@@ -251,106 +196,24 @@ static int measure_here(wishes *w)
         w->measure.subject.budget = 0;
         w->measure.repeat = 1;
         w->measure.save_outputs = NULL;
-    } else if (!take_allocator(w->child, w) || w->all) {
-        return refuse("--child: '%s' is not one", w->child) == OPTIONS_ERROR ? EXIT_SETUP
-                                                                             : EXIT_ANSWERED;
+    } else {
+        (void)take_allocator(w->child, w);
     }
     json_t *row = measure(&library, &w->measure);
-    const bool told = row != NULL && json_dumpf(row, stdout, JSON_COMPACT) == 0;
+    /* Numbers of so few digits fit where jansson begins to read one: with no memory for more it aborts. */
+    const bool told =
+        row != NULL && json_dumpf(row, stdout, JSON_COMPACT | JSON_REAL_PRECISION(9)) == 0;
     json_decref(row);
+    if (!told) {
+        fputs("ortpool run: no memory for what was measured\n", stderr);
+    }
     return told ? EXIT_ANSWERED : EXIT_SETUP;
-}
-
-/* ---- the parent ---- */
-
-/* Beside the program, or where it is installed: see CMakeLists.txt. false: there is none. */
-static bool find_heap_count(const char *program, char *path, size_t capacity)
-{
-    static const char *const places[] = {"libortpool-heapcount.so", ORTPOOL_HEAPCOUNT};
-    const char *slash = strrchr(program, '/');
-    for (size_t i = 0; i < 2 && slash != NULL; i++) {
-        const int length =
-            snprintf(path, capacity, "%.*s/%s", (int)(slash - program), program, places[i]);
-        if (length > 0 && (size_t)length < capacity && access(path, R_OK) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static void preload(const char *program)
-{
-    char path[4096], list[8192];
-    const char *others = getenv("LD_PRELOAD");
-    if (find_heap_count(program, path, sizeof(path))) {
-        snprintf(list, sizeof(list), "%s%s%s", path, others != NULL ? ":" : "",
-                 others != NULL ? others : "");
-        (void)setenv("LD_PRELOAD", list, 1);
-    }
-}
-
-/* What a child writes, and how it ended. */
-static json_t *read_child(int fd, pid_t child, const char *allocator)
-{
-    FILE *file = fdopen(fd, "r");
-    json_t *row = file != NULL ? json_loadf(file, 0, NULL) : NULL;
-    if (file != NULL) {
-        (void)fclose(file);
-    }
-    int status = 0;
-    while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
-    }
-    if (row == NULL && WIFSIGNALED(status)) {
-        fprintf(stderr,
-                "ortpool run: the process with memory from '%s' ended with signal %d (%s)\n",
-                allocator, WTERMSIG(status), strsignal(WTERMSIG(status)));
-    }
-    return row; /* where there is none else, the child has said why */
-}
-
-/* In a process of its own. NULL: said on standard error. */
-static json_t *measure_there(char **argv, int argc, const char *what)
-{
-    char program[4096], child_option[64];
-    const ssize_t length = readlink("/proc/self/exe", program, sizeof(program) - 1);
-    char **arguments = calloc((size_t)argc + 3, sizeof(*arguments));
-    int ends[2];
-    if (length < 0 || arguments == NULL || pipe(ends) != 0) {
-        fprintf(stderr, "ortpool run: no process can be started: %s\n", strerror(errno));
-        free(arguments);
-        return NULL;
-    }
-    program[length] = '\0';
-    snprintf(child_option, sizeof(child_option), "--child=%s", what);
-    arguments[0] = program;
-    arguments[1] = argv[0];
-    arguments[2] = child_option;
-    memcpy(arguments + 3, argv + 1, (size_t)(argc - 1) * sizeof(*argv));
-    (void)fflush(stdout);
-    const pid_t child = fork();
-    if (child == 0) {
-        (void)dup2(ends[1], STDOUT_FILENO);
-        (void)close(ends[0]);
-        (void)close(ends[1]);
-        preload(program);
-        (void)execv(program, arguments);
-        _exit(127);
-    }
-    const int error = errno;
-    free(arguments);
-    (void)close(ends[1]);
-    if (child < 0) {
-        fprintf(stderr, "ortpool run: no process can be started: %s\n", strerror(error));
-        (void)close(ends[0]);
-        return NULL;
-    }
-    return read_child(ends[0], child, what);
 }
 
 /* What a limit that was too small should have been: what the same runs take without one. */
 static void say_enough(const wishes *w, char **argv, int argc)
 {
-    json_t *row = measure_there(argv, argc, ENOUGH);
+    json_t *row = child_run(argc, argv, ENOUGH);
     const json_t *peak = json_object_get(json_object_get(row, "ledger"), "charged_peak");
     if (json_is_number(peak)) {
         /* Runs at once have a block each; the rest is shared. */
@@ -410,23 +273,41 @@ static bool same_outputs(json_t *const *rows, size_t count)
     return true;
 }
 
+/* The rows as JSON, to be freed; NULL: no memory. (json_dumps() loses what it has no memory for.) */
+static char *json_of(json_t *const *rows, size_t count)
+{
+    json_t *list = json_array();
+    bool whole = true;
+    for (size_t i = 0; i < count; i++) {
+        whole = json_array_append(list, rows[i]) == 0 && whole;
+    }
+    const size_t bytes = whole ? json_dumpb(list, NULL, 0, JSON_INDENT(1)) : 0;
+    char *text = bytes > 0 ? malloc(bytes + 1) : NULL;
+    if (text != NULL) {
+        text[json_dumpb(list, text, bytes, JSON_INDENT(1)) == bytes ? bytes : 0] = '\0';
+    }
+    json_decref(list);
+    if (text != NULL && *text == '\0') {
+        free(text);
+        return NULL;
+    }
+    return text;
+}
+
 static int print(const wishes *w, json_t *const *rows, size_t count)
 {
     output out;
     output_start(&out, w->json, 0);
     if (w->json) {
-        json_t *list = json_array();
-        for (size_t i = 0; i < count; i++) {
-            (void)json_array_append(list, rows[i]);
+        char *text = json_of(rows, count);
+        if (text == NULL) {
+            fputs("ortpool run: no memory for the report\n", stderr);
+            return output_finish(&out, EXIT_SETUP);
         }
-        json_t *all = json_pack("{s:s%, s:o}", "model", w->measure.subject.path,
-                                strlen(w->measure.subject.path), "rows", list);
-        if (all == NULL) { /* the path is no UTF-8 */
-            all = json_pack("{s:n, s:o}", "model", "rows", list);
-        }
-        (void)json_dumpf(all, out.file, JSON_INDENT(1));
-        fputc('\n', out.file);
-        json_decref(all);
+        fputs("{\n\"model\": ", out.file);
+        text_put_json(out.file, w->measure.subject.path);
+        fprintf(out.file, ",\n\"rows\": %s\n}\n", text);
+        free(text);
     } else {
         report_table(out.file, w->measure.subject.path, (const json_t *const *)rows, count);
     }
@@ -447,7 +328,7 @@ static int measure_all(const wishes *w, char **argv, int argc)
         if (!w->all && w->measure.subject.kind != (subject_kind)kind) {
             continue;
         }
-        json_t *row = measure_there(argv, argc, subject_names[kind]);
+        json_t *row = child_run(argc, argv, subject_names[kind]);
         if (row == NULL) {
             code = EXIT_SETUP;
         } else if (json_object_get(row, "error") != NULL) {
@@ -471,17 +352,9 @@ static int measure_all(const wishes *w, char **argv, int argc)
 int command_run(int argc, char **argv)
 {
     wishes w;
-    switch (parse(argc, argv, &w)) {
-    case OPTIONS_HELP:
-        fputs(help, stdout);
-        return EXIT_ANSWERED;
-    case OPTIONS_VERSION:
-        engine_print_version();
-        return EXIT_ANSWERED;
-    case OPTIONS_ERROR:
-        return EXIT_SETUP;
-    default:
-        break;
+    int code;
+    if (!parse(argc, argv, &w, &code)) {
+        return code;
     }
     return w.child != NULL ? measure_here(&w) : measure_all(&w, argv, argc);
 }

@@ -296,9 +296,16 @@ static bool run_all(measuring *m, timing *out, progress *bar)
 
 /* ---- the figures ---- */
 
-static void put(json_t *object, const char *key, json_t *value)
+/* What is answered. */
+typedef struct row {
+    json_t *json;
+    bool lost; /* no memory for some of it */
+} row;
+
+/* value: the row's from here on; NULL: there was no memory for it. */
+static void put(row *out, const char *key, json_t *value)
 {
-    (void)json_object_set_new(object, key, value);
+    out->lost = json_object_set_new(out->json, key, value) != 0 || out->lost;
 }
 
 static json_t *bytes_or_null(int64_t bytes)
@@ -306,28 +313,27 @@ static json_t *bytes_or_null(int64_t bytes)
     return bytes < 0 ? json_null() : json_integer(bytes);
 }
 
-static void put_times(json_t *object, timing *t, bool counted)
+static void put_times(row *out, timing *t, bool counted)
 {
     const double runs = t->times.count > 0 ? (double)t->times.count : 1;
     static const struct {
         const char *key;
         double percent;
     } ranks[] = {{"min_ms", 0}, {"p50_ms", 50}, {"p90_ms", 90}, {"p99_ms", 99}, {"max_ms", 100}};
-    put(object, "runs", json_integer((json_int_t)t->times.count));
+    put(out, "runs", json_integer((json_int_t)t->times.count));
     for (size_t i = 0; i < sizeof(ranks) / sizeof(ranks[0]); i++) {
-        put(object, ranks[i].key,
+        put(out, ranks[i].key,
             t->times.count > 0
                 ? json_real((double)percentiles_get(&t->times, ranks[i].percent) / 1e6)
                 : json_null());
     }
-    put(object, "runs_per_second",
+    put(out, "runs_per_second",
         json_real(t->seconds > 0 ? (double)t->times.count / t->seconds : 0));
-    put(object, "faults_per_run", json_real((double)t->faults / runs));
-    put(object, "heap_allocations_per_run",
-        counted ? json_real((double)t->heap / runs) : json_null());
+    put(out, "faults_per_run", json_real((double)t->faults / runs));
+    put(out, "heap_allocations_per_run", counted ? json_real((double)t->heap / runs) : json_null());
 }
 
-/* The ledger, after the runs and after trim: what only ortpool can tell. */
+/* The ledger, after the runs and after trim: what only ortpool can tell. NULL: no memory for it. */
 static json_t *ledger_of(const subject *s)
 {
     if (s->kind != SUBJECT_ORTPOOL) {
@@ -342,14 +348,13 @@ static json_t *ledger_of(const subject *s)
     if (ortp_stats_write(&stats, ORTP_STATS_JSON, text, sizeof(text), NULL) == ORTP_OK) {
         out = json_loads(text, 0, NULL);
     }
-    return out != NULL ? out : json_null();
+    return out;
 }
 
-static json_t *failed(const measuring *m, json_t *object)
+static void put_failure(const measuring *m, row *out)
 {
-    put(object, "error", json_string_nocheck(m->error));
-    put(object, "budget", json_boolean(m->budget));
-    return object;
+    put(out, "error", json_string_nocheck(m->error));
+    put(out, "budget", json_boolean(m->budget));
 }
 
 static bool can_save(measuring *m)
@@ -362,7 +367,7 @@ static bool can_save(measuring *m)
     return false;
 }
 
-static json_t *measure_opened(measuring *m, json_t *out, process before, double load_ms)
+static void measure_opened(measuring *m, row *out, process before, double load_ms)
 {
     progress bar;
     char what[64];
@@ -375,7 +380,8 @@ static json_t *measure_opened(measuring *m, json_t *out, process before, double 
     progress_clear(&bar);
     if (!well) {
         percentiles_free(&t.times);
-        return failed(m, out);
+        put_failure(m, out);
+        return;
     }
     put(out, "load_ms", json_real(load_ms));
     put(out, "first_ms", json_real(first_ms));
@@ -405,35 +411,35 @@ static json_t *measure_opened(measuring *m, json_t *out, process before, double 
     snprintf(digest, sizeof(digest), "%016llx", (unsigned long long)m->digest);
     put(out, "outputs", m->digested ? json_string(digest) : json_null());
     put(out, "interrupted", json_boolean(interrupt_signal() != 0));
-    return out;
 }
 
 json_t *measure(const ort_library *library, const measure_options *options)
 {
     measuring m = {.options = options};
-    json_t *out = json_object();
-    if (out == NULL) {
-        return NULL;
-    }
-    put(out, "allocator", json_string(subject_names[options->subject.kind]));
-    put(out, "onnxruntime", json_string(library->version));
+    row out = {json_object(), false};
+    put(&out, "allocator", json_string(subject_names[options->subject.kind]));
+    put(&out, "onnxruntime", json_string(library->version));
     const process before = process_now();
     const double start = seconds_now();
     subject_error error;
     if (!subject_open(&m.subject, library, &options->subject, &error)) {
         m.budget = error.budget;
         memcpy(m.error, error.message, sizeof(m.error));
-        out = failed(&m, out);
+        put_failure(&m, &out);
     } else {
         const double load_ms = 1e3 * (seconds_now() - start);
         if (feed_open(&m.feed, library->api, &m.subject.ports, &options->feed, m.error,
                       sizeof(m.error))) {
-            out = measure_opened(&m, out, before, load_ms);
+            measure_opened(&m, &out, before, load_ms);
         } else {
-            out = failed(&m, out);
+            put_failure(&m, &out);
         }
         feed_close(&m.feed);
     }
     subject_close(&m.subject);
-    return out;
+    if (out.lost) {
+        json_decref(out.json);
+        return NULL;
+    }
+    return out.json;
 }

@@ -228,8 +228,8 @@ class Inspect(unittest.TestCase):
                 (["--beam", ""], "beam: ''"), (["--cache", "-1"], "cache: '-1'"),
                 (["--path", "fast"], "path: 'fast' is not 'sequential' or 'batched'"),
                 (["--threads"], "--threads needs a value"), (["--nonsense"], "no option '--nonsense'"),
-                (["--json=1"], "--json=1"), (["-x"], "no option"), (["a", "b"], "'b' is a second one"),
-                ([""], "no name")):
+                (["--json=1"], "--json takes no value"), (["-x"], "no option"), (["a", "b"], "'b' is a second one"),
+                ([""], "the model's name is empty")):
             done = self.refused("ortpool inspect: .*" + expected.replace("(", r"\("), *arguments)
             self.assertIn("--help", done.stderr)
             self.assertEqual(done.stdout, "")

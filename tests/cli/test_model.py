@@ -71,8 +71,9 @@ def port(name, element, dimensions):
 
 
 def model(nodes, inputs, outputs, initializers=(), opset=17):
-    graph = b"".join(field(1, b"".join(field(1, i) for i in ins) + field(2, out) + field(4, operator))
-                     for operator, ins, out in nodes)
+    graph = b"".join(field(1, b"".join(field(1, i) for i in ins) + field(2, out) + field(4, operator) +
+                              b"".join(field(5, attribute) for attribute in attributes))
+                     for operator, ins, out, *attributes in nodes)
     graph += field(2, "g") + b"".join(field(5, i) for i in initializers)
     graph += b"".join(field(11, i) for i in inputs) + b"".join(field(12, o) for o in outputs)
     return number(1, 8) + field(7, graph) + field(8, field(1, "") + number(2, opset))
@@ -117,11 +118,14 @@ class Usage(cli.Case):
                                 (["--budget", "1X", "a"], "a size above 0"), (["--seed", "-1", "a"], "a number from 0"),
                                 (["--save-outputs", "", "a"], "a folder"),
                                 (["--budget", "1M", "--allocator", "ort", "a"], "--budget is ortpool's"),
-                                (["--shape", "x=1"] * 33 + ["a"], "at most 32")):
+                                (["--intra", "65", "a"], "1 to 64"), ([""], "the model's name is empty"),
+                                *((["--" + option, "x=1"] * 33 + ["a"], "at most 32")
+                                  for option in ("shape", "input", "vary"))):
             done = cli.run("run", *arguments)
             self.ends(done, 2)
             self.assertIn(said, done.err)
             self.assertIn("ortpool run --help", done.err)
+        self.assertIn("ortpool 0.", cli.run("run", "--version").out)
 
 
 class Refusals(ModelCase):
@@ -169,14 +173,21 @@ class Refusals(ModelCase):
                             ("trajectory_features=1,x,6", "expected whole numbers"), ("trajectory_features=1,8,6,", "expected"),
                             ("trajectory_features=1,-8,6", "expected whole numbers"), ("nobody=1", "names no input"),
                             ("trajectory_features", "names no input"),
-                            ("trajectory_features=1,99999999999999999999,6", "expected whole numbers")):
+                            ("trajectory_features=1,99999999999999999999,6", "expected whole numbers"),
+                            ("trajectory_features=1,2147483648,6", "expected whole numbers"),
+                            ("trajectory_features=1;8", "expected whole numbers"), ("trajectory_features=1,", "expected"),
+                            ("trajectory_features=" + ",".join("1" * 9), "8 at most")):
             self.assertIn(said, self.refused(encoder, *keys, "--shape", shape), shape)
         self.assertIn("larger than memory", self.refused(shapes("identity_double"), "--shape",
                                                          "x=2147483647,2147483647,2147483647"))
         for vary, said in (("trajectory_features:0=1..2", "axis 0"), ("trajectory_features:3=1..2", "axis 3"),
-                           ("trajectory_features:1=5..2", "expected NAME:AXIS"), ("trajectory_features:1=5", "expected"),
+                           *(("trajectory_features:" + range_, "expected NAME:AXIS") for range_ in
+                             ("1=5..2", "1=5", "x=1..2", "1:1..2", "1=x..2", "1=1..x", "1=1..2/0", "1=1..2/x", "1=1..2/",
+                              "1=1..2x", "1=1.2", "")),
                            ("nobody:1=1..2", "names no input")):
             self.assertIn(said, self.refused(encoder, "--vary", vary), vary)
+        self.assertIn("at most 8 times", self.refused(encoder, *["--vary", "trajectory_features:1=1..2"] * 17))
+        self.assertIn("give what is free", self.refused(encoder, *keys, "--vary", "nearest_keys:1=1..2"))
         # ONNX Runtime's own word on shapes that do not go together.
         self.assertIn("dimension", self.refused(shapes("add"), "--shape", "x=3", "--shape", "y=4").lower())
 
@@ -189,6 +200,15 @@ class Refusals(ModelCase):
                            (npy("<f4", [3], three, order="True"), "Fortran"),
                            (npy("<f4", [1] * 9, three[:4]), "more than 8"), (npy("<f4", [3], three, version=9), "version"),
                            (npy("<f8", [3], three * 2), "holds double[3], the input 'x' is float[?N]"),
+                           (npy("<f4", [3], three, version=2)[:10], "cut off"), (npy("<f4", [3], three, version=0), "version"),
+                           (b"\x93NUMPY\x02\x00\x00\x00\x02\x00", "too long"), (b"\x93NUMPX\x01\x00\x10\x00", "not a .npy"),
+                           *((npy("<f4", [3], three).replace(*spoilt), said) for spoilt, said in (
+                               ((b"'descr'", b"'descs'"), "element type"), ((b"'<f4'", b"[f4] "), "element type"),
+                               ((b"'shape'", b"'shaqe'"), "its shape cannot"), ((b"(3,)", b"[3,]"), "its shape cannot"),
+                               ((b"(3,)", b"(-3)"), "its shape cannot"), ((b"(3,)", b"(x,)"), "its shape cannot"),
+                               ((b"(3,)", b"(3, "), "its shape cannot"))),
+                           (npy("<f4", [1 << 62, 16], three), "larger than memory"),
+                           (npy("<f4", [10 ** 30], three), "its shape cannot"),
                            (npy("<f4", [1, 3], three), "holds float[1,3]")):
             file = self.write("x.npy", data)
             self.assertIn(said, self.refused(*add, "--input", f"x={file}"), said)
@@ -198,9 +218,27 @@ class Refusals(ModelCase):
         self.assertIn("cannot vary", self.refused(*add, "--input", f"x={file}", "--vary", "x:0=1..3"))
         self.assertIn("--save-outputs", self.refused(*add, "--shape", "x=3", "--save-outputs", file + "/no"))
 
+    def test_spellings_of_files(self):
+        three = struct.pack("<3f", 1, 2, 3)
+        for data in (npy("<f4", [3], three).replace(b"(3,)", b"(3L)"), npy("=f4", [3], three), npy("<f4", [3], three, version=3)):
+            file = self.write("x.npy", data)
+            self.rows(shapes("identity_float"), "--input", f"x={file}", "--repeat", "1")
+
     def test_inputs_that_are_no_tensors_of_numbers(self):
         text = self.write("text.onnx", model([("Identity", ["x"], "y")], [port("x", 8, [2])], [port("y", 8, [2])]))
         self.assertIn("input 'x' is a string tensor", self.refused(text))
+        deep = self.write("deep.onnx", model([("Relu", ["x"], "y")], [port("x", 1, ["N"] * 9)], [port("y", 1, ["N"] * 9)]))
+        self.assertIn("tensor of more than 8 dimensions", self.refused(deep))
+        long = "x" * 3000
+        named = self.write("named.onnx", model([("Relu", [long], "y")], [port(long, 1, [2])], [port("y", 1, [2])]))
+        self.assertIn("more than 255 bytes", self.refused(named))
+
+    def test_many_things_that_lack(self):
+        names = [letter * 200 for letter in "abcdefghijklmnopqrstuvwxyz"]
+        many = self.write("many.onnx", model([("Sum", names, "y")], [port(name, 1, ["N"] * 8) for name in names],
+                                             [port("y", 1, ["N"] * 8)]))
+        self.assertIn(f"input '{names[0]}' is float[", self.refused(many))
+        self.assertIn(", NAME one of: " + names[0], self.refused(many, "--shape", "q=1"))
 
 
 class Tensors(ModelCase):
@@ -251,6 +289,27 @@ class Tensors(ModelCase):
         self.assertEqual(read_npy(os.path.join(out, "y.npy")), ("<i8", (), struct.pack("<q", 5)))
         self.rows(shapes("identity_int64"))  # a scalar, as the graph looks
         self.rows(shapes("identity_float"), "--shape", "x=3,0,2")
+
+    def test_outputs_that_are_no_tensors_of_numbers(self):
+        text = field(1, "to") + number(3, 8) + bytes([0xa0, 1, 2])
+        for name, node, output in (("text", ("Cast", ["x"], "y", text), port("y", 8, ["N"])),
+                                   ("list", ("SequenceConstruct", ["x"], "y"),
+                                    field(1, "y") + field(2, field(4, field(1, field(1, number(1, 1))))))):
+            path = self.write(name + ".onnx", model([node], [port("x", 1, ["N"])], [output]))
+            out = os.path.join(self.folder, name)
+            done = cli.run("run", path, "--shape", "x=4", "--repeat", "2", "--save-outputs", out)
+            self.ends(done, 0)
+            self.assertIn("Outputs: not compared", done.out)
+            self.assertEqual(os.listdir(out), [])
+            self.assertEqual({row["outputs"] for row in self.rows(path, "--shape", "x=4", "--repeat", "2")}, {None})
+
+    def test_outputs_that_differ(self):
+        path = self.write("random.onnx", model([("RandomUniformLike", ["x"], "y")], [port("x", 1, ["N"])],
+                                               [port("y", 1, ["N"])]))
+        done = cli.run("run", path, "--shape", "x=4", "--repeat", "2")
+        self.ends(done, 1)
+        self.assertIn("Outputs: NOT the same from all", done.out)
+        self.assertEqual(len({row["outputs"] for row in self.rows(path, "--shape", "x=4", code=1)}), 3)
 
     def test_names_of_outputs_as_files(self):
         odd = self.write("odd.onnx", model([("Relu", ["a:0=1"], "../b/ü")], [port("a:0=1", 1, ["N"])],

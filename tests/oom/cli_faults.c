@@ -5,7 +5,8 @@
  *
  *   ORTPOOL_FAULT_AT=N     the N-th such call fails
  *   ORTPOOL_FAULT_FROM=N   that one and all after it
- *   ORTPOOL_FAULT_LOG=FILE a line for each call: what and from where, for cli_oom.py
+ *   ORTPOOL_FAULT_LOG=FILE a line for each call, appended: what and from where, for cli_oom.py. Processes that
+ *                          are started count for themselves.
  *
  * Those of read (of standard input), open, pipe, readlink and getpwuid_r by name, for cli_calls.py:
  *
@@ -116,7 +117,7 @@ __attribute__((constructor)) static void set_up(void)
     }
     const char *log = getenv("ORTPOOL_FAULT_LOG");
     if (log != NULL) {
-        log_file = open(log, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+        log_file = open(log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
     }
     atomic_store(&ready, true);
 }

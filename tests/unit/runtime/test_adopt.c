@@ -184,7 +184,7 @@ static void calls_in_the_wrong_order_are_refused(void **state)
         ORTP_E_INVAL);
     assert_ok(ortp_session_adopt(session, ort, &error), error);
     assert_int_equal(ortp_session_adopt(session, ort, &error), ORTP_E_INVAL); /* twice */
-    assert_true(error.message[0] != '\0');
+    assert_non_null(strstr(error.message, "adopted already"));
     assert_int_equal(ortp_session_adopt(session, NULL, &error), ORTP_E_INVAL);
     assert_ok(graph_run(session, NULL, &feed, &output, &error), error); /* it is still whole */
     test_ort_api()->ReleaseValue(output);
