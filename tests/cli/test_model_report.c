@@ -112,7 +112,7 @@ static void what_is_not_known_is_left_out(void **state)
     says(report(without(row("ort", 1, 1, 2, 2, 100), "p50_ms"), row("ortpool", 1, 1, 2, 2, 100)),
          "a run: p50                               -          1.00 ms", "Against");
     says(report(row("ort", 1, 1, 2, 2, 100), without(row("ortpool", 1, 1, 2, 2, 100), "p50_ms")),
-         "a run: p50                           1.00 ms           -   ", "Against");
+         "a run: p50                           1.00 ms            -   ", "Against");
     says(report(row("ort", 1, 1, 2, 2, 100), row("none", 1, 1, 2, 2, 100)), "the same from all",
          "Against");
     says(report(row("none", 1, 1, 2, 2, 100), row("ortpool", 1, 1, 2, 2, 100)), "the same from all",

@@ -63,6 +63,17 @@ class Calls(unittest.TestCase):
             done = run(("readlink", errno.ENOENT, 1, 1), "inspect", cwd=folder, env={"ORTPOOL_MODEL": None})
         self.assertEqual(done.returncode, 2)
         self.assertIn("(executable)/../share/ortpool/models/swipe-en", done.err)
+        done = run(("readlink", errno.ENOENT, 1, 1), "run", "tests/graphs/shapes/identity_float.onnx")
+        self.assertEqual((done.returncode, done.out), (2, ""))
+        self.assertIn("no process can be started: No such file", done.err)
+
+    def test_no_processes(self):
+        graph = "tests/graphs/shapes/identity_float.onnx"
+        for call, number in (("pipe2", errno.EMFILE), ("posix_spawn", errno.EAGAIN)):
+            for first in (1, 2):  # the first process, the second
+                done = run((call, number, first, 9), "run", graph)
+                self.assertEqual((done.returncode, done.out), (2, ""))
+                self.assertEqual(done.err, f"ortpool run: no process can be started: {os.strerror(number)}\n")
 
     def test_no_such_user(self):
         places = {"ORTPOOL_ONNXRUNTIME": None, "XDG_CACHE_HOME": None, "HOME": None}

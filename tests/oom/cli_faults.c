@@ -8,7 +8,7 @@
  *   ORTPOOL_FAULT_LOG=FILE a line for each call, appended: what and from where, for cli_oom.py. Processes that
  *                          are started count for themselves.
  *
- * Those of read (of standard input), open, pipe, readlink and getpwuid_r by name, for cli_calls.py:
+ * Those of read (of standard input), open, pipe, pipe2, posix_spawn, readlink and getpwuid_r by name, for cli_calls.py:
  *
  *   ORTPOOL_FAULT_CALL=NAME:NUMBER:FIRST:LAST   from the first to the last of them, with this errno
  */
@@ -20,6 +20,7 @@
 #include <link.h>
 #include <pthread.h>
 #include <pwd.h>
+#include <spawn.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -267,6 +268,27 @@ __attribute__((visibility("default"))) int pipe(int ends[2])
     int (*next)(int[2]);
     find_next("pipe", &next);
     return fails_by_name("pipe", CALLER) ? -1 : next(ends);
+}
+
+__attribute__((visibility("default"))) int pipe2(int ends[2], int flags)
+{
+    int (*next)(int[2], int);
+    find_next("pipe2", &next);
+    return fails_by_name("pipe2", CALLER) ? -1 : next(ends, flags);
+}
+
+__attribute__((visibility("default"))) int
+posix_spawn(pid_t *restrict child, const char *restrict path,
+            const posix_spawn_file_actions_t *restrict actions,
+            const posix_spawnattr_t *restrict attributes, char *const arguments[restrict],
+            char *const environment[restrict])
+{
+    int (*next)(pid_t *restrict, const char *restrict, const posix_spawn_file_actions_t *restrict,
+                const posix_spawnattr_t *restrict, char *const[restrict], char *const[restrict]);
+    find_next("posix_spawn", &next);
+    return fails_by_name("posix_spawn", CALLER)
+               ? call_errno
+               : next(child, path, actions, attributes, arguments, environment);
 }
 
 __attribute__((visibility("default"))) ssize_t readlink(const char *restrict name,
