@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * First fit: see fit.h.
+ * Best fit: see fit.h.
  */
 #include "fit.h"
 
@@ -51,6 +51,29 @@ static void tell_next(ortp__fit *fit, ortp__chunk *chunk)
     }
 }
 
+static void link_free(ortp__fit *fit, ortp__chunk *chunk)
+{
+    chunk->used = false;
+    chunk->free_previous = NULL;
+    chunk->free_next = fit->free;
+    if (fit->free != NULL) {
+        fit->free->free_previous = chunk;
+    }
+    fit->free = chunk;
+}
+
+static void unlink_free(ortp__fit *fit, ortp__chunk *chunk)
+{
+    if (chunk->free_previous != NULL) {
+        chunk->free_previous->free_next = chunk->free_next;
+    } else {
+        fit->free = chunk->free_next;
+    }
+    if (chunk->free_next != NULL) {
+        chunk->free_next->free_previous = chunk->free_previous;
+    }
+}
+
 void ortp__fit_init(ortp__fit *fit, void *base, size_t bytes)
 {
     *fit = (ortp__fit){.base = base};
@@ -69,30 +92,50 @@ void ortp__fit_extend(ortp__fit *fit, size_t bytes)
         ortp__chunk *fresh = at(fit, fit->extent);
         *fresh = (ortp__chunk){.bytes = more, .previous = last};
         fit->last = fresh;
+        link_free(fit, fresh);
     } else {
         return; /* too little for a chunk of its own */
     }
     fit->extent = extent;
 }
 
+/* Whether a free chunk, large enough, serves better than the best one up to here. */
+static bool better(const ortp__fit *fit, const ortp__chunk *chunk, const ortp__chunk *best)
+{
+    if (best == NULL || best == fit->last) {
+        return true;
+    }
+    if (chunk == fit->last) {
+        return false;
+    }
+    return chunk->bytes < best->bytes || (chunk->bytes == best->bytes && chunk < best);
+}
+
+static ortp__chunk *find(const ortp__fit *fit, size_t need)
+{
+    ortp__chunk *best = NULL;
+    for (ortp__chunk *chunk = fit->free; chunk != NULL; chunk = chunk->free_next) {
+        if (chunk->bytes >= need && better(fit, chunk, best)) {
+            best = chunk;
+        }
+    }
+    return best;
+}
+
 ortp__chunk *ortp__fit_take(ortp__fit *fit, size_t bytes)
 {
     size_t need;
-    if (!chunk_bytes(bytes, &need)) {
-        return NULL;
-    }
-    ortp__chunk *chunk = ortp__fit_first(fit);
-    while (chunk != NULL && (chunk->used || chunk->bytes < need)) {
-        chunk = ortp__fit_next(fit, chunk);
-    }
+    ortp__chunk *chunk = chunk_bytes(bytes, &need) ? find(fit, need) : NULL;
     if (chunk == NULL) {
         return NULL;
     }
+    unlink_free(fit, chunk);
     if (chunk->bytes - need >= SPLIT_MIN) {
         ortp__chunk *rest = at(fit, offset_of(fit, chunk) + need);
         *rest = (ortp__chunk){.bytes = chunk->bytes - need, .previous = chunk};
         chunk->bytes = need;
         tell_next(fit, rest);
+        link_free(fit, rest);
     }
     chunk->used = true;
     chunk->asked = bytes;
@@ -116,16 +159,18 @@ size_t ortp__fit_extent_for(const ortp__fit *fit, size_t bytes)
 void ortp__fit_give(ortp__fit *fit, ortp__chunk *chunk)
 {
     assert(chunk->used);
-    chunk->used = false;
     fit->used_count--;
     ortp__chunk *next = ortp__fit_next(fit, chunk);
     if (next != NULL && !next->used) {
+        unlink_free(fit, next);
         chunk->bytes += next->bytes;
     }
     ortp__chunk *previous = chunk->previous;
     if (previous != NULL && !previous->used) {
+        unlink_free(fit, previous);
         previous->bytes += chunk->bytes;
         chunk = previous;
     }
+    link_free(fit, chunk);
     tell_next(fit, chunk);
 }

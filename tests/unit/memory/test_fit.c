@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* First fit: where chunks lie, that they are whole, and random use against a model of its own. */
+/* Best fit: where chunks lie, that they are whole, and random use against a model of its own. */
 #include "fixture.h"
 
 #include "fit.h"
@@ -14,6 +14,7 @@ static void assert_sound(const ortp__fit *fit)
 {
     size_t bytes = 0;
     size_t used = 0;
+    size_t all = 0;
     const ortp__chunk *previous = NULL;
     for (const ortp__chunk *c = ortp__fit_first(fit); c != NULL; c = ortp__fit_next(fit, c)) {
         assert_ptr_equal(c, fit->base + bytes);
@@ -22,11 +23,21 @@ static void assert_sound(const ortp__fit *fit)
         assert_false(previous != NULL && !previous->used && !c->used);
         bytes += c->bytes;
         used += c->used ? 1u : 0u;
+        all++;
         previous = c;
     }
     assert_int_equal(bytes, fit->extent);
     assert_int_equal(used, fit->used_count);
     assert_ptr_equal(fit->last, previous);
+    size_t listed = 0;
+    const ortp__chunk *before = NULL;
+    for (const ortp__chunk *c = fit->free; c != NULL; c = c->free_next) {
+        assert_false(c->used);
+        assert_ptr_equal(c->free_previous, before);
+        before = c;
+        listed++;
+    }
+    assert_int_equal(listed, all - used);
     assert_true(fit->peak <= fit->extent);
 }
 
@@ -51,7 +62,7 @@ static void give(ortp__fit *fit, ortp__chunk *chunk)
 
 static _Alignas(64) unsigned char room[1 << 16];
 
-static void the_first_that_is_large_enough(void **state)
+static void a_hole_that_is_large_enough(void **state)
 {
     (void)state;
     ortp__fit fit;
@@ -73,6 +84,38 @@ static void the_first_that_is_large_enough(void **state)
     assert_null(ortp__fit_take(&fit, 4096));
     assert_null(ortp__fit_take(&fit, SIZE_MAX));
     assert_int_equal(ortp__fit_extent_for(&fit, SIZE_MAX), SIZE_MAX);
+}
+
+/* Holes of 512, 256 and 256 bytes and an end of the size asked for, given free in every order. */
+static void the_smallest_hole_serves(void **state)
+{
+    (void)state;
+    enum { HOLES = 3 };
+    static const size_t sizes[HOLES] = {512, 256, 256};
+    static const size_t orders[6][HOLES] = {{0, 1, 2}, {0, 2, 1}, {1, 0, 2},
+                                            {1, 2, 0}, {2, 0, 1}, {2, 1, 0}};
+    for (size_t o = 0; o < 6; o++) {
+        ortp__fit fit;
+        ortp__fit_init(&fit, room, 512 + 256 + 256 + 3 * 64 + 256);
+        ortp__chunk *holes[HOLES];
+        size_t at = 0;
+        for (size_t i = 0; i < HOLES; i++) {
+            holes[i] = take(&fit, sizes[i] - HEADER, at);
+            (void)take(&fit, 0, at + sizes[i]);
+            at += sizes[i] + HEADER;
+        }
+        for (size_t i = 0; i < HOLES; i++) {
+            give(&fit, holes[orders[o][i]]);
+        }
+        (void)take(&fit, 192, 512 + 64);            /* the first of two equal ones */
+        (void)take(&fit, 192, 512 + 64 + 256 + 64); /* the other */
+        (void)take(&fit, 192, 0);                   /* the larger one, not the end */
+        (void)take(&fit, 192, 256);                 /* what is left of it */
+        assert_int_equal(fit.peak, at);             /* the end was not touched */
+        (void)take(&fit, 192, at);
+        assert_null(fit.free);
+        assert_null(ortp__fit_take(&fit, 0));
+    }
 }
 
 static void the_end_is_extended(void **state)
@@ -150,7 +193,8 @@ static void random_use(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_first_that_is_large_enough),
+        cmocka_unit_test(a_hole_that_is_large_enough),
+        cmocka_unit_test(the_smallest_hole_serves),
         cmocka_unit_test(the_end_is_extended),
         cmocka_unit_test(random_use),
     };
