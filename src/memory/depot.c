@@ -4,12 +4,16 @@
  *
  * Idle large blocks stand in one list per stripe, oldest first. A search walks it from the newest:
  * the best fit wins, among equals the one whose pages are most likely in a cache. Growable blocks
- * serve growable requests only, whatever their size (growable.h).
+ * serve growable requests of their use only, whatever their size (growable.h).
  */
 #include "depot.h"
+#include "growable.h"
 #include "slab.h"
 
 #include <assert.h>
+
+/* A value may be held for long: it gets no block of more than so many times its size. */
+#define VALUE_SLACK 4u
 
 static ortp__large *large_of(ortp_block *block)
 {
@@ -91,6 +95,16 @@ static void idle_link_locked(ortp__stripe *stripe, ortp__large *large)
     }
 }
 
+/* Whether an idle block may serve at all. */
+static bool growable_serves(const ortp__large *large, const ortp__request *request)
+{
+    if (large->reserved < request->size.mapping || large->use != request->use) {
+        return false; /* a plain block, one that cannot grow that far, or another's */
+    }
+    return large->use != ORTP__USE_VALUES ||
+           large->block.footprint / VALUE_SLACK <= request->size.mapping;
+}
+
 /* The smallest that is large enough, else the largest, to be grown. */
 static ortp_block *growable_take_locked(ortp__stripe *stripe, const ortp__request *request)
 {
@@ -98,8 +112,8 @@ static ortp_block *growable_take_locked(ortp__stripe *stripe, const ortp__reques
     const size_t need = request->size.mapping;
     ortp__large *best = NULL;
     for (ortp__large *l = stripe->newest; l != NULL; l = l->older) {
-        if (l->reserved < need) {
-            continue; /* a plain block, or one that cannot grow that far */
+        if (!growable_serves(l, request)) {
+            continue;
         }
         const size_t has = l->block.footprint;
         const size_t best_has = best != NULL ? best->block.footprint : 0;
@@ -210,6 +224,7 @@ static ortp_status large_create(ortp_pool *pool, ortp__stripe *stripe, const ort
     }
     ortp__large *large = memory;
     large->reserved = reserved;
+    large->use = request->use;
     large->block.pool = pool;
     large->block.stripe = stripe;
     large->block.data = pages;

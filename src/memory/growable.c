@@ -55,10 +55,10 @@ static ortp_status acquire(ortp_pool *pool, size_t bytes, const ortp__request *g
         request.reserve *= 2;
     }
     ortp__stripe *home = &pool->stripes[0];
-    ortp_block *block = request.fresh ? NULL : ortp__depot_take(pool, home, &request);
+    ortp_block *block = ortp__depot_take(pool, home, &request);
     if (block == NULL) {
         ortp_status status = ortp__depot_map(pool, home, &request, out);
-        if (!request.fresh && (status == ORTP_E_BUDGET || status == ORTP_E_NOMEM)) {
+        if (status == ORTP_E_BUDGET || status == ORTP_E_NOMEM) {
             block = ortp__depot_take(pool, home, &request); /* released meanwhile? */
         }
         if (block == NULL) {
@@ -74,10 +74,10 @@ static ortp_status acquire(ortp_pool *pool, size_t bytes, const ortp__request *g
     return ORTP_OK;
 }
 
-ortp_status ortp__pool_acquire_growable(ortp_pool *pool, size_t bytes, ortp_label label, bool fresh,
-                                        ortp_reclaim reclaim, ortp_block **out)
+ortp_status ortp__pool_acquire_growable(ortp_pool *pool, size_t bytes, ortp_label label,
+                                        ortp__use use, ortp_reclaim reclaim, ortp_block **out)
 {
-    const ortp__request request = {.label = label, .reclaim = reclaim, .fresh = fresh};
+    const ortp__request request = {.label = label, .reclaim = reclaim, .use = use};
     return acquire(pool, bytes, &request, out);
 }
 
@@ -134,8 +134,10 @@ void ortp__block_discard(ortp_block *block)
 
 ortp_status ortp__pool_warm_growable(ortp_pool *pool, size_t bytes, size_t count)
 {
-    const ortp__request request = {
-        .label = ORTP_LABEL_OTHER, .reclaim = ORTP_RECLAIM_CACHE, .warming = true};
+    const ortp__request request = {.label = ORTP_LABEL_OTHER,
+                                   .reclaim = ORTP_RECLAIM_CACHE,
+                                   .use = ORTP__USE_RUNS,
+                                   .warming = true};
     ortp_status status = ORTP_OK;
     ortp_block *chain = NULL;
     for (size_t i = 0; i < count && status == ORTP_OK; i++) {

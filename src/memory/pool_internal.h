@@ -56,6 +56,7 @@ typedef struct ortp__large {
     struct ortp__large *all_previous, *all_next;
     struct ortp__large *older, *newer; /* idle list */
     size_t reserved; /* growable: its address space, of which the footprint is committed; else 0 */
+    unsigned use;    /* growable: an ortp__use */
 } ortp__large;
 
 struct ortp__slab {
@@ -128,7 +129,7 @@ typedef struct ortp__request {
     bool exact;     /* large: only a mapping of just this size, not one that is a little larger */
     bool warming;   /* not counted as an acquire */
     size_t reserve; /* growable: address space to reserve, size.mapping to commit; else 0 */
-    bool fresh;     /* growable: no idle block will do */
+    unsigned use;   /* growable: an ortp__use, only blocks of the same will do */
 } ortp__request;
 
 static inline ortp__block_state ortp__block_state_get(const ortp_block *block)

@@ -4,6 +4,8 @@
  */
 #include "allocator.h"
 
+#include "classes.h"
+#include "growable.h"
 #include "ticket.h"
 
 #include <assert.h>
@@ -32,17 +34,28 @@ static void raise_to(_Atomic size_t *peak, size_t value)
 
 /* ---- take ---- */
 
-/* Where no ticket serves: a block of the pool for this alone. */
+/*
+ * Where no ticket serves: a block of the pool for this alone. Large values of changing sizes, which
+ * would leave an idle block of each size behind, take turns in growable ones.
+ */
 static ortp__chunk *take_from_pool(ortp__allocator *allocator, size_t bytes, ortp_status *status)
 {
     if (bytes > SIZE_MAX - ORTP__CHUNK_HEADER) {
         *status = ORTP_E_INVAL;
         return NULL;
     }
-    const ortp_label label = READ(allocator->creating) ? ORTP_LABEL_WEIGHTS : ORTP_LABEL_RUN;
+    ortp_pool *pool = allocator->runtime->pool;
+    const size_t all = ORTP__CHUNK_HEADER + bytes;
     ortp_block *block;
-    *status = ortp_pool_acquire_within(allocator->runtime->pool, ORTP__CHUNK_HEADER + bytes, label,
-                                       ORTP_RECLAIM_BLOCKS, &block);
+    if (READ(allocator->creating)) {
+        *status =
+            ortp_pool_acquire_within(pool, all, ORTP_LABEL_WEIGHTS, ORTP_RECLAIM_BLOCKS, &block);
+    } else if (all <= ORTP__SMALL_STRIDE_MAX) {
+        *status = ortp_pool_acquire_within(pool, all, ORTP_LABEL_RUN, ORTP_RECLAIM_BLOCKS, &block);
+    } else {
+        *status = ortp__pool_acquire_growable(pool, all, ORTP_LABEL_RUN, ORTP__USE_VALUES,
+                                              ORTP_RECLAIM_BLOCKS, &block);
+    }
     if (*status != ORTP_OK) {
         return NULL;
     }

@@ -28,9 +28,9 @@ ortp_status ortp__ticket_open(ortp_pool *pool, ortp__allocator *allocator, size_
 {
     *out = NULL;
     ortp_block *block;
-    ortp_status status = ortp__pool_acquire_growable(pool, ortp__ticket_block_bytes(need),
-                                                     weights ? ORTP_LABEL_WEIGHTS : ORTP_LABEL_RUN,
-                                                     weights, reclaim, &block);
+    ortp_status status = ortp__pool_acquire_growable(
+        pool, ortp__ticket_block_bytes(need), weights ? ORTP_LABEL_WEIGHTS : ORTP_LABEL_RUN,
+        weights ? ORTP__USE_WEIGHTS : ORTP__USE_RUNS, reclaim, &block);
     if (status != ORTP_OK) {
         return status;
     }
@@ -127,7 +127,7 @@ static void destroy(ortp__ticket *ticket)
     const bool kept = !ticket->weights && !ticket->settled;
     ortp__mutex_destroy(&ticket->mutex);
     if (!kept) {
-        ortp__block_discard(block); /* with holes, or of the size of weights: nobody's need */
+        ortp__block_discard(block); /* with holes, or of weights: nobody's need */
     } else {
         (void)ortp_block_release(block);
     }

@@ -41,9 +41,9 @@ bool __wrap_ortp__pages_decommit(void *pages, size_t bytes)
 static ortp_block *must_grow_to(ortp_pool *pool, size_t bytes)
 {
     ortp_block *block = NULL;
-    assert_int_equal(
-        ortp__pool_acquire_growable(pool, bytes, ORTP_LABEL_RUN, false, ORTP_RECLAIM_CACHE, &block),
-        ORTP_OK);
+    assert_int_equal(ortp__pool_acquire_growable(pool, bytes, ORTP_LABEL_RUN, ORTP__USE_RUNS,
+                                                 ORTP_RECLAIM_CACHE, &block),
+                     ORTP_OK);
     assert_true(ortp__block_is_growable(block));
     assert_true(ortp_block_bytes(block) >= bytes);
     return block;
@@ -52,9 +52,9 @@ static ortp_block *must_grow_to(ortp_pool *pool, size_t bytes)
 static void refused(ortp_pool *pool, size_t bytes, ortp_status expected)
 {
     ortp_block *block = (ortp_block *)&block;
-    assert_int_equal(
-        ortp__pool_acquire_growable(pool, bytes, ORTP_LABEL_RUN, false, ORTP_RECLAIM_CACHE, &block),
-        expected);
+    assert_int_equal(ortp__pool_acquire_growable(pool, bytes, ORTP_LABEL_RUN, ORTP__USE_RUNS,
+                                                 ORTP_RECLAIM_CACHE, &block),
+                     expected);
     assert_null(block);
     assert_ledger(ortp_pool_budget(pool), pool);
 }
@@ -90,22 +90,60 @@ static void grows_in_place(void **state)
     fixture_close(&f);
 }
 
-/* What lives long takes no idle block, neither a large one to keep nor one that runs come back to. */
-static void fresh_ones_are_new(void **state)
+/* A block of `bytes` for a value that outlives its run. */
+static ortp_block *must_hold(ortp_pool *pool, size_t bytes)
+{
+    ortp_block *block = NULL;
+    assert_int_equal(ortp__pool_acquire_growable(pool, bytes, ORTP_LABEL_RUN, ORTP__USE_VALUES,
+                                                 ORTP_RECLAIM_CACHE, &block),
+                     ORTP_OK);
+    assert_true(ortp_block_bytes(block) >= bytes);
+    return block;
+}
+
+/* Values take turns in blocks of their own: not in those of runs, nor in much larger ones. */
+static void values_have_their_own(void **state)
+{
+    fixture f;
+    fixture_open(&f, KIND_OF(state), 0);
+    ortp_block *run = must_grow_to(f.pool, 400 * KIB);
+    must_release(run);
+    ortp_block *value = must_hold(f.pool, 400 * KIB);
+    assert_ptr_not_equal(value, run);
+    must_release(value);
+    assert_ptr_equal(must_hold(f.pool, 101 * KIB), value); /* whatever their size */
+    must_release(value);
+    assert_ptr_equal(must_hold(f.pool, 900 * KIB), value);
+    must_release(value);
+    ortp_block *small = must_hold(f.pool, 100 * KIB); /* 900 would be held for 100 */
+    assert_ptr_not_equal(small, value);
+    must_release(small);
+    assert_ptr_equal(must_hold(f.pool, 200 * KIB), small); /* grown */
+    must_release(small);
+    assert_ptr_equal(must_hold(f.pool, 230 * KIB), value);
+    must_release(value);
+    assert_ptr_equal(must_grow_to(f.pool, 100 * KIB), run);
+    must_release(run);
+    assert_int_equal(maps_of(f.pool), 3);
+    fixture_close(&f);
+}
+
+/* Weights take no idle block, neither a large one to keep nor one that runs come back to. */
+static void weights_have_their_own(void **state)
 {
     fixture f;
     fixture_open(&f, KIND_OF(state), 3 * MIB);
     ortp_block *idle = must_grow_to(f.pool, MIB);
     must_release(idle);
     ortp_block *block = NULL;
-    assert_int_equal(ortp__pool_acquire_growable(f.pool, 1, ORTP_LABEL_WEIGHTS, true,
+    assert_int_equal(ortp__pool_acquire_growable(f.pool, 1, ORTP_LABEL_WEIGHTS, ORTP__USE_WEIGHTS,
                                                  ORTP_RECLAIM_CACHE, &block),
                      ORTP_OK);
     assert_ptr_not_equal(block, idle);
     assert_int_equal(maps_of(f.pool), 2);
     ortp_block *none = NULL;
-    assert_int_equal(ortp__pool_acquire_growable(f.pool, 4 * MIB, ORTP_LABEL_WEIGHTS, true,
-                                                 ORTP_RECLAIM_CACHE, &none),
+    assert_int_equal(ortp__pool_acquire_growable(f.pool, 4 * MIB, ORTP_LABEL_WEIGHTS,
+                                                 ORTP__USE_WEIGHTS, ORTP_RECLAIM_CACHE, &none),
                      ORTP_E_BUDGET);
     assert_null(none);
     must_release(block);
@@ -374,7 +412,8 @@ int main(void)
         BOTH_KINDS(the_system_refuses),
         BOTH_KINDS(sizes_beyond_all_bounds),
         BOTH_KINDS(warm_ones_are_ready),
-        BOTH_KINDS(fresh_ones_are_new),
+        BOTH_KINDS(values_have_their_own),
+        BOTH_KINDS(weights_have_their_own),
         BOTH_KINDS(the_larger_of_two_is_grown),
         BOTH_KINDS(one_that_comes_back_late_is_found),
         BOTH_KINDS(a_failed_try_makes_nothing_young),
