@@ -89,6 +89,9 @@ void *ortp__allocator_take(ortp__allocator *allocator, size_t bytes, bool reserv
         chunk->kind = ORTP__SOURCE_TICKET;
     } else {
         chunk = take_from_pool(allocator, bytes, &status);
+        if (chunk != NULL && ticket != NULL) {
+            chunk->ordinal = ortp__ticket_latest(ticket);
+        }
     }
     if (chunk == NULL) {
         atomic_store_explicit(&allocator->refusal, (int)status, memory_order_relaxed);
@@ -134,6 +137,15 @@ void *ortp__allocator_overdraft(ortp__allocator *allocator, size_t bytes)
 
 /* ---- free ---- */
 
+/* Where a run frees what was taken to outlive it, that was wrong. */
+static void came_back(const ortp__allocator *allocator, const ortp__chunk *chunk)
+{
+    ortp__ticket *ticket = ortp__ticket_current(allocator);
+    if (ticket != NULL) {
+        ortp__ticket_came_back(ticket, chunk->ordinal);
+    }
+}
+
 void ortp__allocator_free(OrtAllocator *self, void *data)
 {
     if (data == NULL) {
@@ -150,6 +162,7 @@ void ortp__allocator_free(OrtAllocator *self, void *data)
         ortp__ticket_give(chunk->owner, chunk);
         break;
     case ORTP__SOURCE_POOL:
+        came_back(allocator, chunk);
         (void)ortp_block_release(chunk->owner);
         break;
     case ORTP__SOURCE_PROBE: /* returned above */

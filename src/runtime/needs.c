@@ -44,6 +44,8 @@ ortp__need ortp__needs_get(ortp__needs *needs, uint64_t key)
     if (known) {
         entry->used_at = ++needs->time;
         found = *entry;
+    } else {
+        found.escapes = needs->latest;
     }
     ortp__unlock(&needs->mutex);
     return found;
@@ -69,6 +71,7 @@ void ortp__needs_learn(ortp__needs *needs, const ortp__need *learned)
     entry->bytes = learned->bytes > entry->bytes ? learned->bytes : entry->bytes;
     entry->wanted = 0;
     entry->escapes = learned->escapes;
+    needs->latest = learned->escapes;
     ortp__unlock(&needs->mutex);
 }
 

@@ -29,13 +29,17 @@ typedef struct ortp__needs {
     ortp__need entries[ORTP__NEEDS_MAX];
     uint64_t time;
     size_t most_gone; /* the largest bytes of entries that were put out */
+    ortp__escapes latest;
 } ortp__needs;
 
 /* false: the system refused a lock. */
 bool ortp__needs_init(ortp__needs *needs);
 void ortp__needs_destroy(ortp__needs *needs);
 
-/* Zero, but for the key, where it is not known. Any thread, as those below. */
+/*
+ * Where the key is not known: bytes 0, and the escapes of what was learned last, since one graph allocates
+ * in one order, mostly. A wrong guess costs nothing but a detour. Any thread, as those below.
+ */
 ortp__need ortp__needs_get(ortp__needs *needs, uint64_t key);
 /* A run went well: raises what is known to its bytes; escapes are replaced, a wish is forgotten. */
 void ortp__needs_learn(ortp__needs *needs, const ortp__need *learned);

@@ -129,8 +129,9 @@ static ortp_status run_with_ticket(ortp_session *session, const call *c, uint64_
     ortp__ticket_close(ticket, &left);
     if (status != ORTP_OK && left.wanted > 0) {
         ortp__needs_wish(&session->needs, key, left.wanted);
-    } else if (status == ORTP_OK && (left.need > need.bytes || need.wanted > 0 ||
-                                     left.escapes.count != need.escapes.count)) {
+    } else if (status == ORTP_OK &&
+               (left.need > need.bytes || need.wanted > 0 ||
+                memcmp(&left.escapes, &need.escapes, sizeof left.escapes) != 0)) {
         const ortp__need learned = {.key = key, .bytes = left.need, .escapes = left.escapes};
         ortp__needs_learn(&session->needs, &learned);
     }

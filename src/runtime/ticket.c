@@ -120,6 +120,17 @@ ortp__chunk *ortp__ticket_take(ortp__ticket *ticket, size_t bytes, ortp_status *
     return chunk;
 }
 
+void ortp__ticket_came_back(ortp__ticket *ticket, uint64_t latest)
+{
+    ortp__escapes *known = &ticket->escapes;
+    for (size_t i = 0; i < known->count; i++) {
+        if (known->ordinals[i] + UINT64_C(1) == latest) {
+            known->ordinals[i] = known->ordinals[--known->count];
+            return;
+        }
+    }
+}
+
 /* Nobody else knows it any more. */
 static void destroy(ortp__ticket *ticket)
 {

@@ -25,7 +25,7 @@
 
 #define ORTP__ESCAPES_MAX 8u
 
-/* The allocations of a run that outlived it, by their place in the order of the run's allocations. */
+/* The allocations of a run that outlive it, by their place in the order of the run's allocations. */
 typedef struct ortp__escapes {
     uint32_t ordinals[ORTP__ESCAPES_MAX];
     uint32_t count;
@@ -43,7 +43,7 @@ typedef struct ortp__ticket {
     struct ortp__ticket *outer; /* current before this one */
     uint32_t ordinal;           /* of the next allocation */
     size_t wanted;              /* extent of chunks that the block could not grow to; else 0 */
-    ortp__escapes escapes;      /* these go to the pool instead */
+    ortp__escapes escapes;      /* these go to the pool instead; kept true by came_back */
     bool weights;
     bool settled; /* free pages were given back: nothing may be allocated here any more */
 } ortp__ticket;
@@ -62,6 +62,13 @@ ortp__ticket *ortp__ticket_current(const ortp__allocator *allocator);
  * be had (*status then says why: BUDGET, NOMEM). The thread whose current ticket it is.
  */
 ortp__chunk *ortp__ticket_take(ortp__ticket *ticket, size_t bytes, ortp_status *status);
+/* The latest of its allocations, which went to the pool; 0 is none. For ortp__ticket_came_back(). */
+static inline uint64_t ortp__ticket_latest(const ortp__ticket *ticket)
+{
+    return ticket->ordinal;
+}
+/* That allocation was freed within its run: the next time it need not go to the pool. Its thread. */
+void ortp__ticket_came_back(ortp__ticket *ticket, uint64_t latest);
 /* Any thread, also after the ticket was closed. */
 void ortp__ticket_give(ortp__ticket *ticket, ortp__chunk *chunk);
 

@@ -96,6 +96,72 @@ static void outputs_outlive_their_runs(void **state)
     world_close(&w);
 }
 
+static uint64_t overflows_of(ortp_session *session)
+{
+    return test_session_info(session).overflows;
+}
+
+/* What outlives runs of one shape is expected to in the first run of another, which keeps its block. */
+static void what_outlives_is_known_of_other_shapes(void **state)
+{
+    (void)state;
+    enum { SHAPES = 5 };
+    ortp_runtime *runtime = test_runtime_create(NULL);
+    ortp_session *session = graph_session(runtime, GRAPH_ENCODER, NULL);
+    assert_int_equal(overflows_of(session), 0);
+    for (size_t i = 0; i < SHAPES; ++i) {
+        world w;
+        world_open(&w, GRAPH_ENCODER, 150 - 10 * (int64_t)i);
+        ortp_pool_info before;
+        ortp_pool_get_info(ortp_runtime_pool(runtime), &before);
+        OrtValue *output = output_of(session, &w);
+        assert_int_equal(overflows_of(session), i);
+        test_ort_api()->ReleaseValue(output);
+        ortp_pool_info after;
+        ortp_pool_get_info(ortp_runtime_pool(runtime), &after);
+        if (i > 1) { /* a block for runs, one for values, and no more */
+            assert_int_equal(after.maps, before.maps);
+            assert_int_equal(after.idle_bytes, before.idle_bytes);
+        }
+        world_close(&w);
+    }
+    assert_int_equal(ortp_session_destroy(session), ORTP_OK);
+    test_runtime_destroy(runtime);
+}
+
+static void run_for(ortp_session *session, const graph_feed *feed, const char *name)
+{
+    OrtValue *output = NULL;
+    ortp_error error = ORTP_ERROR_INIT;
+    assert_ok(ortp_run(session, NULL, feed->input_names, (const OrtValue *const *)feed->inputs,
+                       feed->input_count, &name, &output, 1, &error),
+              error);
+    test_ort_api()->ReleaseValue(output);
+}
+
+/* The first output is the first allocation; where only the second is asked for, it ends with the run. */
+static void a_wrong_guess_of_what_outlives_is_seen(void **state)
+{
+    (void)state;
+    graph_feed feed;
+    graph_feed_make(&feed, GRAPH_TWO, 100000);
+    ortp_runtime *runtime = test_runtime_create(NULL);
+    ortp_session *session = graph_session(runtime, GRAPH_TWO, NULL);
+    const test_use before = test_use_of(runtime);
+    run_for(session, &feed, "sum");
+    run_for(session, &feed, "sum");
+    assert_int_equal(overflows_of(session), 1);
+    run_for(session, &feed, feed.output_name); /* the sum is taken for one that outlives */
+    assert_int_equal(overflows_of(session), 2);
+    run_for(session, &feed, feed.output_name); /* now the right one */
+    run_for(session, &feed, feed.output_name);
+    assert_int_equal(overflows_of(session), 4);
+    test_assert_use(runtime, &before);
+    assert_int_equal(ortp_session_destroy(session), ORTP_OK);
+    test_runtime_destroy(runtime);
+    graph_feed_free(&feed);
+}
+
 static void outputs_outlive_their_session_but_not_the_runtime(void **state)
 {
     (void)state;
@@ -466,6 +532,8 @@ int main(void)
     }
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(outputs_outlive_their_runs),
+        cmocka_unit_test(what_outlives_is_known_of_other_shapes),
+        cmocka_unit_test(a_wrong_guess_of_what_outlives_is_seen),
         cmocka_unit_test(outputs_outlive_their_session_but_not_the_runtime),
         cmocka_unit_test(outputs_in_a_hosts_pool_keep_the_runtime),
         cmocka_unit_test(a_session_that_is_not_released_keeps_the_runtime),
