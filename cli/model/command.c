@@ -214,7 +214,7 @@ static int measure_here(wishes *w)
 static void say_enough(const wishes *w, char **argv, int argc)
 {
     json_t *row = child_run(argc, argv, ENOUGH);
-    const json_t *peak = json_object_get(json_object_get(row, "ledger"), "charged_peak");
+    const json_t *peak = json_object_get(row, "charged_peak_bytes");
     if (json_is_number(peak)) {
         /* Runs at once have a block each; the rest is shared. */
         const double idle =

@@ -404,6 +404,14 @@ static void measure_opened(measuring *m, row *out, process before, double load_m
         ortp_session_get_info(m->subject.session, &info);
         put(out, "need_bytes", /* the most that runs asked for at once, weights left out */
             json_integer((json_int_t)(info.live_bytes_peak - m->subject.live_bytes)));
+        ortp_budget_info budget;
+        ortp_budget_get_info(ortp_runtime_budget(m->subject.runtime), &budget);
+        put(out, "charged_peak_bytes", /* of session and runs */
+            json_integer((json_int_t)(budget.peak_bytes > m->subject.charged_peak
+                                          ? budget.peak_bytes
+                                          : m->subject.charged_peak)));
+        put(out, "run_peak_bytes", /* the most that was mapped beside the session */
+            json_integer((json_int_t)(budget.mapped_peak_bytes - m->subject.mapped_bytes)));
         put(out, "declared_bytes",
             json_integer((json_int_t)ortp_session_declared_bytes(m->subject.session)));
     }

@@ -11,7 +11,7 @@
 #define MIB 1048576.0
 #define LABEL_COLUMNS 30
 
-/* A figure by its path, "ledger.charged_peak"; false where it is not there or null. */
+/* A figure by its path, "charged_peak_bytes"; false where it is not there or null. */
 static bool figure(const json_t *row, const char *path, double *value)
 {
     const json_t *at = row;
@@ -65,7 +65,8 @@ static const struct {
     {"resident, peak", "resident_peak_bytes", NULL, MEBIBYTES},
     {"charged to the budget, peak", "ledger.charged_peak", NULL, MEBIBYTES},
     {"  mapped for weights", "ledger.in_use_weights", NULL, MEBIBYTES},
-    {"  mapped for runs, idle now", "ledger.idle", NULL, MEBIBYTES},
+    {"  mapped for runs, peak", "run_peak_bytes", NULL, MEBIBYTES},
+    {"    idle now", "ledger.idle", NULL, MEBIBYTES},
     {"    after trim", "ledger_after_trim.idle", NULL, MEBIBYTES},
     {"    largest need of a run", "need_bytes", NULL, MEBIBYTES},
     {"  declared: ORT holds elsewhere", "declared_bytes", NULL, MEBIBYTES},

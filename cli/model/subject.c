@@ -127,6 +127,12 @@ bool subject_open(subject *out, const ort_library *library, const subject_option
         ortp_session_info info;
         ortp_session_get_info(out->session, &info);
         out->live_bytes = info.live_bytes;
+        ortp_budget *const budget = ortp_runtime_budget(out->runtime);
+        ortp_budget_info held;
+        ortp_budget_get_info(budget, &held);
+        out->mapped_bytes = held.mapped_bytes;
+        out->charged_peak = held.peak_bytes;
+        ortp_budget_reset_peaks(budget);
     }
     return opened && well(out, ports_load(out->api, out->ort, &out->ports), error) &&
            name_outputs(out, error);

@@ -39,6 +39,9 @@ typedef struct subject {
     /* ortpool's */
     ortp_runtime *runtime;
     ortp_session *session;
+    size_t
+        mapped_bytes; /* of ortpool, when the session was there; the budget's peaks begin again then */
+    size_t charged_peak; /* up to then */
     size_t live_bytes; /* that ONNX Runtime held of it when the session was there: packed weights */
 } subject;
 

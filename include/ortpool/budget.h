@@ -94,10 +94,10 @@ ORTP_API double ortp_budget_usage(const ortp_budget *budget);
 typedef struct ortp_budget_info {
     size_t limit_bytes; /* ORTP_UNLIMITED without a limit */
     size_t charged_bytes;
-    size_t peak_bytes; /* the largest charged ever */
+    size_t peak_bytes; /* the largest charged ever, or since ortp_budget_reset_peaks() */
     size_t account_bytes[ORTP_ACCOUNT_COUNT];
     size_t mapped_bytes;      /* blocks + metadata */
-    size_t mapped_peak_bytes; /* the largest mapped ever */
+    size_t mapped_peak_bytes; /* the largest mapped, likewise */
     uint64_t charges;
     uint64_t denials;
     uint64_t reclaims;        /* calls of reclaimers that gave something back */
@@ -107,6 +107,8 @@ typedef struct ortp_budget_info {
 
 /* One consistent snapshot. Thread-safe: yes. */
 ORTP_API void ortp_budget_get_info(const ortp_budget *budget, ortp_budget_info *out);
+/* Both peaks begin again from what is held now: what a phase takes, after another that took more. Thread-safe: yes. */
+ORTP_API void ortp_budget_reset_peaks(ortp_budget *budget);
 
 /*
  * Gives idle memory back: about `bytes_wanted` (ORTP_UNLIMITED: all that is idle). Returns the bytes

@@ -387,6 +387,14 @@ void ortp_budget_get_info(const ortp_budget *budget, ortp_budget_info *out)
     out->mapped_bytes = mapped_bytes(out);
 }
 
+void ortp_budget_reset_peaks(ortp_budget *budget)
+{
+    ortp__lock(&budget->lock);
+    budget->info.peak_bytes = budget->info.charged_bytes;
+    budget->info.mapped_peak_bytes = mapped_bytes(&budget->info);
+    ortp__unlock(&budget->lock);
+}
+
 bool ortp__budget_has_room(const ortp_budget *budget, size_t bytes)
 {
     ortp_budget_info info;

@@ -385,7 +385,7 @@ class Figures(ModelCase):
                 self.assertIn("is too small for this model", said[0])
                 enough = int(re.search(r"about (\d+) MiB would do: --budget \1M$", said[2]).group(1))
             rows = self.rows(*arguments, "--budget", f"{enough}M")
-            self.assertLessEqual(rows[2]["ledger"]["charged_peak"], enough << 20)
+            self.assertLessEqual(rows[2]["charged_peak_bytes"], enough << 20)
             self.assertEqual(rows[2]["ledger"]["limit"], enough << 20)
 
     def test_interrupt_ends_with_the_report(self):

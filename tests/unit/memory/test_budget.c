@@ -75,6 +75,16 @@ static void sums_and_peaks_are_exact(void **state)
     assert_int_equal(info.peak_bytes, own + 1110);
     assert_int_equal(info.mapped_peak_bytes, own + 160);
 
+    assert_int_equal(ortp_budget_refund(budget, ORTP_ACCOUNT_BLOCKS, 50), ORTP_OK);
+    ortp_budget_reset_peaks(budget);
+    info = info_of(budget);
+    assert_int_equal(info.charged_bytes, own + 110);
+    assert_int_equal(info.peak_bytes, own + 110);
+    assert_int_equal(info.mapped_peak_bytes, own + 110);
+    assert_int_equal(charge(budget, 50), ORTP_OK);
+    assert_int_equal(info_of(budget).peak_bytes, own + 160);
+    assert_int_equal(info_of(budget).mapped_peak_bytes, own + 160);
+
     assert_int_equal(charge(budget, 0), ORTP_OK);
     assert_int_equal(ortp_budget_refund(budget, ORTP_ACCOUNT_BLOCKS, 0), ORTP_OK);
     assert_int_equal(ortp_budget_destroy(budget), ORTP_E_BUSY);
