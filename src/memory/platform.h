@@ -25,6 +25,7 @@ typedef enum ortp__rank {
     ORTP_RANK_CACHE = 30,
     ORTP_RANK_TENSORS = 40,
     ORTP_RANK_NEEDS = 42,  /* a session's table of what runs needed */
+    ORTP_RANK_HELD = 43,   /* tickets with values in them */
     ORTP_RANK_TICKET = 44, /* one run's block */
     ORTP_RANK_POOL = 50,   /* registry of thread caches */
     ORTP_RANK_THREAD_CACHE = 60,

@@ -105,6 +105,7 @@ ortp_status ortp__admit(ortp_session *session, size_t need, const ortp__patience
     ortp_runtime *runtime = session->runtime;
     const bool patient = patience->deadline_ms > 0;
     ortp_status waited = ORTP_OK; /* how the last wait ended */
+    ortp__held_settle(runtime);
     bool waits = false; /* the first try, which is nearly always enough, looks at nothing */
     for (;;) {
         sight seen = waits ? look(runtime) : (sight){0};

@@ -259,6 +259,7 @@ ortp_status ortp__allocator_acquire(ortp_runtime *runtime, ortp__allocator **out
         ortp__unlock(&runtime->mutex);
     }
     atomic_store_explicit(&allocator->creating, true, memory_order_relaxed);
+    atomic_store_explicit(&allocator->values_apart, false, memory_order_relaxed);
     *out = allocator;
     return ORTP_OK;
 }

@@ -38,6 +38,7 @@ struct ortp__allocator {
     _Atomic size_t refused_bytes; /* ... what it had asked for */
     ortp__chunk *probe;    /* set by the creating thread: what take answers, uncounted; else NULL */
     _Atomic bool creating; /* its session is being created: what it serves is weights */
+    _Atomic bool values_apart; /* its session's outputs were held while others ran: see held.h */
 
     /* Under runtime->mutex. */
     bool taken;                   /* by a session */

@@ -68,7 +68,9 @@ void ortp__needs_learn(ortp__needs *needs, const ortp__need *learned)
 {
     ortp__lock(&needs->mutex);
     ortp__need *entry = entry_locked(needs, learned->key);
-    entry->bytes = learned->bytes > entry->bytes ? learned->bytes : entry->bytes;
+    if (learned->bytes > entry->bytes || learned->escapes.count != entry->escapes.count) {
+        entry->bytes = learned->bytes;
+    }
     entry->wanted = 0;
     entry->escapes = learned->escapes;
     needs->latest = learned->escapes;

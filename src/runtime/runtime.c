@@ -154,6 +154,12 @@ ortp_status ortp_runtime_create(const ortp_runtime_options *given, ortp_runtime 
         status = open_pool(runtime, &options, error);
     }
     if (status == ORTP_OK) {
+        status = ortp__held_open(runtime);
+        if (status != ORTP_OK) {
+            (void)ortp__fail(error, status, "runtime: no reclaimer: %s", ortp_status_text(status));
+        }
+    }
+    if (status == ORTP_OK) {
         status = open_ort(runtime, &options, error);
     }
     if (status != ORTP_OK) {
@@ -182,6 +188,7 @@ static ortp_status close_memory(ortp_runtime *runtime, ortp_error *error)
         runtime->owns_pool = false;
         runtime->pool = NULL;
     }
+    ortp__held_close(runtime);
     ortp__allocators_free(runtime);
     if (runtime->charged) {
         (void)ortp_budget_refund(runtime->budget, ORTP_ACCOUNT_METADATA, sizeof(*runtime));

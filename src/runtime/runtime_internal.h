@@ -5,6 +5,7 @@
 #ifndef ORTP_RUNTIME_INTERNAL_H
 #define ORTP_RUNTIME_INTERNAL_H
 
+#include "held.h"
 #include "internal.h"
 #include "runtime_parts.h"
 
@@ -43,6 +44,8 @@ struct ortp_runtime {
     ortp_alloc alloc;
     ortp_clock clock;
     ortp_logger log;
+
+    ortp__held held; /* has its own lock */
 
     ortp__mutex mutex;
     ortp__cond released; /* runs that have no memory wait here for one to end */

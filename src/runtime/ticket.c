@@ -4,7 +4,9 @@
  */
 #include "ticket.h"
 
+#include "allocator.h"
 #include "growable.h"
+#include "held.h"
 #include "internal.h"
 
 #include <assert.h>
@@ -158,6 +160,7 @@ void ortp__ticket_give(ortp__ticket *ticket, ortp__chunk *chunk)
     const bool last = !ticket->open && used_locked(ticket) == 0;
     ortp__unlock(&ticket->mutex);
     if (last) {
+        ortp__held_forget(ticket);
         destroy(ticket);
     }
 }
@@ -196,22 +199,42 @@ void ortp__ticket_settle(ortp__ticket *ticket)
     ortp__unlock(&ticket->mutex);
 }
 
+/* What is known of the run; what is still out escapes, where that is to be known. */
+static ortp__ticket_left left_locked(const ortp__ticket *ticket, bool out_escapes)
+{
+    ortp__assert_held(&ticket->mutex);
+    ortp__ticket_left left = {
+        .need = ticket->fit.peak, .wanted = ticket->wanted, .escapes = ticket->escapes};
+    if (out_escapes) {
+        (void)add_used(&ticket->small, &left.escapes);
+        const size_t escaped = add_used(&ticket->fit, &left.escapes);
+        left.need = left.need > escaped ? left.need - escaped : 0;
+    }
+    return left;
+}
+
 void ortp__ticket_close(ortp__ticket *ticket, ortp__ticket_left *left)
 {
+    const bool apart = ticket->weights ||
+                       atomic_load_explicit(&ticket->allocator->values_apart, memory_order_relaxed);
+    const bool held = !apart && ortp__ticket_used(ticket) > 0;
+    if (held) {
+        ortp__held_add(ticket); /* while it is open nobody else ends it */
+    }
     ortp__lock(&ticket->mutex);
     ticket->open = false;
     const bool last = used_locked(ticket) == 0;
     if (left != NULL) {
-        *left = (ortp__ticket_left){.wanted = ticket->wanted, .escapes = ticket->escapes};
-        (void)add_used(&ticket->small, &left->escapes);
-        const size_t escaped = add_used(&ticket->fit, &left->escapes);
-        left->need = ticket->fit.peak > escaped ? ticket->fit.peak - escaped : 0;
+        *left = left_locked(ticket, apart);
     }
-    if (!last) {
+    if (!last && !held) {
         settle_locked(ticket);
     }
     ortp__unlock(&ticket->mutex);
     if (last) {
+        if (held) {
+            ortp__held_forget(ticket);
+        }
         destroy(ticket);
     }
 }

@@ -11,7 +11,7 @@
  *
  * A ticket is open while its run is in progress; only the run's thread allocates in it and makes
  * it grow. Frees come from any thread, also after the run: the last one of a closed ticket gives
- * the block back. It is current on the run's thread from ORT's entry to its return, which is how
+ * the block back. A ticket that is closed while values lie in it is held (held.h) or settled. It is current on the run's thread from ORT's entry to its return, which is how
  * the allocator finds it.
  */
 #ifndef ORTP_TICKET_H
@@ -45,6 +45,11 @@ typedef struct ortp__ticket {
     size_t wanted;              /* extent of chunks that the block could not grow to; else 0 */
     ortp__escapes escapes;      /* these go to the pool instead; kept true by came_back */
     bool weights;
+
+    /* Of the list of held tickets, under its lock. */
+    bool held;
+    struct ortp__ticket *held_previous, *held_next;
+
     bool settled; /* free pages were given back: nothing may be allocated here any more */
 } ortp__ticket;
 
@@ -72,7 +77,8 @@ void ortp__ticket_came_back(ortp__ticket *ticket, uint64_t latest);
 /* Any thread, also after the ticket was closed. */
 void ortp__ticket_give(ortp__ticket *ticket, ortp__chunk *chunk);
 
-/* No more allocations in it: gives back the whole pages between what is out. The owner's thread. */
+/* No more allocations in it: gives back the whole pages between what is out. Any thread, once its run has
+ * ended. */
 void ortp__ticket_settle(ortp__ticket *ticket);
 
 /* What a run leaves to know. */
@@ -83,8 +89,8 @@ typedef struct ortp__ticket_left {
 } ortp__ticket_left;
 
 /*
- * Ends it; the ticket is gone, or goes with the last of its chunks, settled. *left (may be NULL):
- * escapes are those that it knew and what is still out.
+ * Ends it; the ticket is gone, or goes with the last of its chunks, held or settled. *left (may be NULL):
+ * escapes are those that it knew and, where values are to lie apart, what is still out.
  */
 void ortp__ticket_close(ortp__ticket *ticket, ortp__ticket_left *left);
 /* Chunks that are out, and the bytes of the block. */

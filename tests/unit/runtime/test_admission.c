@@ -109,10 +109,7 @@ static void a_wish_bars_nobody_for_good(void **state)
     }
 }
 
-/*
- * What fits once fits again: an output that outlives its run lies in the first one's block and beside the
- * others', and is never paid for in both.
- */
+/* What fits once fits again: an output that is freed before the next run lies in its run's block. */
 static void outputs_are_paid_once(void **state)
 {
     (void)state;
@@ -132,11 +129,13 @@ static void outputs_are_paid_once(void **state)
             OrtValue *output = NULL;
             ortp_error error = ORTP_ERROR_INIT;
             assert_ok(graph_run(session, NULL, &feed, &output, &error), error);
-            assert_true(run < 2 || test_charged(runtime) == charged);
+            assert_true(run < 1 || test_charged(runtime) == charged);
             charged = test_charged(runtime);
             test_ort_api()->ReleaseValue(output);
         }
-        assert_true(test_session_info(session).run_bytes < 4096);
+        const size_t run_bytes = test_session_info(session).run_bytes;
+        assert_true(run_bytes >= (size_t)sizes[i] * sizeof(float));
+        assert_true(run_bytes < (size_t)sizes[i] * sizeof(float) + 4096);
         graph_feed_free(&feed);
         assert_int_equal(ortp_session_destroy(session), ORTP_OK);
         test_runtime_destroy(runtime);
@@ -172,9 +171,13 @@ static void an_output_is_waited_for(void **state)
     graph_feed_make(&feed, GRAPH_ADD, 1 << 18);
     OrtValue *output = NULL, *kept = NULL;
     ortp_error error = ORTP_ERROR_INIT;
-    assert_ok(graph_run(session, NULL, &feed, &output, &error), error); /* its place is learned */
-    test_ort_api()->ReleaseValue(output);
-    assert_ok(graph_run(session, NULL, &feed, &kept, &error), error);
+    for (int run = 0; run < 3; run++) { /* held over runs, outputs get a place of their own */
+        assert_ok(graph_run(session, NULL, &feed, &kept, &error), error);
+        if (output) {
+            test_ort_api()->ReleaseValue(output);
+        }
+        output = kept;
+    }
     assert_int_equal(
         ortp_budget_set_limit(ortp_runtime_budget(runtime), test_charged(runtime) + 65536, NULL),
         ORTP_OK);

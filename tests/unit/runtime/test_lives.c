@@ -101,42 +101,124 @@ static uint64_t overflows_of(ortp_session *session)
     return test_session_info(session).overflows;
 }
 
-/* What outlives runs of one shape is expected to in the first run of another, which keeps its block. */
-static void what_outlives_is_known_of_other_shapes(void **state)
+static ortp_pool_info pool_of(const ortp_runtime *runtime)
+{
+    ortp_pool_info info;
+    ortp_pool_get_info(ortp_runtime_pool(runtime), &info);
+    return info;
+}
+
+/* An output that is freed before another run begins lies in its run's block, which is then there whole. */
+static void outputs_freed_in_time_stay_in_their_block(void **state)
 {
     (void)state;
     enum { SHAPES = 5 };
     ortp_runtime *runtime = test_runtime_create(NULL);
     ortp_session *session = graph_session(runtime, GRAPH_ENCODER, NULL);
-    assert_int_equal(overflows_of(session), 0);
+    const size_t pages = pool_of(runtime).idle_bytes; /* of slabs */
     for (size_t i = 0; i < SHAPES; ++i) {
         world w;
         world_open(&w, GRAPH_ENCODER, 150 - 10 * (int64_t)i);
-        ortp_pool_info before;
-        ortp_pool_get_info(ortp_runtime_pool(runtime), &before);
+        const ortp_pool_info before = pool_of(runtime);
         OrtValue *output = output_of(session, &w);
-        assert_int_equal(overflows_of(session), i);
-        test_ort_api()->ReleaseValue(output);
-        ortp_pool_info after;
-        ortp_pool_get_info(ortp_runtime_pool(runtime), &after);
-        if (i > 1) { /* a block for runs, one for values, and no more */
-            assert_int_equal(after.maps, before.maps);
-            assert_int_equal(after.idle_bytes, before.idle_bytes);
+        if (i % 2 == 0) {
+            release_elsewhere(output);
+        } else {
+            test_ort_api()->ReleaseValue(output);
         }
+        const ortp_pool_info after = pool_of(runtime);
+        assert_int_equal(after.maps, before.maps + (i == 0 ? 1 : 0));
+        assert_int_equal(after.unmaps, before.unmaps);
+        assert_int_equal(after.in_use_bytes[ORTP_LABEL_RUN], 0);
+        assert_true(i == 0 || after.idle_bytes == before.idle_bytes);
+        assert_true(after.idle_bytes > pages + w.expected.bytes);
         world_close(&w);
     }
+    assert_int_equal(overflows_of(session), 0);
     assert_int_equal(ortp_session_destroy(session), ORTP_OK);
     test_runtime_destroy(runtime);
 }
 
-static void run_for(ortp_session *session, const graph_feed *feed, const char *name)
+/* What is free around a held output goes back when memory is asked for, and outputs stay where they were. */
+static void held_blocks_give_back_on_demand(void **state)
+{
+    (void)state;
+    ortp_runtime *runtime = test_runtime_create(NULL);
+    ortp_session *session = graph_session(runtime, GRAPH_ENCODER, NULL);
+    world w;
+    world_open(&w, GRAPH_ENCODER, 150);
+    const test_use before = test_use_of(runtime);
+    for (int round = 0; round < 3; ++round) {
+        OrtValue *output = output_of(session, &w);
+        const size_t held = pool_of(runtime).in_use_bytes[ORTP_LABEL_RUN];
+        size_t freed = 0;
+        if (round < 2) {
+            assert_int_equal(ortp_runtime_relieve(runtime, ORTP_PRESSURE_MODERATE, &freed),
+                             ORTP_OK);
+        } else { /* by a charge that has no room else */
+            ortp_budget *const budget = ortp_runtime_budget(runtime);
+            assert_int_equal(ortp_budget_set_limit(budget, test_charged(runtime) + 4096, NULL),
+                             ORTP_OK);
+            assert_int_equal(
+                ortp_budget_charge(budget, ORTP_ACCOUNT_DECLARED, 65536, ORTP_RECLAIM_BLOCKS),
+                ORTP_OK);
+            assert_int_equal(ortp_budget_refund(budget, ORTP_ACCOUNT_DECLARED, 65536), ORTP_OK);
+        }
+        const size_t left = pool_of(runtime).in_use_bytes[ORTP_LABEL_RUN];
+        assert_true(left < held && left >= w.expected.bytes);
+        assert_true(round == 2 || freed >= held - left);
+        assert_true(graph_answer_equals(&w.expected, output));
+        test_ort_api()->ReleaseValue(output);
+        assert_int_equal(pool_of(runtime).in_use_bytes[ORTP_LABEL_RUN], 0);
+    }
+    assert_int_equal(overflows_of(session), 0); /* nobody ran meanwhile */
+    test_assert_use(runtime, &before);
+    world_close(&w);
+    assert_int_equal(ortp_session_destroy(session), ORTP_OK);
+    test_runtime_destroy(runtime);
+}
+
+/* Outputs that are held over runs are expected to be so of shapes not seen yet. */
+static void what_outlives_is_known_of_other_shapes(void **state)
+{
+    (void)state;
+    enum { SHAPES = 7 };
+    ortp_runtime *runtime = test_runtime_create(NULL);
+    ortp_session *session = graph_session(runtime, GRAPH_ENCODER, NULL);
+    OrtValue *last = NULL;
+    for (size_t i = 0; i < SHAPES; ++i) {
+        world w;
+        world_open(&w, GRAPH_ENCODER, 150 - 10 * (int64_t)i);
+        const ortp_pool_info before = pool_of(runtime);
+        OrtValue *output = output_of(session, &w);
+        assert_int_equal(overflows_of(session), i > 1 ? i - 1 : 0);
+        if (last) {
+            test_ort_api()->ReleaseValue(last);
+        }
+        last = output;
+        if (i > 4) { /* a block for runs, two for values, and no more */
+            assert_int_equal(pool_of(runtime).maps, before.maps);
+        }
+        world_close(&w);
+    }
+    test_ort_api()->ReleaseValue(last);
+    assert_int_equal(ortp_session_destroy(session), ORTP_OK);
+    test_runtime_destroy(runtime);
+}
+
+static OrtValue *output_named(ortp_session *session, const graph_feed *feed, const char *name)
 {
     OrtValue *output = NULL;
     ortp_error error = ORTP_ERROR_INIT;
     assert_ok(ortp_run(session, NULL, feed->input_names, (const OrtValue *const *)feed->inputs,
                        feed->input_count, &name, &output, 1, &error),
               error);
-    test_ort_api()->ReleaseValue(output);
+    return output;
+}
+
+static void run_for(ortp_session *session, const graph_feed *feed, const char *name)
+{
+    test_ort_api()->ReleaseValue(output_named(session, feed, name));
 }
 
 /* The first output is the first allocation; where only the second is asked for, it ends with the run. */
@@ -148,8 +230,10 @@ static void a_wrong_guess_of_what_outlives_is_seen(void **state)
     ortp_runtime *runtime = test_runtime_create(NULL);
     ortp_session *session = graph_session(runtime, GRAPH_TWO, NULL);
     const test_use before = test_use_of(runtime);
+    OrtValue *held = output_named(session, &feed, "sum");
     run_for(session, &feed, "sum");
     run_for(session, &feed, "sum");
+    test_ort_api()->ReleaseValue(held);
     assert_int_equal(overflows_of(session), 1);
     run_for(session, &feed, feed.output_name); /* the sum is taken for one that outlives */
     assert_int_equal(overflows_of(session), 2);
@@ -532,6 +616,8 @@ int main(void)
     }
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(outputs_outlive_their_runs),
+        cmocka_unit_test(outputs_freed_in_time_stay_in_their_block),
+        cmocka_unit_test(held_blocks_give_back_on_demand),
         cmocka_unit_test(what_outlives_is_known_of_other_shapes),
         cmocka_unit_test(a_wrong_guess_of_what_outlives_is_seen),
         cmocka_unit_test(outputs_outlive_their_session_but_not_the_runtime),
