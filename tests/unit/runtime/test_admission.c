@@ -178,6 +178,7 @@ static void an_output_is_waited_for(void **state)
         }
         output = kept;
     }
+    assert_true(test_session_info(session).run_bytes < 4096);
     assert_int_equal(
         ortp_budget_set_limit(ortp_runtime_budget(runtime), test_charged(runtime) + 65536, NULL),
         ORTP_OK);
