@@ -18,11 +18,13 @@
  * (the first run of a shape finds that out, and its block grows while it runs; the last 256 shapes
  * are remembered; by shapes, so that where sizes depend on values the largest counts, while what a
  * refused run asked for bars the next one of its shapes alone). What ORT allocates
- * on the calling thread lies in it, by first fit. What comes from other threads (parallel
- * execution: nearly everything) goes to the pool, and so do outputs that were seen to outlive
- * their run. Admission is therefore one decision, before ORT is entered: the run gets its block,
+ * on the calling thread lies in it, by best fit; also an output that you passed NULL for, which is
+ * best freed before the next run of the runtime begins: the block is then there again, whole. Where
+ * a session's outputs are held longer, all but their pages goes back, and from then on they go to
+ * blocks of their own. What comes from other threads (parallel execution: nearly everything) goes to
+ * the pool. Admission is therefore one decision, before ORT is entered: the run gets its block,
  * waits for it until its deadline, or is refused. A refusal after that (the first run of a shape,
- * other threads, outputs that outlive their run) is a std::bad_alloc, which ends in a clean status;
+ * other threads, outputs that have their own blocks) is a std::bad_alloc, which ends in a clean status;
  * with a deadline the run is then made again when memory has come free. Where ortpool was built
  * without it (ORTPOOL_THROW=OFF) it is granted and counted as overdraft: such a build's limit is
  * soft.
@@ -177,7 +179,8 @@ typedef struct ortp_run_options {
 
 /*
  * In place of OrtApi's Run: the same values, by name. outputs[i] NULL: ORT allocates it; the value
- * may outlive run and session, but not the runtime; its own pages alone stay mapped for it. A wait
+ * may outlive run and session, but not the runtime; once another run begins, or memory is asked for,
+ * its own pages alone stay mapped for it. A wait
  * is not ended by OrtRunOptions' terminate flag, and lasts until the deadline even where the need
  * is above the limit, which may be raised. Errors as ortp_session_run; TIMEOUT: no memory
  * came free until the deadline; VERSION. options NULL: defaults. Thread-safe: yes.

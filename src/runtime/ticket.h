@@ -3,7 +3,7 @@
  * The ticket: one growable block in which a run of ORT works, or in which a session's packed
  * weights lie.
  *
- *     block | this struct, small chunks: 4 KiB | chunks by first fit ........ | not committed yet |
+ *     block | this struct, small chunks: 4 KiB | chunks by best fit ......... | not committed yet |
  *
  * Small chunks (under 1 KiB) lie apart as far as they fit: many live through the whole run, and
  * between large ones they would keep holes from becoming one. On the swipe encoder that takes the
