@@ -44,7 +44,12 @@ static char **environment_of(const char *program, char *preload, size_t capacity
         free(out);
         return NULL;
     }
-    snprintf(preload, capacity, PRELOAD "%s:%s", path, others != NULL ? others : "");
+    const int length = snprintf(preload, capacity, PRELOAD "%s%s%s", path,
+                                others != NULL ? ":" : "", others != NULL ? others : "");
+    if ((size_t)length >= capacity) { /* what others preload goes first */
+        free(out);
+        return NULL;
+    }
     *out = preload;
     for (size_t i = 0, to = 1; i < count; i++) {
         if (strncmp(environ[i], PRELOAD, strlen(PRELOAD)) != 0) {

@@ -196,8 +196,9 @@ static int measure_here(wishes *w)
         w->measure.subject.budget = 0;
         w->measure.repeat = 1;
         w->measure.save_outputs = NULL;
-    } else {
-        (void)take_allocator(w->child, w);
+    } else if (!take_allocator(w->child, w) || w->all) {
+        fprintf(stderr, "ortpool run: --child: '%s' is nothing that is measured\n", w->child);
+        return EXIT_SETUP;
     }
     json_t *row = measure(&library, &w->measure);
     /* Numbers of so few digits fit where jansson begins to read one: with no memory for more it aborts. */

@@ -11,7 +11,7 @@
 #define MIB 1048576.0
 #define LABEL_COLUMNS 30
 
-/* A figure by its path, "charged_peak_bytes"; false where it is not there or null. */
+/* A figure by its path, "ledger.idle"; false where it is not there or null. */
 static bool figure(const json_t *row, const char *path, double *value)
 {
     const json_t *at = row;
@@ -63,7 +63,7 @@ static const struct {
     {"after the runs, more by", "warm_bytes", "loaded_bytes", MEBIBYTES},
     {"after trim, more by", "trimmed_bytes", "loaded_bytes", MEBIBYTES},
     {"resident, peak", "resident_peak_bytes", NULL, MEBIBYTES},
-    {"charged to the budget, peak", "ledger.charged_peak", NULL, MEBIBYTES},
+    {"charged to the budget, peak", "charged_peak_bytes", NULL, MEBIBYTES},
     {"  mapped for weights", "ledger.in_use_weights", NULL, MEBIBYTES},
     {"  mapped for runs, peak", "run_peak_bytes", NULL, MEBIBYTES},
     {"    idle now", "ledger.idle", NULL, MEBIBYTES},

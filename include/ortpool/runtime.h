@@ -88,11 +88,12 @@ ORTP_API const char *ortp_runtime_ort_version(const ortp_runtime *runtime);
  */
 ORTP_API uint64_t ortp_runtime_now_ms(const ortp_runtime *runtime);
 
-/* How much the system wants memory back. */
+/* How much the system wants memory back. Held: blocks of runs of which outputs are not freed yet; those
+ * keep their own pages. */
 typedef enum ortp_pressure {
     ORTP_PRESSURE_NONE = 0,
-    ORTP_PRESSURE_LOW = 1,      /* give back blocks that were idle for ten seconds */
-    ORTP_PRESSURE_MODERATE = 2, /* give back all idle blocks */
+    ORTP_PRESSURE_LOW = 1,      /* give back blocks that were idle for ten seconds, and held ones */
+    ORTP_PRESSURE_MODERATE = 2, /* give back all idle blocks, and held ones */
     ORTP_PRESSURE_CRITICAL = 3, /* and idle tensors, and cache entries that nobody leases */
 } ortp_pressure;
 
@@ -102,8 +103,8 @@ ORTP_API ortp_pressure ortp_pressure_from_android(int level);
 
 /*
  * Gives about `bytes` of idle memory back to the system (ORTP_UNLIMITED: all that is idle):
- * blocks, then idle tensors, then cache entries that nobody leases, and what the C library's heap
- * holds unused.
+ * blocks, idle or held, then idle tensors, then cache entries that nobody leases, and what the C
+ * library's heap holds unused.
  * *freed_bytes (may be NULL): what left the budget. Runs in progress go on. Errors: INVAL (runtime
  * is NULL). Thread-safe: yes.
  */

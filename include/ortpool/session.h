@@ -20,8 +20,8 @@
  * refused run asked for bars the next one of its shapes alone). What ORT allocates
  * on the calling thread lies in it, by best fit; also an output that you passed NULL for, which is
  * best freed before the next run of the runtime begins: the block is then there again, whole. Where
- * a session's outputs are held longer, all but their pages goes back, and from then on they go to
- * blocks of their own. What comes from other threads (parallel execution: nearly everything) goes to
+ * a session's outputs are held longer, all but their pages goes back, and as long as the session lives
+ * they go to blocks of their own, of at most four times their size. What comes from other threads (parallel execution: nearly everything) goes to
  * the pool. Admission is therefore one decision, before ORT is entered: the run gets its block,
  * waits for it until its deadline, or is refused. A refusal after that (the first run of a shape,
  * other threads, outputs that have their own blocks) is a std::bad_alloc, which ends in a clean status;
@@ -179,8 +179,8 @@ typedef struct ortp_run_options {
 
 /*
  * In place of OrtApi's Run: the same values, by name. outputs[i] NULL: ORT allocates it; the value
- * may outlive run and session, but not the runtime; once another run begins, or memory is asked for,
- * its own pages alone stay mapped for it. A wait
+ * may outlive run and session, but not the runtime; once another run begins, the session ends or
+ * memory is asked for, its own pages alone stay mapped for it, or its own block. A wait
  * is not ended by OrtRunOptions' terminate flag, and lasts until the deadline even where the need
  * is above the limit, which may be raised. Errors as ortp_session_run; TIMEOUT: no memory
  * came free until the deadline; VERSION. options NULL: defaults. Thread-safe: yes.
@@ -206,9 +206,10 @@ typedef struct ortp_session_info {
     ortp_ort_memory memory;
     size_t declared_bytes;
     size_t weights_bytes; /* mapped for packed weights */
-    size_t run_bytes;     /* the most that one run's block has needed, without overflows */
-    size_t live_count;    /* allocations that ORT holds at this moment, weights included */
-    size_t live_bytes;    /* what they asked for */
+    size_t
+        run_bytes; /* the most that one run's block has needed, with the outputs that lie in it */
+    size_t live_count; /* allocations that ORT holds at this moment, weights included */
+    size_t live_bytes; /* what they asked for */
     size_t live_bytes_peak;
     uint64_t allocs;        /* calls of Alloc and Reserve that were served */
     uint64_t overflows;     /* of these: not from a ticket, but from the pool */

@@ -12,9 +12,6 @@
 
 #include <assert.h>
 
-/* A value may be held for long: it gets no block of more than so many times its size. */
-#define VALUE_SLACK 4u
-
 static ortp__large *large_of(ortp_block *block)
 {
     assert(block->slab == NULL);
@@ -102,7 +99,7 @@ static bool growable_serves(const ortp__large *large, const ortp__request *reque
         return false; /* a plain block, one that cannot grow that far, or another's */
     }
     return large->use != ORTP__USE_VALUES ||
-           large->block.footprint / VALUE_SLACK <= request->size.mapping;
+           large->block.footprint / ORTP__VALUE_SLACK <= request->size.mapping;
 }
 
 /* The smallest that is large enough, else the largest, to be grown. */

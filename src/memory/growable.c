@@ -42,6 +42,20 @@ static void put_back(ortp_block *block, bool warming)
     ortp__depot_release(block, warming);
 }
 
+/* There may be many values at a time, and none grows beyond what it may be larger than its next holder. */
+static size_t reserve_for(const ortp__request *request)
+{
+    const size_t mapping = request->size.mapping;
+    if (request->use == ORTP__USE_VALUES) {
+        return mapping < RESERVE_BYTES ? ORTP__VALUE_SLACK * mapping : mapping;
+    }
+    size_t reserve = RESERVE_BYTES;
+    while (reserve < mapping) {
+        reserve *= 2;
+    }
+    return reserve;
+}
+
 static ortp_status acquire(ortp_pool *pool, size_t bytes, const ortp__request *given,
                            ortp_block **out)
 {
@@ -50,10 +64,7 @@ static ortp_status acquire(ortp_pool *pool, size_t bytes, const ortp__request *g
     if (!pages_for(pool, bytes, &request.size.mapping)) {
         return ORTP_E_INVAL;
     }
-    request.reserve = RESERVE_BYTES;
-    while (request.reserve < request.size.mapping) {
-        request.reserve *= 2;
-    }
+    request.reserve = reserve_for(&request);
     ortp__stripe *home = &pool->stripes[0];
     ortp_block *block = ortp__depot_take(pool, home, &request);
     if (block == NULL) {

@@ -16,7 +16,8 @@
 
 #include <ortpool/pool.h>
 
-/* What a growable block is for: its idle time ends with the same. Values: that outlive runs. */
+/* What a growable block is for: its idle time ends with the same. Values: one that outlives its run. */
+#define ORTP__VALUE_SLACK 4u /* no block of more than so many times its size is held for a value */
 typedef enum ortp__use { ORTP__USE_RUNS, ORTP__USE_VALUES, ORTP__USE_WEIGHTS } ortp__use;
 
 /*
@@ -34,7 +35,7 @@ ORTP_CHECK ortp_status ortp__pool_acquire_growable(ortp_pool *pool, size_t bytes
 ORTP_CHECK ortp_status ortp__block_grow(ortp_block *block, size_t bytes, ortp_reclaim reclaim);
 /*
  * Gives back the whole pages between `from` and `to`, which nobody may touch any more. The block is to be
- * discarded after that, not released. The owner's thread only; locks below the pool's may be held.
+ * discarded after that, not released. One thread at a time; locks below the pool's may be held.
  */
 void ortp__block_give_pages(ortp_block *block, void *from, void *to);
 /* Unmaps it at once, in place of a release. The owner's thread only, under no lock. */

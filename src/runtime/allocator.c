@@ -36,9 +36,11 @@ static void raise_to(_Atomic size_t *peak, size_t value)
 
 /*
  * Where no ticket serves: a block of the pool for this alone. Large values of changing sizes, which
- * would leave an idle block of each size behind, take turns in growable ones.
+ * would leave an idle block of each size behind, take turns in growable ones. value: it escapes from its
+ * run, as far as is known.
  */
-static ortp__chunk *take_from_pool(ortp__allocator *allocator, size_t bytes, ortp_status *status)
+static ortp__chunk *take_from_pool(ortp__allocator *allocator, size_t bytes, bool value,
+                                   ortp_status *status)
 {
     if (bytes > SIZE_MAX - ORTP__CHUNK_HEADER) {
         *status = ORTP_E_INVAL;
@@ -47,15 +49,11 @@ static ortp__chunk *take_from_pool(ortp__allocator *allocator, size_t bytes, ort
     ortp_pool *pool = allocator->runtime->pool;
     const size_t all = ORTP__CHUNK_HEADER + bytes;
     ortp_block *block;
-    if (READ(allocator->creating)) {
-        *status =
-            ortp_pool_acquire_within(pool, all, ORTP_LABEL_WEIGHTS, ORTP_RECLAIM_BLOCKS, &block);
-    } else if (all <= ORTP__SMALL_STRIDE_MAX) {
-        *status = ortp_pool_acquire_within(pool, all, ORTP_LABEL_RUN, ORTP_RECLAIM_BLOCKS, &block);
-    } else {
-        *status = ortp__pool_acquire_growable(pool, all, ORTP_LABEL_RUN, ORTP__USE_VALUES,
-                                              ORTP_RECLAIM_BLOCKS, &block);
-    }
+    const ortp_label label = READ(allocator->creating) ? ORTP_LABEL_WEIGHTS : ORTP_LABEL_RUN;
+    *status = value && all > ORTP__SMALL_STRIDE_MAX
+                  ? ortp__pool_acquire_growable(pool, all, label, ORTP__USE_VALUES,
+                                                ORTP_RECLAIM_BLOCKS, &block)
+                  : ortp_pool_acquire_within(pool, all, label, ORTP_RECLAIM_BLOCKS, &block);
     if (*status != ORTP_OK) {
         return NULL;
     }
@@ -85,12 +83,13 @@ void *ortp__allocator_take(ortp__allocator *allocator, size_t bytes, bool reserv
     ortp__ticket *ticket = ortp__ticket_current(allocator);
     ortp_status status = ORTP_OK;
     ortp__chunk *chunk = ticket != NULL ? ortp__ticket_take(ticket, bytes, &status) : NULL;
-    if (chunk != NULL) {
-        chunk->kind = ORTP__SOURCE_TICKET;
-    } else {
-        chunk = take_from_pool(allocator, bytes, &status);
+    if (chunk == NULL) {
+        const bool value = ticket != NULL && status == ORTP_OK;
+        chunk = take_from_pool(allocator, bytes, value, &status);
         if (chunk != NULL && ticket != NULL) {
-            chunk->ordinal = ortp__ticket_latest(ticket);
+            chunk->ordinal = ticket->ordinal; /* plus one: 0 is no run's */
+        } else if (value) {
+            chunk = ortp__ticket_take_all_the_same(ticket, bytes, &status);
         }
     }
     if (chunk == NULL) {
@@ -141,8 +140,8 @@ void *ortp__allocator_overdraft(ortp__allocator *allocator, size_t bytes)
 static void came_back(const ortp__allocator *allocator, const ortp__chunk *chunk)
 {
     ortp__ticket *ticket = ortp__ticket_current(allocator);
-    if (ticket != NULL) {
-        ortp__ticket_came_back(ticket, chunk->ordinal);
+    if (ticket != NULL && chunk->ordinal > 0) {
+        ortp__ticket_came_back(ticket, (uint32_t)(chunk->ordinal - 1));
     }
 }
 
@@ -232,11 +231,17 @@ static void init(ortp__allocator *allocator, ortp_runtime *runtime)
     }
 }
 
+/* At 0 all that its last user's threads did lies before. */
+static size_t live_count(ortp__allocator *allocator)
+{
+    return atomic_load_explicit(&allocator->live_count, memory_order_acquire);
+}
+
 ortp_status ortp__allocator_acquire(ortp_runtime *runtime, ortp__allocator **out)
 {
     ortp__lock(&runtime->mutex);
     ortp__allocator *allocator = runtime->allocators;
-    while (allocator != NULL && (allocator->taken || READ(allocator->live_count) > 0)) {
+    while (allocator != NULL && (allocator->taken || live_count(allocator) > 0)) {
         allocator = allocator->next;
     }
     if (allocator != NULL) {
@@ -291,7 +296,7 @@ size_t ortp__allocators_live(ortp_runtime *runtime)
     size_t live = 0;
     ortp__lock(&runtime->mutex);
     for (ortp__allocator *a = runtime->allocators; a != NULL; a = a->next) {
-        live += atomic_load_explicit(&a->live_count, memory_order_acquire);
+        live += live_count(a);
     }
     ortp__unlock(&runtime->mutex);
     return live;

@@ -47,13 +47,16 @@ void ortp__held_forget(ortp__ticket *ticket)
     ortp__unlock(&held->mutex);
 }
 
-/* Bytes given back. Who frees the last value of a ticket waits in forget() meanwhile. */
-static size_t settle_all(ortp_runtime *runtime, bool apart)
+/*
+ * Until about `bytes` were given back, which it returns. Who frees the last value of a ticket waits in
+ * forget() meanwhile.
+ */
+static size_t settle(ortp_runtime *runtime, size_t bytes, bool apart)
 {
     ortp__held *held = &runtime->held;
     size_t given = 0;
     ortp__lock(&held->mutex);
-    while (held->first != NULL) {
+    while (held->first != NULL && given < bytes) {
         ortp__ticket *ticket = held->first;
         unlink_locked(held, ticket);
         if (apart) {
@@ -70,14 +73,18 @@ static size_t settle_all(ortp_runtime *runtime, bool apart)
 void ortp__held_settle(ortp_runtime *runtime)
 {
     if (atomic_load_explicit(&runtime->held.count, memory_order_relaxed) > 0) {
-        (void)settle_all(runtime, true);
+        (void)settle(runtime, SIZE_MAX, true);
     }
+}
+
+size_t ortp__held_give(ortp_runtime *runtime)
+{
+    return settle(runtime, SIZE_MAX, false);
 }
 
 static size_t reclaim(void *ctx, size_t bytes_wanted)
 {
-    (void)bytes_wanted;
-    return settle_all(ctx, false);
+    return settle(ctx, bytes_wanted, false);
 }
 
 ortp_status ortp__held_open(ortp_runtime *runtime)

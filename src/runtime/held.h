@@ -9,7 +9,9 @@
  *
  * So a program that frees its outputs before the next run has one block, as large as a run with its
  * outputs, and no page fault. One that holds them longer is known by the first run that begins meanwhile:
- * from then on outputs of that session go to blocks of their own.
+ * as long as it lives, outputs of that session go to blocks of their own.
+ *
+ * The list is a runtime's: where runtimes share a pool, each settles its own, or all are asked for memory.
  */
 #ifndef ORTP_HELD_H
 #define ORTP_HELD_H
@@ -40,7 +42,9 @@ void ortp__held_close(struct ortp_runtime *runtime);
 void ortp__held_add(struct ortp__ticket *ticket);
 void ortp__held_forget(struct ortp__ticket *ticket);
 
-/* A run begins: all are settled, and their sessions' outputs stay apart from now on. */
+/* A run begins: all are settled, and their sessions' outputs stay apart as long as those live. */
 void ortp__held_settle(struct ortp_runtime *runtime);
+/* All are settled, for want of memory or since nobody will run. Bytes given back. */
+size_t ortp__held_give(struct ortp_runtime *runtime);
 
 #endif

@@ -68,12 +68,15 @@ void ortp__needs_learn(ortp__needs *needs, const ortp__need *learned)
 {
     ortp__lock(&needs->mutex);
     ortp__need *entry = entry_locked(needs, learned->key);
-    if (learned->bytes > entry->bytes || learned->escapes.count != entry->escapes.count) {
+    const bool moved_out = entry->escapes.count == 0 && learned->escapes.count > 0;
+    if (learned->bytes > entry->bytes || moved_out) {
         entry->bytes = learned->bytes;
     }
     entry->wanted = 0;
     entry->escapes = learned->escapes;
-    needs->latest = learned->escapes;
+    if (learned->escapes.count > 0) {
+        needs->latest = learned->escapes;
+    }
     ortp__unlock(&needs->mutex);
 }
 

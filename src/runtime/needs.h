@@ -38,11 +38,11 @@ void ortp__needs_destroy(ortp__needs *needs);
 
 /*
  * Where the key is not known: bytes 0, and the escapes of what was learned last, since one graph allocates
- * in one order, mostly. A wrong guess costs nothing but a detour. Any thread, as those below.
+ * in one order, mostly. A wrong guess costs a detour through the pool, once. Any thread, as those below.
  */
 ortp__need ortp__needs_get(ortp__needs *needs, uint64_t key);
-/* A run went well: raises what is known to its bytes, or replaces it where another number of values lay in
- * the block; escapes are replaced, a wish is forgotten. */
+/* A run went well: raises what is known to its bytes, or replaces it where its values no longer lie in the
+ * block; escapes are replaced, a wish is forgotten. */
 void ortp__needs_learn(ortp__needs *needs, const ortp__need *learned);
 /* A run was refused `bytes`; 0 forgets it. A wish that no machine grants is not remembered. */
 void ortp__needs_wish(ortp__needs *needs, uint64_t key, size_t bytes);

@@ -331,6 +331,7 @@ void ortp__session_free(ortp_session *session)
         ortp__ticket_close(session->weights, NULL);
     }
     if (session->allocator) {
+        (void)ortp__held_give(runtime); /* perhaps no run begins any more */
         ortp__allocator_release(session->allocator);
     }
     leave_gate(session);

@@ -98,13 +98,22 @@ static ortp__chunk *grow_and_take(ortp__ticket *ticket, size_t bytes, size_t ext
     return chunk;
 }
 
-ortp__chunk *ortp__ticket_take(ortp__ticket *ticket, size_t bytes, ortp_status *status)
+/* Whether it was known; it is no more. */
+static bool forget_escape(ortp__ticket *ticket, uint32_t ordinal)
 {
-    *status = ORTP_OK;
-    const uint32_t ordinal = ticket->ordinal++;
-    if (escapes(ticket, ordinal)) {
-        return NULL;
+    ortp__escapes *known = &ticket->escapes;
+    for (size_t i = 0; i < known->count; i++) {
+        if (known->ordinals[i] == ordinal) {
+            known->ordinals[i] = known->ordinals[--known->count];
+            known->ordinals[known->count] = 0; /* as one that was never known */
+            return true;
+        }
     }
+    return false;
+}
+
+static ortp__chunk *take(ortp__ticket *ticket, size_t bytes, uint32_t ordinal, ortp_status *status)
+{
     ortp__lock(&ticket->mutex);
     ortp__chunk *chunk = bytes < SMALL_MAX ? ortp__fit_take(&ticket->small, bytes) : NULL;
     if (chunk == NULL) {
@@ -116,21 +125,64 @@ ortp__chunk *ortp__ticket_take(ortp__ticket *ticket, size_t bytes, ortp_status *
         chunk = grow_and_take(ticket, bytes, extent, status);
     }
     if (chunk != NULL) {
+        chunk->kind = ORTP__SOURCE_TICKET;
         chunk->owner = ticket;
         chunk->ordinal = ordinal;
     }
     return chunk;
 }
 
-void ortp__ticket_came_back(ortp__ticket *ticket, uint64_t latest)
+ortp__chunk *ortp__ticket_take(ortp__ticket *ticket, size_t bytes, ortp_status *status)
 {
-    ortp__escapes *known = &ticket->escapes;
-    for (size_t i = 0; i < known->count; i++) {
-        if (known->ordinals[i] + UINT64_C(1) == latest) {
-            known->ordinals[i] = known->ordinals[--known->count];
-            return;
-        }
+    *status = ORTP_OK;
+    const uint32_t ordinal = ticket->ordinal++;
+    return escapes(ticket, ordinal) ? NULL : take(ticket, bytes, ordinal, status);
+}
+
+ortp__chunk *ortp__ticket_take_all_the_same(ortp__ticket *ticket, size_t bytes, ortp_status *status)
+{
+    const uint32_t ordinal = ticket->ordinal - 1;
+    if (!forget_escape(ticket, ordinal)) {
+        return NULL; /* it was the ticket that had no room */
     }
+    *status = ORTP_OK;
+    return take(ticket, bytes, ordinal, status);
+}
+
+void ortp__ticket_came_back(ortp__ticket *ticket, uint32_t ordinal)
+{
+    (void)forget_escape(ticket, ordinal);
+}
+
+static unsigned char *end_of(const ortp__chunk *chunk)
+{
+    return (unsigned char *)chunk + chunk->bytes;
+}
+
+/*
+ * Where free pages were given back those of this chunk go, too, and those that it shared with free
+ * neighbours, of which the whole pages went before.
+ */
+static void give_settled_locked(ortp__ticket *ticket, ortp__chunk *chunk)
+{
+    ortp__assert_held(&ticket->mutex);
+    const size_t page = ortp__page_size();
+    const ortp__chunk *previous = chunk->previous;
+    ortp__chunk *next = ortp__fit_next(&ticket->fit, chunk);
+    unsigned char *from = ortp__chunk_data(chunk);
+    if (previous != NULL && !previous->used) {
+        unsigned char *shared = (unsigned char *)chunk - (uintptr_t)chunk % page;
+        from = (unsigned char *)previous + ORTP__CHUNK_HEADER;
+        from = shared > from ? shared : from;
+    }
+    unsigned char *to = end_of(chunk);
+    if (next != NULL && !next->used) {
+        unsigned char *data = ortp__chunk_data(next);
+        unsigned char *shared = data + (page - (uintptr_t)data % page) % page;
+        to = shared < end_of(next) ? shared : end_of(next);
+    }
+    ortp__fit_give(&ticket->fit, chunk);
+    ortp__block_give_pages(ticket->block, from, to);
 }
 
 /* Nobody else knows it any more. */
@@ -154,9 +206,13 @@ static size_t used_locked(const ortp__ticket *ticket)
 
 void ortp__ticket_give(ortp__ticket *ticket, ortp__chunk *chunk)
 {
+    const bool small = (unsigned char *)chunk < ticket->fit.base;
     ortp__lock(&ticket->mutex);
-    ortp__fit_give((unsigned char *)chunk < ticket->fit.base ? &ticket->small : &ticket->fit,
-                   chunk);
+    if (ticket->settled && !small) {
+        give_settled_locked(ticket, chunk);
+    } else {
+        ortp__fit_give(small ? &ticket->small : &ticket->fit, chunk);
+    }
     const bool last = !ticket->open && used_locked(ticket) == 0;
     ortp__unlock(&ticket->mutex);
     if (last) {
@@ -182,6 +238,9 @@ static size_t add_used(const ortp__fit *fit, ortp__escapes *out)
 static void settle_locked(ortp__ticket *ticket)
 {
     ortp__assert_held(&ticket->mutex);
+    if (ticket->settled) {
+        return;
+    }
     ticket->settled = true;
     for (ortp__chunk *c = ortp__fit_first(&ticket->fit); c != NULL;
          c = ortp__fit_next(&ticket->fit, c)) {
@@ -200,9 +259,14 @@ void ortp__ticket_settle(ortp__ticket *ticket)
 }
 
 /* What is known of the run; what is still out escapes, where that is to be known. */
-static ortp__ticket_left left_locked(const ortp__ticket *ticket, bool out_escapes)
+static ortp__ticket_left left_locked(ortp__ticket *ticket, bool out_escapes)
 {
     ortp__assert_held(&ticket->mutex);
+    for (size_t i = ticket->escapes.count; i-- > 0;) {
+        if (ticket->escapes.ordinals[i] >= ticket->ordinal) { /* the run did not get there */
+            (void)forget_escape(ticket, ticket->escapes.ordinals[i]);
+        }
+    }
     ortp__ticket_left left = {
         .need = ticket->fit.peak, .wanted = ticket->wanted, .escapes = ticket->escapes};
     if (out_escapes) {

@@ -11,8 +11,9 @@
  *
  * A ticket is open while its run is in progress; only the run's thread allocates in it and makes
  * it grow. Frees come from any thread, also after the run: the last one of a closed ticket gives
- * the block back. A ticket that is closed while values lie in it is held (held.h) or settled. It is current on the run's thread from ORT's entry to its return, which is how
- * the allocator finds it.
+ * the block back. A ticket that is closed while values lie in it is held (held.h) or settled: the whole
+ * pages between what is out went back. It is current on the run's thread from ORT's entry to its
+ * return, which is how the allocator finds it.
  */
 #ifndef ORTP_TICKET_H
 #define ORTP_TICKET_H
@@ -31,7 +32,8 @@ typedef struct ortp__escapes {
     uint32_t count;
 } ortp__escapes;
 
-/* Lock: `mutex` (ORTP_RANK_TICKET) guards small, fit and open; the rest is the run's thread's. */
+/* Lock: `mutex` (ORTP_RANK_TICKET) guards small, fit, open and settled; the list of held tickets has its own; the
+ * rest is the run's thread's. */
 typedef struct ortp__ticket {
     ortp__mutex mutex;
     ortp__fit small;
@@ -67,13 +69,11 @@ ortp__ticket *ortp__ticket_current(const ortp__allocator *allocator);
  * be had (*status then says why: BUDGET, NOMEM). The thread whose current ticket it is.
  */
 ortp__chunk *ortp__ticket_take(ortp__ticket *ticket, size_t bytes, ortp_status *status);
-/* The latest of its allocations, which went to the pool; 0 is none. For ortp__ticket_came_back(). */
-static inline uint64_t ortp__ticket_latest(const ortp__ticket *ticket)
-{
-    return ticket->ordinal;
-}
-/* That allocation was freed within its run: the next time it need not go to the pool. Its thread. */
-void ortp__ticket_came_back(ortp__ticket *ticket, uint64_t latest);
+/* The pool had no memory for what escapes: in the ticket it may find a hole. As ortp__ticket_take(). */
+ortp__chunk *ortp__ticket_take_all_the_same(ortp__ticket *ticket, size_t bytes,
+                                            ortp_status *status);
+/* What was taken to escape, the allocation of this ordinal, was freed within its run. Its thread. */
+void ortp__ticket_came_back(ortp__ticket *ticket, uint32_t ordinal);
 /* Any thread, also after the ticket was closed. */
 void ortp__ticket_give(ortp__ticket *ticket, ortp__chunk *chunk);
 

@@ -64,6 +64,7 @@ ortp_status ortp_runtime_relieve(ortp_runtime *runtime, ortp_pressure pressure, 
         break;
     case ORTP_PRESSURE_LOW:
         (void)ortp_pool_trim(runtime->pool, 0, LOW_IDLE_MS, &freed);
+        freed += ortp__held_give(runtime);
         break;
     case ORTP_PRESSURE_MODERATE:
         freed = give_back(runtime, ORTP_RECLAIM_BLOCKS, ORTP_UNLIMITED);
