@@ -12,6 +12,7 @@ static struct {
     size_t reserve_most; /* 0: all there is */
     bool commit_fails;
     size_t reserves;
+    size_t reserved_last;
 } machine;
 
 void *__real_ortp__pages_reserve(size_t bytes);
@@ -24,6 +25,7 @@ bool __wrap_ortp__pages_commit(void *pages, size_t bytes);
 void *__wrap_ortp__pages_reserve(size_t bytes)
 {
     machine.reserves++;
+    machine.reserved_last = bytes;
     const bool refused = machine.reserve_most > 0 && bytes > machine.reserve_most;
     return refused ? NULL : __real_ortp__pages_reserve(bytes);
 }
@@ -110,6 +112,7 @@ static void values_have_their_own(void **state)
     must_release(run);
     ortp_block *value = must_hold(f.pool, 400 * KIB);
     assert_ptr_not_equal(value, run);
+    assert_true(machine.reserved_last < 4 * 410 * KIB); /* many may be held at a time */
     must_release(value);
     assert_ptr_equal(must_hold(f.pool, 101 * KIB), value); /* whatever their size */
     must_release(value);
@@ -125,6 +128,9 @@ static void values_have_their_own(void **state)
     assert_ptr_equal(must_grow_to(f.pool, 100 * KIB), run);
     must_release(run);
     assert_int_equal(maps_of(f.pool), 3);
+    ortp_block *huge = must_hold(f.pool, 300 * MIB);
+    assert_true(machine.reserved_last < 301 * MIB);
+    must_release(huge);
     fixture_close(&f);
 }
 

@@ -10,6 +10,7 @@
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -148,13 +149,13 @@ static void held_blocks_give_back_on_demand(void **state)
     world w;
     world_open(&w, GRAPH_ENCODER, 150);
     const test_use before = test_use_of(runtime);
+    static const ortp_pressure pressures[2] = {ORTP_PRESSURE_LOW, ORTP_PRESSURE_MODERATE};
     for (int round = 0; round < 3; ++round) {
         OrtValue *output = output_of(session, &w);
         const size_t held = pool_of(runtime).in_use_bytes[ORTP_LABEL_RUN];
         size_t freed = 0;
         if (round < 2) {
-            assert_int_equal(ortp_runtime_relieve(runtime, ORTP_PRESSURE_MODERATE, &freed),
-                             ORTP_OK);
+            assert_int_equal(ortp_runtime_relieve(runtime, pressures[round], &freed), ORTP_OK);
         } else { /* by a charge that has no room else */
             ortp_budget *const budget = ortp_runtime_budget(runtime);
             assert_int_equal(ortp_budget_set_limit(budget, test_charged(runtime) + 4096, NULL),
@@ -173,9 +174,108 @@ static void held_blocks_give_back_on_demand(void **state)
     }
     assert_int_equal(overflows_of(session), 0); /* nobody ran meanwhile */
     test_assert_use(runtime, &before);
+    assert_int_equal(ortp_budget_set_limit(ortp_runtime_budget(runtime), ORTP_UNLIMITED, NULL),
+                     ORTP_OK);
+    OrtValue *output = output_of(session, &w);
+    const size_t held = pool_of(runtime).in_use_bytes[ORTP_LABEL_RUN];
+    assert_int_equal(ortp_session_destroy(session), ORTP_OK); /* with it nobody runs any more */
+    const size_t left = pool_of(runtime).in_use_bytes[ORTP_LABEL_RUN];
+    assert_true(left < held && left >= w.expected.bytes);
+    assert_true(graph_answer_equals(&w.expected, output));
+    test_ort_api()->ReleaseValue(output);
+    assert_int_equal(pool_of(runtime).in_use_bytes[ORTP_LABEL_RUN], 0);
     world_close(&w);
+    test_runtime_destroy(runtime);
+}
+
+/* Of several outputs in one block, each gives its own pages back, in whatever order they are freed. */
+static void outputs_of_one_block_give_back_each(void **state)
+{
+    (void)state;
+    enum { SIZE = 100003 }; /* no whole pages */
+    const size_t bytes = SIZE * sizeof(float), page = (size_t)sysconf(_SC_PAGESIZE);
+    graph_feed feed;
+    graph_feed_make(&feed, GRAPH_TWO, SIZE);
+    ortp_runtime *runtime = test_runtime_create(NULL);
+    const char *names[2] = {"sum", feed.output_name};
+    for (int first = 0; first < 2; ++first) {
+        ortp_session *session = graph_session(runtime, GRAPH_TWO, NULL);
+        const test_use before = test_use_of(runtime);
+        OrtValue *outputs[2] = {NULL, NULL};
+        ortp_error error = ORTP_ERROR_INIT;
+        assert_ok(ortp_run(session, NULL, feed.input_names, (const OrtValue *const *)feed.inputs,
+                           feed.input_count, names, outputs, 2, &error),
+                  error);
+        const size_t all = pool_of(runtime).in_use_bytes[ORTP_LABEL_RUN];
+        assert_true(all >= 2 * bytes);
+        assert_int_equal(ortp_runtime_relieve(runtime, ORTP_PRESSURE_MODERATE, NULL), ORTP_OK);
+        const size_t settled = pool_of(runtime).in_use_bytes[ORTP_LABEL_RUN];
+        assert_true(settled >= 2 * bytes && settled < 2 * bytes + 6 * page);
+        test_ort_api()->ReleaseValue(outputs[first]);
+        const size_t left = pool_of(runtime).in_use_bytes[ORTP_LABEL_RUN];
+        assert_true(left >= bytes && left < bytes + 6 * page);
+        test_ort_api()->ReleaseValue(outputs[1 - first]);
+        assert_int_equal(pool_of(runtime).in_use_bytes[ORTP_LABEL_RUN], 0);
+        test_assert_use(runtime, &before);
+        assert_int_equal(ortp_session_destroy(session), ORTP_OK);
+    }
+    test_runtime_destroy(runtime);
+    graph_feed_free(&feed);
+}
+
+/* Runs the shape until its outputs have blocks of their own. */
+static void hold_over_runs(ortp_session *session, const world *w)
+{
+    OrtValue *held = output_of(session, w);
+    for (int run = 0; run < 3; ++run) {
+        test_ort_api()->ReleaseValue(output_of(session, w));
+    }
+    test_ort_api()->ReleaseValue(held);
+    assert_true(overflows_of(session) > 0);
+}
+
+/* Where there is no memory for an output's own block a hole in the run's does. */
+static void an_output_that_has_no_block_finds_a_hole(void **state)
+{
+    (void)state;
+    world w;
+    world_open(&w, GRAPH_ENCODER, 150);
+    ortp_runtime *runtime = test_runtime_create(NULL);
+    ortp_session *session = graph_session(runtime, GRAPH_ENCODER, NULL);
+    hold_over_runs(session, &w);
+    ortp_budget *const budget = ortp_runtime_budget(runtime);
+    (void)ortp_budget_reclaim(budget, ORTP_RECLAIM_BLOCKS, ORTP_UNLIMITED);
+    ortp_budget_info info;
+    ortp_budget_get_info(budget, &info);
+    const size_t room = test_session_info(session).run_bytes + w.expected.bytes / 2;
+    assert_int_equal(ortp_budget_set_limit(budget, info.charged_bytes + room, NULL), ORTP_OK);
+    for (int run = 0; run < 3; ++run) {
+        test_ort_api()->ReleaseValue(output_of(session, &w));
+    }
+    assert_int_equal(test_session_info(session).refusals, 0);
     assert_int_equal(ortp_session_destroy(session), ORTP_OK);
     test_runtime_destroy(runtime);
+    world_close(&w);
+}
+
+/* What is known of a session's outputs ends with it, whoever gets its allocator. */
+static void the_next_session_begins_anew(void **state)
+{
+    (void)state;
+    world w;
+    world_open(&w, GRAPH_ENCODER, 64);
+    ortp_runtime *runtime = test_runtime_create(NULL);
+    ortp_session *session = graph_session(runtime, GRAPH_ENCODER, NULL);
+    hold_over_runs(session, &w);
+    assert_int_equal(ortp_session_destroy(session), ORTP_OK);
+    session = graph_session(runtime, GRAPH_ENCODER, NULL);
+    for (int run = 0; run < 4; ++run) {
+        test_ort_api()->ReleaseValue(output_of(session, &w));
+    }
+    assert_int_equal(overflows_of(session), 0);
+    assert_int_equal(ortp_session_destroy(session), ORTP_OK);
+    test_runtime_destroy(runtime);
+    world_close(&w);
 }
 
 /* Outputs that are held over runs are expected to be so of shapes not seen yet. */
@@ -324,7 +424,9 @@ static void a_session_that_is_not_released_keeps_the_runtime(void **state)
     assert_true(test_session_info(own.session).weights_bytes > 0);
     assert_true(test_use_of(runtime).in_use_bytes[ORTP_LABEL_WEIGHTS] >=
                 test_session_info(own.session).weights_bytes);
+    const size_t weights = pool_of(runtime).in_use_bytes[ORTP_LABEL_WEIGHTS];
     assert_int_equal(ortp_session_destroy(own.session), ORTP_OK);
+    assert_int_equal(pool_of(runtime).in_use_bytes[ORTP_LABEL_WEIGHTS], weights);
     assert_int_equal(ortp_runtime_destroy(runtime, NULL), ORTP_E_BUSY);
     world w;
     graph_feed_make(&w.feed, GRAPH_ENCODER, 20);
@@ -618,6 +720,9 @@ int main(void)
         cmocka_unit_test(outputs_outlive_their_runs),
         cmocka_unit_test(outputs_freed_in_time_stay_in_their_block),
         cmocka_unit_test(held_blocks_give_back_on_demand),
+        cmocka_unit_test(outputs_of_one_block_give_back_each),
+        cmocka_unit_test(an_output_that_has_no_block_finds_a_hole),
+        cmocka_unit_test(the_next_session_begins_anew),
         cmocka_unit_test(what_outlives_is_known_of_other_shapes),
         cmocka_unit_test(a_wrong_guess_of_what_outlives_is_seen),
         cmocka_unit_test(outputs_outlive_their_session_but_not_the_runtime),
