@@ -24,6 +24,8 @@ void interrupt_end_input(void)
     (void)ignored;
 }
 
+static const int ends[] = {SIGINT, SIGTERM};
+
 static void on_signal(int number)
 {
     int kept = errno;
@@ -46,7 +48,6 @@ bool interrupt_install(void)
     struct sigaction action = {.sa_handler = on_signal,
                                .sa_flags = (int)(SA_RESTART | SA_RESETHAND)};
     sigemptyset(&action.sa_mask);
-    static const int ends[] = {SIGINT, SIGTERM};
     for (unsigned i = 0; i < sizeof(ends) / sizeof(ends[0]); i++) {
         struct sigaction current;
         sigaction(ends[i], NULL, &current);
@@ -59,6 +60,18 @@ bool interrupt_install(void)
     sigemptyset(&ignore.sa_mask);
     sigaction(SIGPIPE, &ignore, NULL);
     return true;
+}
+
+void interrupt_every_time(void)
+{
+    for (unsigned i = 0; i < sizeof(ends) / sizeof(ends[0]); i++) {
+        struct sigaction current;
+        sigaction(ends[i], NULL, &current);
+        if (current.sa_handler == on_signal) {
+            current.sa_flags &= ~(int)SA_RESETHAND;
+            sigaction(ends[i], &current, NULL);
+        }
+    }
 }
 
 int interrupt_signal(void)

@@ -13,6 +13,8 @@
  * the system has no pipe for it.
  */
 bool interrupt_install(void);
+/* From now on no signal ends the process by itself: for one that another one ends. */
+void interrupt_every_time(void);
 /* The signal that came, or 0. Any thread. */
 int interrupt_signal(void);
 /* Ends the input as a signal would, without being one. Any thread. */

@@ -10,19 +10,25 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "interrupt.h"
+
 #define PRELOAD "LD_PRELOAD="
 
-/* Beside the program, or where it is installed: see CMakeLists.txt. false: there is none. */
+/*
+ * Beside the program, or where it is installed: see CMakeLists.txt. false: there is none, or none that
+ * LD_PRELOAD can name: spaces and colons part its entries.
+ */
 static bool find_heap_count(const char *program, char *path, size_t capacity)
 {
     static const char *const places[] = {"libortpool-heapcount.so", ORTPOOL_HEAPCOUNT};
-    const int folder = (int)(strrchr(program, '/') - program);
+    const int folder = (int)(strrchr(program, '/') - program); /* an absolute path */
     for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
         const int length = snprintf(path, capacity, "%.*s/%s", folder, program, places[i]);
-        if ((size_t)length < capacity && access(path, R_OK) == 0) {
+        if ((size_t)length < capacity && strpbrk(path, " :") == NULL && access(path, R_OK) == 0) {
             return true;
         }
     }
@@ -80,6 +86,9 @@ static int start(pid_t *child, const char *program, char *const *arguments, int 
 /* What it writes, and how it ended. */
 static json_t *read_answer(int fd, pid_t child, const char *what)
 {
+    if (!interrupt_wait_readable(fd)) { /* ours may have come to us alone */
+        (void)kill(child, SIGTERM);
+    }
     json_t *row = json_loadfd(fd, 0, NULL);
     (void)close(fd); /* an answer that nobody wants ends it */
     int status = 0;
@@ -93,6 +102,12 @@ static json_t *read_answer(int fd, pid_t child, const char *what)
         fputs("ortpool run: no memory for what was measured\n", stderr);
     }
     return row; /* where there is none else, the process has said why */
+}
+
+void child_begin(void)
+{
+    interrupt_every_time();
+    (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
 }
 
 json_t *child_run(int argc, char **argv, const char *what)

@@ -187,6 +187,7 @@ static int measure_here(wishes *w)
 {
     char message[4096];
     ort_library library;
+    child_begin();
     if (!ort_library_open(&library, message, sizeof(message))) {
         fprintf(stderr, "ortpool: %s\n", message);
         return EXIT_SETUP;
@@ -234,9 +235,13 @@ static int say_error(const wishes *w, char **argv, int argc, const json_t *row)
     char given[32];
     if (json_is_true(json_object_get(row, "budget"))) {
         size_format(w->measure.subject.budget, given, sizeof(given));
-        fprintf(stderr,
-                "ortpool run: --budget: %s is too small for this model and these shapes\n    ",
+        fprintf(stderr, "ortpool run: --budget: %s is too small for this model and these shapes",
                 given);
+        if (w->measure.threads > 1) {
+            fprintf(stderr, ", %zu runs at once that do not wait for each other",
+                    w->measure.threads);
+        }
+        fputs("\n    ", stderr);
     } else {
         fputs("ortpool run: ", stderr);
     }

@@ -170,8 +170,8 @@ static bool take_shape(plan *p, const model_ports *ports, const char *text)
         if (rank == ORTP_RANK_MAX || !take_number(&rest, &p->shapes[input][rank]) ||
             (*rest != ',' && *rest != '\0') || (*rest == ',' && rest[1] == '\0')) {
             return say(p,
-                       "--shape '%s': expected whole numbers with commas between, 8 at most, "
-                       "as in %s=1,3,224,224",
+                       "--shape '%s': expected whole numbers below 2147483648 with commas between, "
+                       "at most 8 of them, as in %s=1,3,224,224",
                        text, port->name);
         }
         rank++;
@@ -197,8 +197,11 @@ static bool take_file(plan *p, const model_ports *ports, const char *text)
 {
     const char *rest;
     const size_t input = find_input(ports, text, '=', &rest);
-    if (input == SIZE_MAX || *rest == '\0') {
+    if (input == SIZE_MAX) {
         return no_such_input(p, ports, "--input", text, "NAME=FILE.npy");
+    }
+    if (*rest == '\0') {
+        return say(p, "--input '%s' names no file; expected NAME=FILE.npy", text);
     }
     p->files[input] = rest;
     return true;

@@ -105,16 +105,33 @@ static bool look_at(const OrtApi *api, OrtValue *value, ortp_type *type, int64_t
 }
 
 /* Names of outputs are anybody's: what a file name must not have becomes '_'. */
-static void file_name(const char *directory, const char *name, char *path, size_t capacity)
+static void file_name(const char *directory, const char *name, const char *end, char *path,
+                      size_t capacity)
 {
     const int length = snprintf(path, capacity, "%s/", directory);
     size_t at = length > 0 ? (size_t)length : 0;
-    for (; *name != '\0' && at + 5 < capacity; name++) {
+    for (; *name != '\0' && at + 32 < capacity; name++) {
         const bool plain = (*name >= 'a' && *name <= 'z') || (*name >= 'A' && *name <= 'Z') ||
                            (*name >= '0' && *name <= '9') || strchr("-_.", *name) != NULL;
         path[at++] = plain ? *name : '_';
     }
-    snprintf(path + at, capacity - at, ".npy");
+    snprintf(path + at, capacity - at, "%s.npy", end);
+}
+
+/* Where output i goes; of names that come to the same all but the first get their number. */
+static void output_path(const char *directory, const model_ports *ports, size_t i, char *path,
+                        size_t capacity)
+{
+    file_name(directory, ports->outputs[i].name, "", path, capacity);
+    for (size_t k = 0; k < i; k++) {
+        char other[4096], number[24];
+        file_name(directory, ports->outputs[k].name, "", other, sizeof(other));
+        if (strcmp(path, other) == 0) {
+            snprintf(number, sizeof(number), "-%zu", i);
+            file_name(directory, ports->outputs[i].name, number, path, capacity);
+            return;
+        }
+    }
 }
 
 typedef struct measuring {
@@ -147,7 +164,7 @@ static bool take_outputs(measuring *m, OrtValue **outputs, bool save)
         m->digest = XXH64(data, bytes, m->digest);
         if (save) {
             char path[4096];
-            file_name(m->options->save_outputs, s->ports.outputs[i].name, path, sizeof(path));
+            output_path(m->options->save_outputs, &s->ports, i, path, sizeof(path));
             if (!npy_write(path, type, shape, rank, data, m->error, sizeof(m->error))) {
                 return false;
             }

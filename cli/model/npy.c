@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #define MAGIC "\x93NUMPY"
 #define MAGIC_BYTES 6u
@@ -135,9 +136,20 @@ static const char *read_header(FILE *file, npy_array *out, char *found, size_t f
     return wrong;
 }
 
+/* Whether there is something at `path` that is no file: a pipe would be waited for, a device never ends. */
+static bool is_no_file(const char *path)
+{
+    struct stat about;
+    return stat(path, &about) == 0 && !S_ISREG(about.st_mode);
+}
+
 bool npy_read(const char *path, npy_array *out, char *message, size_t message_bytes)
 {
     *out = (npy_array){0};
+    if (is_no_file(path)) {
+        snprintf(message, message_bytes, "'%s' is not a file", path);
+        return false;
+    }
     FILE *file = fopen(path, "rb");
     if (file == NULL) {
         snprintf(message, message_bytes, "'%s' cannot be read: %s", path, strerror(errno));
@@ -195,6 +207,11 @@ bool npy_write(const char *path, ortp_type type, const int64_t *shape, size_t ra
     unsigned char lead[10] = MAGIC "\x01\x00";
     lead[8] = (unsigned char)(bytes & 255);
     lead[9] = (unsigned char)(bytes >> 8);
+    if (is_no_file(path)) {
+        snprintf(message, message_bytes, "'%s' cannot be written: it is there and not a file",
+                 path);
+        return false;
+    }
     FILE *file = fopen(path, "wb");
     bool written = file != NULL && fwrite(lead, 1, 10, file) == 10 &&
                    fprintf(file, "%-*s\n", (int)(bytes - 1), header) == (int)bytes &&

@@ -134,10 +134,18 @@ static void put_outputs(FILE *file, const json_t *const *rows, size_t count)
     }
 }
 
-/* How our time compares: differences below 3 % are none. */
-static void time_text(double ours, double theirs, char *text, size_t capacity)
+/*
+ * How our time compares: a difference counts where the median and the runs per second both show one of 3 %
+ * or more to the same side, and then as the smaller.
+ */
+static void time_text(double by_median, double by_rate, char *text, size_t capacity)
 {
-    const double ratio = ours / theirs;
+    double ratio = 1;
+    if (by_median > 1 && by_rate > 1) {
+        ratio = by_median < by_rate ? by_median : by_rate;
+    } else if (by_median < 1 && by_rate < 1) {
+        ratio = by_median > by_rate ? by_median : by_rate;
+    }
     if (ratio > 0.97 && ratio < 1.03) {
         snprintf(text, capacity, "as fast");
     } else if (ratio < 1) {
@@ -157,13 +165,14 @@ static void put_sentence(FILE *file, const json_t *const *rows, size_t count)
 {
     const json_t *ours = row_of(rows, count, "ortpool");
     const json_t *theirs = row_of(rows, count, "ort");
-    double our_time, their_time, a, b, our_heap, their_heap;
+    double our_time, their_time, our_rate, their_rate, a, b, our_heap, their_heap;
     if (ours == NULL || theirs == NULL || !figure(ours, "p50_ms", &our_time) ||
-        !figure(theirs, "p50_ms", &their_time)) {
+        !figure(theirs, "p50_ms", &their_time) || !figure(ours, "runs_per_second", &our_rate) ||
+        !figure(theirs, "runs_per_second", &their_rate) || our_rate <= 0) {
         return;
     }
     char time[64];
-    time_text(our_time, their_time, time, sizeof(time));
+    time_text(our_time / their_time, their_rate / our_rate, time, sizeof(time));
     fprintf(file, "\nAgainst ORT's arena, a run in ortpool's memory is %s", time);
     double loaded_a, loaded_b;
     if (figure(ours, "warm_bytes", &a) && figure(theirs, "warm_bytes", &b) &&
@@ -196,6 +205,16 @@ static void put_sentence(FILE *file, const json_t *const *rows, size_t count)
     fputs(".\n", file);
 }
 
+static bool interrupted(const json_t *const *rows, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (json_is_true(json_object_get(rows[i], "interrupted"))) {
+            return true;
+        }
+    }
+    return false;
+}
+
 void report_table(FILE *file, const char *model, const json_t *const *rows, size_t count)
 {
     double runs = 0, shapes = 0;
@@ -211,5 +230,9 @@ void report_table(FILE *file, const char *model, const json_t *const *rows, size
     fputc('\n', file);
     put_lines(file, rows, count);
     put_outputs(file, rows, count);
-    put_sentence(file, rows, count);
+    if (interrupted(rows, count)) {
+        fputs("\nInterrupted: not all runs were made.\n", file);
+    } else {
+        put_sentence(file, rows, count);
+    }
 }

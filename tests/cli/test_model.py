@@ -176,7 +176,7 @@ class Refusals(ModelCase):
                             ("trajectory_features=1,99999999999999999999,6", "expected whole numbers"),
                             ("trajectory_features=1,2147483648,6", "expected whole numbers"),
                             ("trajectory_features=1;8", "expected whole numbers"), ("trajectory_features=1,", "expected"),
-                            ("trajectory_features=" + ",".join("1" * 9), "8 at most")):
+                            ("trajectory_features=" + ",".join("1" * 9), "at most 8 of them")):
             self.assertIn(said, self.refused(encoder, *keys, "--shape", shape), shape)
         self.assertIn("larger than memory", self.refused(shapes("identity_double"), "--shape",
                                                          "x=2147483647,2147483647,2147483647"))
@@ -214,6 +214,12 @@ class Refusals(ModelCase):
             self.assertIn(said, self.refused(*add, "--input", f"x={file}"), said)
         self.assertIn("cannot be read", self.refused(*add, "--input", f"x={self.folder}/none.npy"))
         self.assertIn("names no input", self.refused(*add, "--input", "q=f.npy"))
+        self.assertIn("names no file", self.refused(*add, "--input", "x="))
+        self.assertIn("is not a file", self.refused(*add, "--input", f"x={self.folder}"))
+        pipe = os.path.join(self.folder, "z.npy")
+        os.mkfifo(pipe)
+        self.assertIn("is not a file", self.refused(*add, "--input", f"x={pipe}"))
+        self.assertIn("not a file", self.refused(*add, "--shape", "x=3", "--save-outputs", self.folder))
         file = self.write("x.npy", npy("<f4", [3], three))
         self.assertIn("cannot vary", self.refused(*add, "--input", f"x={file}", "--vary", "x:0=1..3"))
         self.assertIn("--save-outputs", self.refused(*add, "--shape", "x=3", "--save-outputs", file + "/no"))
@@ -317,6 +323,11 @@ class Tensors(ModelCase):
         out = os.path.join(self.folder, "out")
         self.rows(odd, "--shape", "a:0=1=4", "--vary", "a:0=1:0=2..3", "--save-outputs", out, "--repeat", "2")
         self.assertEqual(os.listdir(out), [".._b___.npy"])
+        alike = self.write("alike.onnx", model([("Relu", ["x"], "a/b"), ("Neg", ["x"], "a b"), ("Abs", ["x"], "a:b")],
+                                               [port("x", 1, [1])], [port(name, 1, [1]) for name in ("a/b", "a b", "a:b")]))
+        out = os.path.join(self.folder, "alike")
+        self.rows(alike, "--save-outputs", out, "--repeat", "1")
+        self.assertEqual(sorted(os.listdir(out)), ["a_b-1.npy", "a_b-2.npy", "a_b.npy"])
 
 
 class Figures(ModelCase):
@@ -400,6 +411,17 @@ class Figures(ModelCase):
         self.assertEqual(len(rows), 1)
         self.assertTrue(rows[0]["interrupted"])
         self.assertTrue(0 < rows[0]["runs"] < 10000000)
+
+    def test_signal_to_the_command_alone(self):
+        """A supervisor signals the process that it started, not its children."""
+        for number, code in ((signal.SIGTERM, 128 + signal.SIGTERM), (signal.SIGKILL, -signal.SIGKILL)):
+            with subprocess.Popen([cli.CLI, "run", self.encoder(), *self.ENCODER, "--repeat", "10000000"],
+                                  stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=cli.SOURCE) as process:
+                time.sleep(3 if not cli.SANITIZED else 15)
+                process.send_signal(number)
+                out, _ = process.communicate(timeout=cli.TIMEOUT)  # at an end once no child holds them any more
+            self.assertEqual(process.returncode, code)
+            self.assertEqual("Interrupted" in out.decode(), number == signal.SIGTERM)
 
     def test_process_that_dies_is_told_of(self):
         with subprocess.Popen([cli.CLI, "run", self.encoder(), *self.ENCODER, "--repeat", "10000000"],

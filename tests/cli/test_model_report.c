@@ -19,11 +19,11 @@
 static json_t *row(const char *allocator, double p50_ms, int loaded, int warm, int trimmed,
                    double heap)
 {
-    json_t *out =
-        json_pack("{s:s, s:s, s:i, s:i, s:s, s:f, s:i, s:i, s:i, s:f}", "allocator", allocator,
-                  "onnxruntime", "1.29.0", "runs", 7, "shapes", 1, "outputs", "00ff", "p50_ms",
-                  p50_ms, "before_bytes", loaded << 20, "warm_bytes", warm << 20, "trimmed_bytes",
-                  trimmed << 20, "heap_allocations_per_run", heap);
+    json_t *out = json_pack("{s:s, s:s, s:i, s:i, s:s, s:f, s:f, s:i, s:i, s:i, s:f}", "allocator",
+                            allocator, "onnxruntime", "1.29.0", "runs", 7, "shapes", 1, "outputs",
+                            "00ff", "p50_ms", p50_ms, "runs_per_second", 1e3 / p50_ms,
+                            "before_bytes", loaded << 20, "warm_bytes", warm << 20, "trimmed_bytes",
+                            trimmed << 20, "heap_allocations_per_run", heap);
     assert_non_null(out);
     return out;
 }
@@ -65,6 +65,37 @@ static void times_are_compared(void **state)
         says(report(row("ort", 1, 1, 9, 9, 50), row("ortpool", cases[i].ours, 1, 9, 9, 50)),
              cases[i].said, NULL);
     }
+}
+
+/* The median and the rate have to agree. */
+static void times_that_differ_two_ways_are_no_difference(void **state)
+{
+    (void)state;
+    static const struct {
+        double p50_ms, rate;
+        const char *said;
+    } cases[] = {{1.5, 2000, "is as fast,"},
+                 {1.5, 500, "is 50 % slower,"},
+                 {1.5, 800, "is 25 % slower,"},
+                 {0.5, 1250, "is 20 % faster,"},
+                 {0.5, 900, "is as fast,"}};
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        json_t *ours = row("ortpool", cases[i].p50_ms, 1, 9, 9, 50);
+        assert_int_equal(json_object_set_new(ours, "runs_per_second", json_real(cases[i].rate)), 0);
+        says(report(row("ort", 1, 1, 9, 9, 50), ours), cases[i].said, NULL);
+    }
+    json_t *ours = row("ortpool", 0.5, 1, 9, 9, 50);
+    assert_int_equal(json_object_set_new(ours, "runs_per_second", json_real(0)), 0);
+    says(report(row("ort", 1, 1, 9, 9, 50), ours), "the same from all", "Against");
+}
+
+static void interrupted_runs_are_not_judged(void **state)
+{
+    (void)state;
+    json_t *ours = row("ortpool", 1, 1, 9, 9, 50);
+    assert_int_equal(json_object_set_new(ours, "interrupted", json_true()), 0);
+    says(report(row("ort", 1, 1, 9, 9, 50), ours), "Interrupted: not all runs were made.",
+         "Against");
 }
 
 static void memory_is_compared(void **state)
@@ -109,6 +140,12 @@ static void what_is_not_known_is_left_out(void **state)
                           : "heap allocations a run");
         }
     }
+    says(report(without(row("ort", 1, 1, 2, 2, 100), "runs_per_second"),
+                row("ortpool", 1, 1, 2, 2, 100)),
+         "the same from all", "Against");
+    says(report(row("ort", 1, 1, 2, 2, 100),
+                without(row("ortpool", 1, 1, 2, 2, 100), "runs_per_second")),
+         "the same from all", "Against");
     says(report(without(row("ort", 1, 1, 2, 2, 100), "p50_ms"), row("ortpool", 1, 1, 2, 2, 100)),
          "a run: p50                               -          1.00 ms", "Against");
     says(report(row("ort", 1, 1, 2, 2, 100), without(row("ortpool", 1, 1, 2, 2, 100), "p50_ms")),
@@ -133,8 +170,12 @@ static void outputs_are_compared(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(times_are_compared),       cmocka_unit_test(memory_is_compared),
-        cmocka_unit_test(allocations_are_compared), cmocka_unit_test(what_is_not_known_is_left_out),
+        cmocka_unit_test(times_are_compared),
+        cmocka_unit_test(times_that_differ_two_ways_are_no_difference),
+        cmocka_unit_test(interrupted_runs_are_not_judged),
+        cmocka_unit_test(memory_is_compared),
+        cmocka_unit_test(allocations_are_compared),
+        cmocka_unit_test(what_is_not_known_is_left_out),
         cmocka_unit_test(outputs_are_compared),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
