@@ -1,0 +1,308 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Export the swipe model's weights as three graphs of fused operators that share one file of weights.
+
+    encoder        trajectory_features f32 [1,S,6], nearest_keys i32 [1,S], actual_length i32 [1]
+                   -> memory f32 [1,S,D]; cross_key_l, cross_value_l f32 [1,S,D] for each decoder layer l
+    decoder        memory, target_tokens i32 [beams,T], actual_src_length i32 [1] -> logits f32 [beams,T,V]
+    decoder_step   token i32 [beams,1], past_length i32 [1], actual_src_length i32 [1], beam_width i32 [1],
+                   cache_indirection i32 [1,beams,T], cross_key_l, cross_value_l,
+                   past_key_l, past_value_l f32 [beams,heads,T,dim]
+                   -> logits f32 [beams,1,V], present_key_l, present_value_l (to be bound to past_...)
+
+The decoder step takes one token of each beam; its past is read through cache_indirection, so that beams
+change places without a copy. Beams share the encoder's output: they are the queries of one sequence.
+Operators: com.microsoft Attention, MultiHeadAttention, DecoderMaskedMultiHeadAttention (ONNX Runtime 1.21 on a
+CPU), SkipLayerNormalization, BiasGelu; 37, 34 and 36 nodes.
+
+The weights are a NumPy archive (.npz), or a torch checkpoint of a state dict (.pt, which needs torch), named
+as in the list below; sizes are read from them. D: hidden size, T: tokens, V: vocabulary, S: points.
+    pe [1,S,D], p [D/2,6] + bias, k [V,D/2]; e.L. (encoder layer) and d.L. (decoder layer):
+    m. (self attention) and c. (cross attention): q [D,D], kv [2D,D], o [D,D]; f.a [F,D], f.b [D,F]; n1..n3;
+    en, dn: last norms; emb [V,D], pd [1,T,D], out [V,D]
+
+usage: export_graphs.py WEIGHTS FOLDER [--heads 4]
+Needs NumPy and onnx. The same weights give the same bytes.
+"""
+
+import argparse
+import os
+import sys
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper
+
+FLOAT, INT32 = TensorProto.FLOAT, TensorProto.INT32
+FUSED = "com.microsoft"
+EPSILON = 1e-5
+WEIGHTS_FILE = "weights.bin"
+INLINE_BYTES = 1024  # smaller ones lie in the graph
+
+
+def read_weights(path):
+    """Name -> float32 array."""
+    if path.endswith(".npz"):
+        return {name: np.asarray(array, np.float32) for name, array in np.load(path).items()}
+    import torch  # pylint: disable=import-outside-toplevel
+    state = torch.load(path, map_location="cpu", weights_only=True)
+    return {name: tensor.float().numpy() for name, tensor in state.items()}
+
+
+class Store:
+    """The weights of all graphs, each once, for one file beside them."""
+
+    def __init__(self):
+        self.data = bytearray()
+        self.offsets = {}
+
+    def tensor(self, name, array):
+        array = np.ascontiguousarray(array)
+        out = TensorProto(name=name, dims=array.shape, data_type=helper.np_dtype_to_tensor_dtype(array.dtype))
+        raw = array.tobytes()
+        if len(raw) < INLINE_BYTES:
+            out.raw_data = raw
+            return out
+        if raw not in self.offsets:
+            self.data += bytes(-len(self.data) % 64)
+            self.offsets[raw] = len(self.data)
+            self.data += raw
+        out.data_location = TensorProto.EXTERNAL
+        for key, value in (("location", WEIGHTS_FILE), ("offset", self.offsets[raw]), ("length", len(raw))):
+            out.external_data.add(key=key, value=str(value))
+        return out
+
+
+class Sizes:
+    def __init__(self, weights, heads):
+        self.hidden = weights["emb.weight"].shape[1]
+        self.vocabulary = weights["emb.weight"].shape[0]
+        self.tokens = weights["pd"].shape[1]
+        self.features = weights["p.weight"].shape[1]
+        self.heads = heads
+        self.head = self.hidden // heads
+        self.encoder_layers = self.layers(weights, "e")
+        self.decoder_layers = self.layers(weights, "d")
+
+    @staticmethod
+    def layers(weights, side):
+        return len({name.split(".")[1] for name in weights if name.startswith(side + ".")})
+
+
+class Graph:
+    """One graph in the making. Weights are named after what they are, values after what made them."""
+
+    def __init__(self, name, weights, sizes, store):
+        self.name, self.weights, self.sizes, self.store = name, weights, sizes, store
+        self.nodes, self.initializers, self.inputs, self.outputs = [], {}, [], []
+
+    def constant(self, name, array):
+        name = "w." + name
+        if name not in self.initializers:
+            self.initializers[name] = self.store.tensor(name, array)
+        return name
+
+    def weight(self, name):
+        """As it was trained; a matrix as MatMul wants it."""
+        array = self.weights[name]
+        return self.constant(name, array.T if array.ndim == 2 else array)
+
+    def node(self, operator, inputs, outputs, **attributes):
+        outputs = [outputs] if isinstance(outputs, str) else outputs
+        domain = "" if operator in ("Add", "Gather", "LayerNormalization", "MatMul", "Reshape", "Shape", "Slice",
+                                    "Split") else FUSED
+        self.nodes.append(helper.make_node(operator, inputs, outputs, name=outputs[0], domain=domain, **attributes))
+        return outputs[0]
+
+    def input(self, name, element, shape):
+        self.inputs.append(helper.make_tensor_value_info(name, element, shape))
+        return name
+
+    def output(self, name, shape):
+        self.outputs.append(helper.make_tensor_value_info(name, FLOAT, shape))
+
+    # ---- what the layers have in common ----
+
+    def norm(self, x, which, name):
+        return self.node("LayerNormalization", [x, self.weight(which + ".weight"), self.weight(which + ".bias")], name,
+                         epsilon=EPSILON)
+
+    def add_norm(self, x, skip, bias, which, name):
+        """The norm of x + skip + bias, and that sum."""
+        inputs = [x, skip, self.weight(which + ".weight"), self.weight(which + ".bias")] + ([bias] if bias else [])
+        self.node("SkipLayerNormalization", inputs, [name, "", "", name + ".sum"], epsilon=EPSILON)
+        return name, name + ".sum"
+
+    def project(self, y, weight, name):
+        return self.node("MatMul", [y, weight], name)
+
+    def feed_forward(self, y, layer):
+        y = self.project(y, self.weight(layer + ".f.a.weight"), layer + ".up")
+        y = self.node("BiasGelu", [y, self.weight(layer + ".f.a.bias")], layer + ".gelu")
+        return self.project(y, self.weight(layer + ".f.b.weight"), layer + ".down")
+
+    def packed_qkv(self, attention):
+        w = self.weights
+        both = (np.concatenate([w[f"{attention}.q.{kind}"], w[f"{attention}.kv.{kind}"]]) for kind in ("weight", "bias"))
+        matrix, bias = both
+        return self.constant(attention + ".qkv", matrix.T), self.constant(attention + ".qkv.bias", bias)
+
+    def cross_names(self):
+        return [f"cross_{what}_{layer}" for layer in range(self.sizes.decoder_layers) for what in ("key", "value")]
+
+    def cross_from_memory(self, memory):
+        """Keys and values of all decoder layers by one product."""
+        w, layers = self.weights, range(self.sizes.decoder_layers)
+        matrix = np.concatenate([w[f"d.{layer}.c.kv.weight"] for layer in layers])
+        bias = np.concatenate([w[f"d.{layer}.c.kv.bias"] for layer in layers])
+        y = self.project(memory, self.constant("cross", matrix.T), "cross.product")
+        y = self.node("Add", [y, self.constant("cross.bias", bias)], "cross.sum")
+        self.node("Split", [y], self.cross_names(), axis=2)
+
+    def cross_attention(self, y, layer, length, rows):
+        """The rows of all beams as the queries of one sequence."""
+        attention = layer + ".c"
+        key, value = self.cross_names()[2 * int(layer.split(".")[1]):][:2]
+        hidden = self.sizes.hidden
+        bias = np.concatenate([self.weights[attention + ".q.bias"], np.zeros(2 * hidden, np.float32)])
+        y = self.project(y, self.weight(attention + ".q.weight"), attention + ".query")
+        y = self.node("Reshape", [y, self.constant("as_one", np.array([1, -1, hidden], np.int64))], attention + ".one")
+        y = self.node("MultiHeadAttention", [y, key, value, self.constant(attention + ".bias", bias), length],
+                      attention + ".attention", num_heads=self.sizes.heads)
+        y = self.node("Reshape", [y, self.constant("as_rows", np.array([-1, rows, hidden], np.int64))], attention + ".rows")
+        return self.project(y, self.weight(attention + ".o.weight"), attention + ".out")
+
+    def decoder_layer(self, y, x, layer, self_attention, length, rows, after):
+        """y: the normed input, x: the sum it was made of; both of the next layer."""
+        y = self_attention(y, layer)
+        y = self.project(y, self.weight(layer + ".m.o.weight"), layer + ".m.out")
+        y, x = self.add_norm(y, x, self.weight(layer + ".m.o.bias"), layer + ".n2", layer + ".self")
+        y = self.cross_attention(y, layer, length, rows)
+        y, x = self.add_norm(y, x, self.weight(layer + ".c.o.bias"), layer + ".n3", layer + ".crossed")
+        y = self.feed_forward(y, layer)
+        return self.add_norm(y, x, self.weight(layer + ".f.b.bias"), after, layer + ".end")
+
+    def logits(self, y):
+        self.nodes[-1].output[3] = ""  # nobody adds to the last sum
+        y = self.project(y, self.weight("out.weight"), "product")
+        self.node("Add", [y, self.weight("out.bias")], "logits")
+
+    def model(self):
+        graph = helper.make_graph(self.nodes, self.name, self.inputs, self.outputs, list(self.initializers.values()))
+        opsets = [helper.make_opsetid("", 17), helper.make_opsetid(FUSED, 1)]
+        return helper.make_model(graph, opset_imports=opsets, ir_version=8, producer_name="ortpool")
+
+
+def encoder(g):
+    s, w = g.sizes, g.weights
+    features = g.input("trajectory_features", FLOAT, [1, "S", s.features])
+    keys = g.input("nearest_keys", INT32, [1, "S"])
+    length = g.input("actual_length", INT32, [1])
+    half = s.hidden // 2  # features and keys make a half each: one product and one lookup for both
+    matrix = np.zeros((s.features, s.hidden), np.float32)
+    matrix[:, :half] = w["p.weight"].T
+    table = np.concatenate([np.tile(w["p.bias"], (s.vocabulary, 1)), w["k.weight"]], axis=1)
+    x = g.project(features, g.constant("features", matrix), "features")
+    placed = g.node("Gather", [g.constant("keys", table), keys], "keys")
+    size = g.node("Shape", [keys], "size", start=1)
+    zero = g.constant("zero", np.zeros(1, np.int64))
+    position = g.node("Slice", [g.constant("pe", w["pe"][0]), zero, size, zero], "position")
+    placed = g.node("Add", [placed, position], "placed")
+    y, x = g.add_norm(x, placed, None, "e.0.n1", "e.0.in")
+    for number in range(s.encoder_layers):
+        layer = f"e.{number}"
+        last = number + 1 == s.encoder_layers
+        matrix, bias = g.packed_qkv(layer + ".m")
+        y = g.node("Attention", [y, matrix, bias, length], layer + ".attention", num_heads=s.heads)
+        y = g.project(y, g.weight(layer + ".m.o.weight"), layer + ".m.out")
+        y, x = g.add_norm(y, x, g.weight(layer + ".m.o.bias"), layer + ".n2", layer + ".self")
+        y = g.feed_forward(y, layer)
+        y, x = g.add_norm(y, x, g.weight(layer + ".f.b.bias"), "en" if last else f"e.{number + 1}.n1",
+                          "memory" if last else layer + ".end")
+    g.nodes[-1].output[3] = ""
+    g.output("memory", [1, "S", s.hidden])
+    g.cross_from_memory("memory")
+    for name in g.cross_names():
+        g.output(name, [1, "S", s.hidden])
+
+
+def decoder_layers(g, y, x, self_attention, length, rows):
+    for number in range(g.sizes.decoder_layers):
+        last = number + 1 == g.sizes.decoder_layers
+        y, x = g.decoder_layer(y, x, f"d.{number}", self_attention, length, rows, "dn" if last else f"d.{number + 1}.n1")
+    g.logits(y)
+
+
+def decoder(g):
+    s, w = g.sizes, g.weights
+    memory = g.input("memory", FLOAT, [1, "S", s.hidden])
+    tokens = g.input("target_tokens", INT32, ["beams", s.tokens])
+    length = g.input("actual_src_length", INT32, [1])
+    g.cross_from_memory(memory)
+    x = g.node("Gather", [g.constant("emb", w["emb.weight"]), tokens], "embedded")
+    x = g.node("Add", [x, g.constant("pd", w["pd"][0])], "placed")
+
+    def causal(y, layer):
+        matrix, bias = g.packed_qkv(layer + ".m")
+        return g.node("Attention", [y, matrix, bias], layer + ".attention", num_heads=s.heads, unidirectional=1)
+
+    decoder_layers(g, g.norm(x, "d.0.n1", "d.0.in"), x, causal, length, s.tokens)
+    g.output("logits", ["beams", s.tokens, s.vocabulary])
+
+
+def decoder_step(g):
+    s, w = g.sizes, g.weights
+    token = g.input("token", INT32, ["beams", 1])
+    past_length = g.input("past_length", INT32, [1])
+    length = g.input("actual_src_length", INT32, [1])
+    width = g.input("beam_width", INT32, [1])
+    indirection = g.input("cache_indirection", INT32, [1, "beams", s.tokens])
+    for name in g.cross_names():
+        g.input(name, FLOAT, [1, "S", s.hidden])
+    buffer = ["beams", s.heads, s.tokens, s.head]
+    for number in range(s.decoder_layers):
+        for what in ("key", "value"):
+            g.input(f"past_{what}_{number}", FLOAT, buffer)
+    x = g.node("Gather", [g.constant("emb", w["emb.weight"]), token], "embedded")
+    position = g.node("Gather", [g.constant("pd", w["pd"][0]), past_length], "position")
+    x = g.node("Add", [x, position], "placed")
+
+    def with_past(y, layer):
+        number = layer.split(".")[1]
+        matrix, bias = g.packed_qkv(layer + ".m")
+        parts = [f"{layer}.{part}" for part in ("query", "key", "value")]
+        g.node("Split", [g.project(y, matrix, layer + ".qkv")], parts, axis=2)
+        past = [f"past_key_{number}", f"past_value_{number}"]
+        present = [f"present_key_{number}", f"present_value_{number}"]
+        return g.node("DecoderMaskedMultiHeadAttention", [*parts, "", "", *past, past_length, width, indirection, bias],
+                      [layer + ".attention", *present], num_heads=s.heads, past_present_share_buffer=1)
+
+    decoder_layers(g, g.norm(x, "d.0.n1", "d.0.in"), x, with_past, length, 1)
+    g.output("logits", ["beams", 1, s.vocabulary])
+    for number in range(s.decoder_layers):
+        for what in ("key", "value"):
+            g.output(f"present_{what}_{number}", buffer)
+
+
+def main():
+    parser = argparse.ArgumentParser(description="Exports weights as fused graphs: see the head of this file.")
+    parser.add_argument("weights")
+    parser.add_argument("folder")
+    parser.add_argument("--heads", type=int, default=4)
+    arguments = parser.parse_args()
+    weights = read_weights(arguments.weights)
+    sizes = Sizes(weights, arguments.heads)
+    store = Store()
+    os.makedirs(arguments.folder, exist_ok=True)
+    for build in (encoder, decoder, decoder_step):
+        graph = Graph(build.__name__, weights, sizes, store)
+        build(graph)
+        onnx.save(graph.model(), os.path.join(arguments.folder, build.__name__ + ".onnx"))
+        print(f"{build.__name__}.onnx: {len(graph.nodes)} nodes")
+    with open(os.path.join(arguments.folder, WEIGHTS_FILE), "wb") as file:
+        file.write(store.data)
+    print(f"{WEIGHTS_FILE}: {len(store.data)} bytes")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
