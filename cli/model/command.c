@@ -38,7 +38,7 @@ static const char help[] =
     "  --vary NAME:AXIS=A..B     a free dimension that is another one in each run, in a\n"
     "                            mixed order, at most 256 values; A..B/STEP: every STEP-th\n"
     "  --seed N                  of the random numbers and of that order (default 1)\n"
-    "  --repeat N                timed runs (default 100); each shape runs once before\n"
+    "  --repeat N                timed runs (default 100); each shape runs twice before\n"
     "  --threads N               runs at once, 1 to 64 (default 1)\n"
     "  --intra N                 threads of ONNX Runtime in a run, 1 to 64 (default 1)\n"
     "  --allocator ort|none|ortpool|all\n"

@@ -107,7 +107,10 @@ typedef struct ortp_budget_info {
 
 /* One consistent snapshot. Thread-safe: yes. */
 ORTP_API void ortp_budget_get_info(const ortp_budget *budget, ortp_budget_info *out);
-/* Both peaks begin again from what is held now: what a phase takes, after another that took more. Thread-safe: yes. */
+/*
+ * Both peaks begin again from what is held now: what a phase takes, after another that took more.
+ * Thread-safe: yes.
+ */
 ORTP_API void ortp_budget_reset_peaks(ortp_budget *budget);
 
 /*

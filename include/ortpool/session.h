@@ -21,8 +21,8 @@
  * on the calling thread lies in it, by best fit; also an output that you passed NULL for, which is
  * best freed before the next run of the runtime begins: the block is then there again, whole. Where
  * a session's outputs are held longer, all but their pages goes back, and as long as the session lives
- * they go to blocks of their own, of at most four times their size. What comes from other threads (parallel execution: nearly everything) goes to
- * the pool. Admission is therefore one decision, before ORT is entered: the run gets its block,
+ * they go to blocks of their own, of at most four times their size. What comes from other threads
+ * (parallel execution: nearly everything) goes to the pool. Admission is therefore one decision, before ORT is entered: the run gets its block,
  * waits for it until its deadline, or is refused. A refusal after that (the first run of a shape,
  * other threads, outputs that have their own blocks) is a std::bad_alloc, which ends in a clean status;
  * with a deadline the run is then made again when memory has come free. Where ortpool was built
@@ -206,8 +206,7 @@ typedef struct ortp_session_info {
     ortp_ort_memory memory;
     size_t declared_bytes;
     size_t weights_bytes; /* mapped for packed weights */
-    size_t
-        run_bytes; /* the most that one run's block has needed, with the outputs that lie in it */
+    size_t run_bytes;  /* the most that a run's block has needed, outputs that lie in it included */
     size_t live_count; /* allocations that ORT holds at this moment, weights included */
     size_t live_bytes; /* what they asked for */
     size_t live_bytes_peak;
