@@ -119,14 +119,14 @@ ortp_status ortp__block_grow(ortp_block *block, size_t bytes, ortp_reclaim recla
     return ORTP_OK;
 }
 
-void ortp__block_give_pages(ortp_block *block, void *from, void *to)
+size_t ortp__block_give_pages(ortp_block *block, void *from, void *to)
 {
     ortp_pool *pool = block->pool;
     const size_t page = pool->classes.page_bytes;
     const size_t first = ((size_t)((unsigned char *)from - block->data) + page - 1) / page * page;
     const size_t end = (size_t)((unsigned char *)to - block->data) / page * page;
     if (first >= end || !ortp__pages_decommit(block->data + first, end - first)) {
-        return;
+        return 0;
     }
     const size_t given = end - first;
     ortp__lock(&block->stripe->lock);
@@ -134,6 +134,7 @@ void ortp__block_give_pages(ortp_block *block, void *from, void *to)
     block->footprint -= given;
     ortp__unlock(&block->stripe->lock);
     (void)ortp_budget_refund(pool->budget, ORTP_ACCOUNT_BLOCKS, given);
+    return given;
 }
 
 void ortp__block_discard(ortp_block *block)

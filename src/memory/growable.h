@@ -34,10 +34,10 @@ ORTP_CHECK ortp_status ortp__pool_acquire_growable(ortp_pool *pool, size_t bytes
  */
 ORTP_CHECK ortp_status ortp__block_grow(ortp_block *block, size_t bytes, ortp_reclaim reclaim);
 /*
- * Gives back the whole pages between `from` and `to`, which nobody may touch any more. The block is to be
- * discarded after that, not released. One thread at a time; locks below the pool's may be held.
+ * Gives back the whole pages between `from` and `to`, which nobody may touch any more, and says
+ * how many bytes that was. The block is to be discarded after that, not released. One thread at a time; locks below the pool's may be held.
  */
-void ortp__block_give_pages(ortp_block *block, void *from, void *to);
+size_t ortp__block_give_pages(ortp_block *block, void *from, void *to);
 /* Unmaps it at once, in place of a release. The owner's thread only, under no lock. */
 void ortp__block_discard(ortp_block *block);
 

@@ -62,9 +62,7 @@ static size_t settle(ortp_runtime *runtime, size_t bytes, bool apart)
         if (apart) {
             atomic_store_explicit(&ticket->allocator->values_apart, true, memory_order_relaxed);
         }
-        const size_t before = ortp__ticket_footprint(ticket);
-        ortp__ticket_settle(ticket);
-        given += before - ortp__ticket_footprint(ticket);
+        given += ortp__ticket_settle(ticket);
     }
     ortp__unlock(&held->mutex);
     return given;

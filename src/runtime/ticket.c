@@ -182,7 +182,7 @@ static void give_settled_locked(ortp__ticket *ticket, ortp__chunk *chunk)
         to = shared < end_of(next) ? shared : end_of(next);
     }
     ortp__fit_give(&ticket->fit, chunk);
-    ortp__block_give_pages(ticket->block, from, to);
+    (void)ortp__block_give_pages(ticket->block, from, to);
 }
 
 /* Nobody else knows it any more. */
@@ -235,27 +235,30 @@ static size_t add_used(const ortp__fit *fit, ortp__escapes *out)
 }
 
 /* Of each free chunk the header stays, which its neighbours read when they are freed. */
-static void settle_locked(ortp__ticket *ticket)
+static size_t settle_locked(ortp__ticket *ticket)
 {
     ortp__assert_held(&ticket->mutex);
+    size_t given = 0;
     if (ticket->settled) {
-        return;
+        return given;
     }
     ticket->settled = true;
     for (ortp__chunk *c = ortp__fit_first(&ticket->fit); c != NULL;
          c = ortp__fit_next(&ticket->fit, c)) {
         if (!c->used) {
-            ortp__block_give_pages(ticket->block, ortp__chunk_data(c),
-                                   (unsigned char *)c + c->bytes);
+            given += ortp__block_give_pages(ticket->block, ortp__chunk_data(c),
+                                            (unsigned char *)c + c->bytes);
         }
     }
+    return given;
 }
 
-void ortp__ticket_settle(ortp__ticket *ticket)
+size_t ortp__ticket_settle(ortp__ticket *ticket)
 {
     ortp__lock(&ticket->mutex);
-    settle_locked(ticket);
+    const size_t given = settle_locked(ticket);
     ortp__unlock(&ticket->mutex);
+    return given;
 }
 
 /* What is known of the run; what is still out escapes, where that is to be known. */
@@ -292,7 +295,7 @@ void ortp__ticket_close(ortp__ticket *ticket, ortp__ticket_left *left)
         *left = left_locked(ticket, apart);
     }
     if (!last && !held) {
-        settle_locked(ticket);
+        (void)settle_locked(ticket);
     }
     ortp__unlock(&ticket->mutex);
     if (last) {
@@ -311,7 +314,10 @@ size_t ortp__ticket_used(ortp__ticket *ticket)
     return used;
 }
 
-size_t ortp__ticket_footprint(const ortp__ticket *ticket)
+size_t ortp__ticket_footprint(ortp__ticket *ticket)
 {
-    return ortp__block_footprint(ticket->block);
+    ortp__lock(&ticket->mutex);
+    const size_t footprint = ortp__block_footprint(ticket->block);
+    ortp__unlock(&ticket->mutex);
+    return footprint;
 }

@@ -77,9 +77,9 @@ void ortp__ticket_came_back(ortp__ticket *ticket, uint32_t ordinal);
 /* Any thread, also after the ticket was closed. */
 void ortp__ticket_give(ortp__ticket *ticket, ortp__chunk *chunk);
 
-/* No more allocations in it: gives back the whole pages between what is out. Any thread, once its run has
- * ended. */
-void ortp__ticket_settle(ortp__ticket *ticket);
+/* No more allocations in it: gives back the whole pages between what is out, and says
+ * how many bytes that was. Any thread, once its run has ended. */
+size_t ortp__ticket_settle(ortp__ticket *ticket);
 
 /* What a run leaves to know. */
 typedef struct ortp__ticket_left {
@@ -95,7 +95,7 @@ typedef struct ortp__ticket_left {
 void ortp__ticket_close(ortp__ticket *ticket, ortp__ticket_left *left);
 /* Chunks that are out, and the bytes of the block. */
 size_t ortp__ticket_used(ortp__ticket *ticket);
-size_t ortp__ticket_footprint(const ortp__ticket *ticket);
+size_t ortp__ticket_footprint(ortp__ticket *ticket);
 
 /* What to ask ortp__pool_warm_growable() for, for a run of `need`. */
 size_t ortp__ticket_block_bytes(size_t need);

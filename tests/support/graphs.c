@@ -3,6 +3,7 @@
 #include "graphs.h"
 
 #include <math.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -349,6 +350,42 @@ void own_session_close(own_session *own)
     *own = (own_session){NULL, NULL};
 }
 
+void graph_world_open(graph_world *w, graph_kind kind, int64_t size)
+{
+    ortp_runtime *runtime = test_runtime_create(NULL);
+    graph_feed_make(&w->feed, kind, size);
+    graph_answer_by_host(&w->expected, runtime, &w->feed, 1);
+    test_runtime_destroy(runtime);
+}
+
+void graph_world_close(graph_world *w)
+{
+    graph_answer_free(&w->expected);
+    graph_feed_free(&w->feed);
+}
+
+OrtValue *graph_world_output(ortp_session *session, const graph_world *w)
+{
+    OrtValue *output = NULL;
+    ortp_error error = ORTP_ERROR_INIT;
+    assert_ok(graph_run(session, NULL, &w->feed, &output, &error), error);
+    assert_true(graph_answer_equals(&w->expected, output));
+    return output;
+}
+
+static void *release_value(void *value)
+{
+    test_ort_api()->ReleaseValue(value);
+    return NULL;
+}
+
+void test_release_elsewhere(OrtValue *value)
+{
+    pthread_t thread;
+    assert_int_equal(pthread_create(&thread, NULL, release_value, value), 0);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+}
+
 test_use test_use_of(const ortp_runtime *runtime)
 {
     ortp_pool_info pool;
@@ -380,6 +417,13 @@ size_t test_charged(const ortp_runtime *runtime)
     ortp_budget_info info;
     ortp_budget_get_info(ortp_runtime_budget(runtime), &info);
     return info.charged_bytes;
+}
+
+ortp_pool_info test_pool_info(const ortp_runtime *runtime)
+{
+    ortp_pool_info info;
+    ortp_pool_get_info(ortp_runtime_pool(runtime), &info);
+    return info;
 }
 
 ortp_session_info test_session_info(const ortp_session *session)

@@ -123,6 +123,20 @@ ortp_status own_session_open(own_session *own, ortp_runtime *runtime, graph_kind
 /* cmocka. */
 void own_session_close(own_session *own);
 
+/* What a model is asked, and what it answers when ONNX Runtime runs it by itself. */
+typedef struct graph_world {
+    graph_feed feed;
+    graph_answer expected;
+} graph_world;
+
+/* cmocka, all. */
+void graph_world_open(graph_world *w, graph_kind kind, int64_t size);
+void graph_world_close(graph_world *w);
+/* Runs and compares; the caller's to release. */
+OrtValue *graph_world_output(ortp_session *session, const graph_world *w);
+/* By a thread of its own, which has ended. */
+void test_release_elsewhere(OrtValue *value);
+
 /* What is in use of a runtime's pool and declared to its budget. */
 typedef struct test_use {
     size_t in_use_bytes[ORTP_LABEL_COUNT];
@@ -134,6 +148,7 @@ test_use test_use_of(const ortp_runtime *runtime);
 /* cmocka: what is in use is as it was, and the ledger balances. */
 void test_assert_use(const ortp_runtime *runtime, const test_use *before);
 size_t test_charged(const ortp_runtime *runtime);
+ortp_pool_info test_pool_info(const ortp_runtime *runtime);
 ortp_session_info test_session_info(const ortp_session *session);
 
 #define assert_ok(call, error)                                                                     \
