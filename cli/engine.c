@@ -108,7 +108,7 @@ static double enough_mib(const engine *e, const run_options *options, bool cache
     bool known = ortp_plan_estimate(manifest, options->beam, options->path, options->threads,
                                     cache_off ? 0 : CACHE_ENTRIES, &plan, NULL) == ORTP_OK;
     const size_t beams = options->beam > 0 ? options->beam : manifest->beam_width;
-    const size_t rows = options->path == ORTP_PATH_BATCHED ? beams : 1;
+    const size_t rows = options->path == ORTP_PATH_SEQUENTIAL ? 1 : beams;
     double positions = fmax((double)manifest->max_points, (double)(rows * manifest->max_tokens));
     /* A run at its peak holds some sixteen activations. */
     double run = 16.0 * sizeof(float) * (double)manifest->hidden * positions;

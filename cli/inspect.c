@@ -19,6 +19,7 @@
 #include "engine.h"
 #include "find_model.h"
 #include "output.h"
+#include "path.h"
 #include "size.h"
 #include "text.h"
 
@@ -36,10 +37,11 @@ static const char help[] =
     "\n"
     "  --threads N      plan for N predictions at once, 1 to 64 (1)\n"
     "  --beam N         plan for this beam width, 1 to 32 (the model's)\n"
-    "  --path PATH      plan for batched (default) or sequential\n"
+    "  --path PATH      plan for sequential, batched or incremental; auto: incremental\n"
+    "                   where the model has the graph for it, else batched (auto)\n"
     "  --cache N        plan for N kept encoder outputs, 0 to 1024 (4)\n"
-    "  --check          open both graphs with ONNX Runtime and compare them with\n"
-    "                   the manifest\n"
+    "  --check          open the encoder and the path's decoder with ONNX Runtime and\n"
+    "                   compare them with the manifest; says which path it runs\n"
     "  --json           one JSON object: name, directory, graphs, ports, shapes,\n"
     "                   buckets, tokens, beam, opset, operators, min_ort, swipe, plan\n"
     "                   (bytes), and with --check \"check\"\n"
@@ -53,6 +55,7 @@ typedef struct inspection {
     size_t threads, beam, cache;
     ortp_path path;
     bool check, json;
+    ortp_path checked_path;
 
     char directory[4096];
     ortp_manifest *manifest;
@@ -83,7 +86,6 @@ static const struct option long_options[] = {
 static const char *take(int option, const char *text, void *ctx)
 {
     inspection *out = ctx;
-    bool sequential;
     switch (option) {
     case OPT_THREADS:
         return count_parse(text, 1, THREADS_MAX, &out->threads) ? NULL : "a number from 1 to 64";
@@ -92,11 +94,7 @@ static const char *take(int option, const char *text, void *ctx)
     case OPT_CACHE:
         return count_parse(text, 0, 1024, &out->cache) ? NULL : "a number from 0 to 1024";
     case OPT_PATH:
-        if (!arguments_choose(text, "batched", "sequential", &sequential)) {
-            return "'sequential' or 'batched'";
-        }
-        out->path = sequential ? ORTP_PATH_SEQUENTIAL : ORTP_PATH_BATCHED;
-        return NULL;
+        return path_parse(text, &out->path) ? NULL : PATH_WORDS;
     case OPT_CHECK:
         out->check = true;
         return NULL;
@@ -108,6 +106,8 @@ static const char *take(int option, const char *text, void *ctx)
 
 /* ---- what is shown in both forms ---- */
 
+enum { PORTS_MAX = 16 + 4 * ORTP_CROSS_MAX };
+
 typedef struct port {
     const char *graph, *role, *name, *type;
     bool output;
@@ -115,7 +115,7 @@ typedef struct port {
 } port;
 
 /* The ports that the manifest names; how many. */
-static size_t ports_of(const ortp_manifest *m, port out[12])
+static size_t ports_of(const ortp_manifest *m, port out[PORTS_MAX])
 {
     const bool copied = m->decoder.layout == ORTP_MEMORY_REPLICATED;
     const port all[] = {
@@ -129,12 +129,26 @@ static size_t ports_of(const ortp_manifest *m, port out[12])
         {"decoder", "length", m->decoder.length, "int32 or int64", false, "1"},
         {"decoder", "source_mask", m->decoder.source_mask, "bool", false, "n,S"},
         {"decoder", "logits", m->decoder.logits, "float", true, "n,T,V"},
+        {"step", "token", m->step.token, "int32 or int64", false, "n,1"},
+        {"step", "past_length", m->step.past_length, "int32", false, "1"},
+        {"step", "length", m->step.length, "int32 or int64", false, "1"},
+        {"step", "beam_width", m->step.beam_width, "int32", false, "1"},
+        {"step", "indirection", m->step.indirection, "int32", false, "1,n,T"},
+        {"step", "logits", m->step.logits, "float", true, "n,1,V"},
     };
     size_t count = 0;
     for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
         if (all[i].name != NULL) {
             out[count++] = all[i];
         }
+    }
+    for (size_t i = 0; i < m->step.cross_count; i++) {
+        out[count++] = (port){"encoder", "cross", m->encoder.cross[i], "float", true, "1,S,D"};
+    }
+    for (size_t i = 0; i < m->step.cross_count; i++) {
+        out[count++] = (port){"step", "cross", m->step.cross[i], "float", false, "1,S,D"};
+        out[count++] = (port){"step", "past", m->step.past[i], "float", false, "n,H,T,K"};
+        out[count++] = (port){"step", "present", m->step.present[i], "float", true, "n,H,T,K"};
     }
     return count;
 }
@@ -199,7 +213,7 @@ static void table_file(const output *out, const char *label, const char *path)
 
 static void table_ports(const output *out, const ortp_manifest *m)
 {
-    port ports[12];
+    port ports[PORTS_MAX];
     const size_t count = ports_of(m, ports);
     for (size_t i = 0; i < count; i++) {
         const port *p = &ports[i];
@@ -239,12 +253,21 @@ static void table_operators(const output *out, const ortp_manifest *m)
     }
 }
 
+/* What the plan is for; what runs, ONNX Runtime's version has a say in. */
+static ortp_path planned_path(const inspection *i)
+{
+    if (i->path != ORTP_PATH_AUTO) {
+        return i->path;
+    }
+    return i->manifest->step_path != NULL ? ORTP_PATH_INCREMENTAL : ORTP_PATH_BATCHED;
+}
+
 static void table_plan(const output *out, const inspection *i)
 {
     char title[128];
     snprintf(title, sizeof(title), "Plan for %zu thread%s, %zu beams, %s, %zu cached", i->threads,
              i->threads == 1 ? "" : "s", i->beam > 0 ? i->beam : i->manifest->beam_width,
-             i->path == ORTP_PATH_BATCHED ? "batched" : "sequential", i->cache);
+             path_name(planned_path(i)), i->cache);
     heading(out, title);
     if (!i->planned) {
         labelled(out, "none:", i->plan_error.message);
@@ -281,6 +304,9 @@ static void table(const output *out, const inspection *i)
     heading(out, "Files");
     table_file(out, "encoder", m->encoder_path);
     table_file(out, "decoder", m->decoder_path);
+    if (m->step_path != NULL) {
+        table_file(out, "step", m->step_path);
+    }
     if (i->has_swipe) {
         table_file(out, "lexicon", i->swipe.lexicon_path);
     }
@@ -312,12 +338,19 @@ static void table(const output *out, const inspection *i)
     }
     fputs("ONNX Runtime ", out->file);
     text_put(out->file, m->min_ort, SIZE_MAX);
-    fputs(" or later\n", out->file);
+    fputs(" or later", out->file);
+    if (m->step_path != NULL) {
+        fputs("\n  incremental path from ONNX Runtime ", out->file);
+        text_put(out->file, m->step.min_ort, SIZE_MAX);
+        fputs(" on, batched path before", out->file);
+    }
+    fputc('\n', out->file);
 
     table_plan(out, i);
     if (i->check) {
-        fprintf(out->file, "\nBoth graphs agree with the manifest (ONNX Runtime %s).\n",
-                i->ort_version);
+        fprintf(out->file,
+                "\nThe graphs of the %s path agree with the manifest (ONNX Runtime %s).\n",
+                path_name(i->checked_path), i->ort_version);
     }
 }
 
@@ -343,7 +376,7 @@ static void json_graph(FILE *file, const char *key, const char *path)
 
 static void json_ports(FILE *file, const ortp_manifest *m)
 {
-    port ports[12];
+    port ports[PORTS_MAX];
     const size_t count = ports_of(m, ports);
     fputs(",\"ports\":[", file);
     for (size_t i = 0; i < count; i++) {
@@ -371,8 +404,7 @@ static void json_plan(FILE *file, const inspection *i)
     plan_row rows[PLAN_ROWS];
     plan_rows(&i->plan, rows);
     fprintf(file, "{\"threads\":%zu,\"beams\":%zu,\"path\":\"%s\",\"cache\":%zu", i->threads,
-            i->beam > 0 ? i->beam : i->manifest->beam_width,
-            i->path == ORTP_PATH_BATCHED ? "batched" : "sequential", i->cache);
+            i->beam > 0 ? i->beam : i->manifest->beam_width, path_name(planned_path(i)), i->cache);
     fputs(",\"bytes\":{", file);
     for (size_t k = 0; k < PLAN_ROWS; k++) {
         fprintf(file, "\"%s\":%zu,", rows[k].key, rows[k].bytes);
@@ -391,6 +423,10 @@ static void json(FILE *file, const inspection *i)
     json_graph(file, "encoder", m->encoder_path);
     fputc(',', file);
     json_graph(file, "decoder", m->decoder_path);
+    if (m->step_path != NULL) {
+        fputc(',', file);
+        json_graph(file, "decoder_step", m->step_path);
+    }
     fputc('}', file);
     json_ports(file, m);
     fprintf(file, ",\"tokens\":{\"pad\":%d,\"unk\":%d,\"sos\":%d,\"eos\":%d}", (int)m->pad,
@@ -407,6 +443,10 @@ static void json(FILE *file, const inspection *i)
     }
     fputs("],", file);
     json_text(file, "min_ort", m->min_ort);
+    if (m->step_path != NULL) {
+        fputc(',', file);
+        json_text(file, "min_ort_incremental", m->step.min_ort);
+    }
     fputs(",\"swipe\":", file);
     if (i->has_swipe) {
         fprintf(file, "{\"keys\":%zu,\"rows\":%zu,\"columns\":%zu,", i->swipe.layout.key_count,
@@ -421,6 +461,7 @@ static void json(FILE *file, const inspection *i)
     if (i->check) {
         fputs(",\"check\":{\"agrees\":true,", file);
         json_text(file, "onnxruntime", i->ort_version);
+        fprintf(file, ",\"path\":\"%s\"", path_name(i->checked_path));
         fputc('}', file);
     }
     fputs("}\n", file);
@@ -436,8 +477,8 @@ static int fail(const char *message)
     return EXIT_SETUP;
 }
 
-/* Both graphs in sessions of their own, for their ports alone. */
-static ortp_status open_graphs(const inspection *i, const ort_library *library, ortp_error *error)
+/* Encoder and decoder in sessions of their own, for their ports alone. */
+static ortp_status open_graphs(inspection *i, const ort_library *library, ortp_error *error)
 {
     ortp_runtime_options runtime_options = ORTP_RUNTIME_OPTIONS_INIT;
     runtime_options.api = library->api;
@@ -457,7 +498,11 @@ static ortp_status open_graphs(const inspection *i, const ort_library *library, 
         model_options.runtime = runtime;
         model_options.tensors = tensors;
         model_options.directory = i->directory;
+        model_options.path = i->path;
         status = ortp_model_open(&model_options, &model, error);
+    }
+    if (status == ORTP_OK) {
+        i->checked_path = ortp_model_path(model);
     }
     (void)ortp_model_close(model);
     (void)ortp_tensor_pool_destroy(tensors, NULL);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "arguments.h"
+#include "path.h"
 #include "size.h"
 
 #define THREADS_MAX 64u
@@ -53,11 +54,7 @@ static const char *take(int option, const char *text, void *ctx)
     case OPT_THREADS:
         return count_parse(text, 1, THREADS_MAX, &out->threads) ? NULL : "a number from 1 to 64";
     case OPT_PATH:
-        if (!arguments_choose(text, "batched", "sequential", &second)) {
-            return "'sequential' or 'batched'";
-        }
-        out->path = second ? ORTP_PATH_SEQUENTIAL : ORTP_PATH_BATCHED;
-        return NULL;
+        return path_parse(text, &out->path) ? NULL : PATH_WORDS;
     case OPT_POOL:
         if (!arguments_choose(text, "thread", "striped", &second)) {
             return "'thread' or 'striped'";

@@ -8,6 +8,11 @@
  *   batched path     one decoder run per step: tokens [n,T] for the n live beams; replicated memory
  *                    and source mask [n,S] where the model wants them
  *   both             source length [1], logits [n,T,V], probabilities [V] for the log-softmax
+ *   incremental path one run per step of one token per beam, n the search's width whatever lives:
+ *                    token [n,1], past length [1], beam width [1], cache indirection [1,n,T], KV cache
+ *                    [2 L, n,H,T,K] that past and present share, source length [1], logits [n,1,V],
+ *                    probabilities [V]. Nothing is copied from step to step but tokens and the
+ *                    indirection. Source: ONNX Runtime's DecoderMaskedMultiHeadAttention.
  *
  * Threads: decoders and buffers have one owner at a time; all functions that take one (warm,
  * logits, last_runs, get_info, destroy too) are for that owner alone. Creating is thread-safe, one
@@ -27,11 +32,6 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
-
-typedef enum ortp_path {
-    ORTP_PATH_BATCHED = 0,
-    ORTP_PATH_SEQUENTIAL = 1,
-} ortp_path;
 
 #define ORTP_BEAM_MAX 32u
 
@@ -56,12 +56,14 @@ ORTP_API ORTP_CHECK ortp_status ortp_decoder_buffers_ensure_capacity(ortp_decode
 
 typedef struct ortp_decoder_buffers_info {
     size_t beams, source;       /* capacity */
-    size_t tokens_bytes;        /* [beams,T] */
+    size_t tokens_bytes;        /* [beams,T]; incremental: [beams,1] */
     size_t memory_bytes;        /* [beams,S,D], 0 where the model broadcasts */
     size_t mask_bytes;          /* [beams,S], 0 where the model takes a length */
-    size_t logits_bytes;        /* [beams,T,V] */
+    size_t logits_bytes;        /* [beams,T,V]; incremental: [beams,1,V] */
     size_t probabilities_bytes; /* [V] */
     uint64_t growths;           /* times ensure_capacity had to grow */
+    size_t kv_bytes;            /* [2 L, beams,H,T,K], 0 but on the incremental path */
+    size_t indirection_bytes;   /* [1,beams,T], the same */
 } ortp_decoder_buffers_info;
 ORTP_API void ortp_decoder_buffers_get_info(const ortp_decoder_buffers *buffers,
                                             ortp_decoder_buffers_info *out);
@@ -101,7 +103,7 @@ typedef enum ortp_strategy {
 typedef struct ortp_search_params {
     size_t struct_size;
     ortp_strategy strategy;
-    ortp_path path;
+    ortp_path path;    /* AUTO: the model's; SEQUENTIAL or BATCHED where the model's is BATCHED */
     size_t beam_width; /* 1 to what the decoder serves; 0: the manifest's, or that if less */
     size_t max_steps;  /* 0: T - 1 */
     double length_reward;
@@ -146,17 +148,16 @@ ORTP_API ORTP_CHECK ortp_status ortp_decoder_create(ortp_model *model, ortp_tens
 ORTP_API void ortp_decoder_destroy(ortp_decoder *decoder);
 
 /*
- * Finds the best sequences for an encoder's output. memory: f32 [1,S,D], only read, may be shared
- * among searches. length: valid positions, 1 to S. params NULL: the manifest's settings.
+ * Finds the best sequences for an encoder's output, as ortp_model_encode() gives it: f32 [1,S,D], on the
+ * incremental path f32 [2 L,S,D]; only read, may be shared among searches of outputs of encode. length: valid positions, 1 to S. params NULL: the manifest's settings.
  * constraint NULL: every token but pad, unk and sos may follow, any sequence but the empty one may
  * end. In the last step a sequence can only end. results: filled best first, *count of at most
  * `capacity`; 0 is possible when nothing allowed could finish. Errors: INVAL (also: logits with NaN
  * or infinity above, as a damaged weight gives), CANCELLED, TIMEOUT, BUDGET, NOMEM, ORT; the
  * decoder stays usable. One search at a time per decoder.
  */
-ORTP_API ORTP_CHECK ortp_status ortp_decoder_search(ortp_decoder *decoder,
-                                                    const ortp_tensor *memory, size_t length,
-                                                    const ortp_search_params *params,
+ORTP_API ORTP_CHECK ortp_status ortp_decoder_search(ortp_decoder *decoder, ortp_tensor *encoded,
+                                                    size_t length, const ortp_search_params *params,
                                                     const ortp_constraint *constraint,
                                                     ortp_hypothesis *results, size_t capacity,
                                                     size_t *count, ortp_error *error);
@@ -165,8 +166,8 @@ ORTP_API size_t ortp_decoder_last_runs(const ortp_decoder *decoder);
 /* One decoder run of `beams` rows on zeros for bucket `index`: a warm-up step. */
 ORTP_API ORTP_CHECK ortp_status ortp_decoder_warm(ortp_decoder *decoder, size_t bucket_index,
                                                   size_t beams, ortp_error *error);
-/* After a search or warm-up step: the logits of the last run, f32 [n,T,V], valid until the next. For
- * tests and tools. */
+/* After a search or warm-up step: the logits of the last run, f32 [n,T,V] or [n,1,V], valid until the
+ * next. For tests and tools. */
 ORTP_API const float *ortp_decoder_logits(const ortp_decoder *decoder, size_t *rows);
 
 /* ---- plan: bytes before any is taken ---- */
@@ -181,7 +182,8 @@ typedef struct ortp_plan {
 
 /*
  * What warm-up has ready for `threads` predictions at once and `cache_entries` (0: no cache), over
- * all buckets, rounded as a pool with default options rounds. beam_width 0: the manifest's.
+ * all buckets, rounded as a pool with default options rounds. beam_width 0: the manifest's. AUTO:
+ * incremental where the model has a decoder_step.
  *
  * Left out: control structures (the ledger's metadata), the workload's own data (swipe: the
  * lexicon), what ONNX Runtime takes beyond the graphs' files (on glibc up to 1.6 times the files

@@ -25,7 +25,7 @@ typedef struct ortp_predictor_options {
     ortp_runtime *runtime;       /* required; must outlive the predictor */
     const char *model_directory; /* required: model.json, graphs, lexicon */
     size_t beam_width;           /* 0: the manifest's; at most ORTP_BEAM_MAX */
-    ortp_path path;
+    ortp_path path; /* AUTO: incremental where model and ONNX Runtime allow it, else batched */
     ortp_strategy strategy;
     uint32_t threads;        /* predictions at once that warm-up prepares for; 0: 1; at most 1024 */
     size_t cache_entries;    /* 0: 4; at most 65536 */
@@ -102,7 +102,8 @@ ORTP_API ORTP_CHECK ortp_status ortp_predictor_predict(ortp_predictor *predictor
 
 /*
  * Warm-up: decoders for `threads`, blocks and tensors for every bucket and beam count, one encoder
- * run per bucket, one decoder run per bucket and beam count, and rehearsed predictions; largest
+ * run per bucket, one decoder run per bucket and beam count (on the incremental path one per
+ * bucket), and rehearsed predictions; largest
  * shapes first. warm runs it here; warm_start on a thread of its own while predictions go on (join
  * with ortp_warmup_join before destroy; a close ends it with ORTP_E_CLOSED). A step that needs a
  * decoder takes one at a time, and where predictions have them all, waits for the next that comes

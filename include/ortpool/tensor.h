@@ -106,6 +106,11 @@ ORTP_API ortp_status ortp_tensor_relabel(ortp_tensor *tensor, ortp_label label);
 ORTP_API ORTP_CHECK ortp_status ortp_tensor_view(ortp_tensor *tensor, ortp_type type,
                                                  const int64_t *shape, size_t rank, OrtValue **out,
                                                  ortp_error *error);
+/* The same over the bytes from `offset` on, so that one tensor holds several values; `offset` is a multiple
+ * of the element's size. */
+ORTP_API ORTP_CHECK ortp_status ortp_tensor_view_at(ortp_tensor *tensor, size_t offset,
+                                                    ortp_type type, const int64_t *shape,
+                                                    size_t rank, OrtValue **out, ortp_error *error);
 
 /*
  * Drops idle tensors that have not been used for `idle_ms`, least recently used first, until at

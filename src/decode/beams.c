@@ -101,6 +101,7 @@ void ortp__beams_offer(ortp__beams *beams, size_t index, int32_t token, uint32_t
         .parent = beam->node,
         .token = token,
         .state = state,
+        .row = (uint32_t)index,
     };
     if (!beams->keep_duplicates) {
         const size_t twin = find_candidate(beams, &candidate);
@@ -183,6 +184,7 @@ void ortp__beams_advance(ortp__beams *beams)
             .sum = candidate->sum,
             .node = node,
             .state = candidate->state,
+            .row = candidate->row,
         };
     }
     beams->live_count = beams->candidate_count;

@@ -23,6 +23,7 @@ typedef struct ortp__beam {
     double sum;
     uint32_t node;
     uint32_t state;
+    uint32_t row; /* that its parent had among the live beams of the step before */
 } ortp__beam;
 
 typedef struct ortp__candidate {
@@ -31,6 +32,7 @@ typedef struct ortp__candidate {
     uint32_t parent; /* node */
     int32_t token;
     uint32_t state;
+    uint32_t row; /* the parent's index among the live beams */
 } ortp__candidate;
 
 typedef struct ortp__finished {

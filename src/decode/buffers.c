@@ -4,11 +4,31 @@
  * are views of its first rows, so that a beam that ends costs nothing.
  */
 #include "decode_internal.h"
+#include "model_run.h"
 
 #include <string.h>
 
-void ortp__buffer_shapes(const ortp_manifest *manifest, ortp_type token_type, ortp_type length_type,
-                         size_t beams, size_t source, ortp__buffer_shape out[ORTP__BUFFER_COUNT])
+/* Of decoder_step. */
+static void step_shapes(const ortp_manifest *manifest, const ortp__buffer_kind *kind, size_t beams,
+                        ortp__buffer_shape out[ORTP__BUFFER_COUNT])
+{
+    const int64_t n = (int64_t)beams;
+    const int64_t t = (int64_t)manifest->max_tokens;
+    const int64_t v = (int64_t)manifest->vocabulary;
+    const int64_t parts = (int64_t)manifest->step.cross_count;
+    const int64_t heads = (int64_t)manifest->step.kv_heads;
+    const int64_t size = (int64_t)manifest->step.kv_size;
+    out[ORTP__BUFFER_TOKENS] = (ortp__buffer_shape){kind->token_type, 2, {n, 1}};
+    out[ORTP__BUFFER_LOGITS] = (ortp__buffer_shape){ORTP_TYPE_FLOAT, 3, {n, 1, v}};
+    out[ORTP__BUFFER_LENGTH] = (ortp__buffer_shape){kind->length_type, 1, {1}};
+    out[ORTP__BUFFER_PAST_LENGTH] = (ortp__buffer_shape){ORTP_TYPE_INT32, 1, {1}};
+    out[ORTP__BUFFER_BEAM_WIDTH] = (ortp__buffer_shape){ORTP_TYPE_INT32, 1, {1}};
+    out[ORTP__BUFFER_INDIRECTION] = (ortp__buffer_shape){ORTP_TYPE_INT32, 3, {1, n, t}};
+    out[ORTP__BUFFER_KV] = (ortp__buffer_shape){ORTP_TYPE_FLOAT, 5, {parts, n, heads, t, size}};
+}
+
+void ortp__buffer_shapes(const ortp_manifest *manifest, const ortp__buffer_kind *kind, size_t beams,
+                         size_t source, ortp__buffer_shape out[ORTP__BUFFER_COUNT])
 {
     const int64_t n = (int64_t)beams;
     const int64_t s = (int64_t)source;
@@ -16,12 +36,19 @@ void ortp__buffer_shapes(const ortp_manifest *manifest, ortp_type token_type, or
     const int64_t v = (int64_t)manifest->vocabulary;
     const int64_t d = (int64_t)manifest->hidden;
     const ortp__buffer_shape none = {.rank = 0};
-    out[ORTP__BUFFER_TOKENS] = (ortp__buffer_shape){token_type, 2, {n, t}};
+    for (size_t i = 0; i < ORTP__BUFFER_COUNT; i++) {
+        out[i] = none;
+    }
+    out[ORTP__BUFFER_PROBABILITIES] = (ortp__buffer_shape){ORTP_TYPE_DOUBLE, 1, {v}};
+    if (kind->path == ORTP_PATH_INCREMENTAL) {
+        step_shapes(manifest, kind, beams, out);
+        return;
+    }
+    out[ORTP__BUFFER_TOKENS] = (ortp__buffer_shape){kind->token_type, 2, {n, t}};
     out[ORTP__BUFFER_MEMORY] = (ortp__buffer_shape){ORTP_TYPE_FLOAT, 3, {n, s, d}};
     out[ORTP__BUFFER_MASK] = (ortp__buffer_shape){ORTP_TYPE_BOOL, 2, {n, s}};
     out[ORTP__BUFFER_LOGITS] = (ortp__buffer_shape){ORTP_TYPE_FLOAT, 3, {n, t, v}};
-    out[ORTP__BUFFER_PROBABILITIES] = (ortp__buffer_shape){ORTP_TYPE_DOUBLE, 1, {v}};
-    out[ORTP__BUFFER_LENGTH] = (ortp__buffer_shape){length_type, 1, {1}};
+    out[ORTP__BUFFER_LENGTH] = (ortp__buffer_shape){kind->length_type, 1, {1}};
     if (manifest->decoder.layout != ORTP_MEMORY_REPLICATED) {
         out[ORTP__BUFFER_MEMORY] = none;
     }
@@ -46,8 +73,24 @@ size_t ortp__buffer_bytes(const ortp__buffer_shape *shape)
 static void shapes_of(const ortp_model *model, size_t beams, size_t source,
                       ortp__buffer_shape out[ORTP__BUFFER_COUNT])
 {
-    ortp__buffer_shapes(model->manifest, model->decoder_ports.token_type,
-                        model->decoder_ports.length_type, beams, source, out);
+    const bool step = model->path == ORTP_PATH_INCREMENTAL;
+    const ortp__buffer_kind kind = {
+        .path = model->path,
+        .token_type = step ? model->step_ports.token_type : model->decoder_ports.token_type,
+        .length_type = step ? model->step_ports.length_type : model->decoder_ports.length_type,
+    };
+    ortp__buffer_shapes(model->manifest, &kind, beams, source, out);
+}
+
+size_t ortp__decoder_buffer_bytes(const ortp_model *model, size_t rows)
+{
+    ortp__buffer_shape shapes[ORTP__BUFFER_COUNT];
+    shapes_of(model, rows, model->manifest->max_points, shapes);
+    size_t bytes = 0;
+    for (size_t i = 0; i < ORTP__BUFFER_COUNT; i++) {
+        bytes += ortp__buffer_bytes(&shapes[i]);
+    }
+    return bytes;
 }
 
 /* Takes anew what is too small for the size; all of it or nothing. */
@@ -175,6 +218,8 @@ void ortp_decoder_buffers_get_info(const ortp_decoder_buffers *buffers,
         .logits_bytes = bytes_of(buffers, ORTP__BUFFER_LOGITS),
         .probabilities_bytes = bytes_of(buffers, ORTP__BUFFER_PROBABILITIES),
         .growths = buffers->growths,
+        .kv_bytes = bytes_of(buffers, ORTP__BUFFER_KV),
+        .indirection_bytes = bytes_of(buffers, ORTP__BUFFER_INDIRECTION),
     };
 }
 
@@ -192,4 +237,16 @@ ortp_status ortp__buffers_rows(ortp_decoder_buffers *buffers, ortp__buffer which
         return ORTP_OK;
     }
     return ortp_tensor_view(tensor, shape->type, shape->dims, shape->rank, out, error);
+}
+
+ortp_status ortp__buffers_kv(ortp_decoder_buffers *buffers, size_t part, size_t rows,
+                             OrtValue **out, ortp_error *error)
+{
+    ortp_tensor *kv = buffers->tensor[ORTP__BUFFER_KV];
+    size_t rank = 0;
+    const int64_t *whole = ortp_tensor_shape(kv, &rank);
+    const int64_t shape[] = {(int64_t)rows, whole[2], whole[3], whole[4]};
+    const size_t part_bytes = ortp_tensor_bytes(kv) / (size_t)whole[0];
+    return ortp_tensor_view_at(kv, part * part_bytes, ORTP_TYPE_FLOAT, shape, ORTP__COUNT(shape),
+                               out, error);
 }

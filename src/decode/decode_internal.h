@@ -17,6 +17,8 @@
 
 #define ORTP__PORT_NONE SIZE_MAX
 #define ORTP__INPUTS_MAX 4u /* features, keys, length, mask; or memory, tokens, length, mask */
+#define ORTP__STEP_INPUTS_MAX (5u + 2u * ORTP_CROSS_MAX)
+#define ORTP__STEP_OUTPUTS_MAX (1u + ORTP_CROSS_MAX)
 
 /* Where the roles are among a session's inputs; ORTP__PORT_NONE for one the model lacks. */
 typedef struct ortp__encoder_ports {
@@ -29,14 +31,23 @@ typedef struct ortp__decoder_ports {
     ortp_type token_type, length_type;
 } ortp__decoder_ports;
 
+typedef struct ortp__step_ports {
+    size_t token, past_length, length, beam_width, indirection;
+    size_t cross[ORTP_CROSS_MAX], past[ORTP_CROSS_MAX];
+    ortp_type token_type, length_type;
+} ortp__step_ports;
+
 struct ortp_model {
     ortp_runtime *runtime;
     ortp_tensor_pool *tensors;
     ortp_manifest *manifest;
+    ortp_path path; /* INCREMENTAL, or BATCHED for both others: which ports are resolved */
     ortp_session *encoder;
     ortp_session *decoder;
     ortp__encoder_ports encoder_ports;
     ortp__decoder_ports decoder_ports;
+    ortp__step_ports step_ports;
+    const char *step_outputs[ORTP__STEP_OUTPUTS_MAX]; /* logits, present: the manifest's strings */
     uint64_t id;
     atomic_size_t users; /* decoders and buffers that exist */
 };
@@ -46,6 +57,18 @@ ortp_status ortp__encoder_ports_resolve(const ortp_manifest *manifest, const ort
                                         ortp__encoder_ports *out, ortp_error *error);
 ortp_status ortp__decoder_ports_resolve(const ortp_manifest *manifest, const ortp_session *session,
                                         ortp__decoder_ports *out, ortp_error *error);
+/* Also that the encoder has the outputs that the decoder's step reads. */
+ortp_status ortp__step_ports_resolve(const ortp_manifest *manifest, const ortp_session *session,
+                                     ortp__step_ports *out, ortp_error *error);
+ortp_status ortp__cross_check(const ortp_manifest *manifest, const ortp_session *encoder,
+                              ortp_error *error);
+
+/*
+ * Which of the decoder's graphs serves a path on the running ONNX Runtime: BATCHED or INCREMENTAL.
+ * Errors: INVAL (the model has no decoder_step), VERSION.
+ */
+ortp_status ortp__path_resolve(const ortp_manifest *manifest, const ortp_runtime *runtime,
+                               ortp_path wanted, ortp_path *out, ortp_error *error);
 
 /* A count or a token as the graph wants it: int32 or int64. */
 static inline void ortp__int_set(void *data, ortp_type type, size_t index, int64_t value)
@@ -86,10 +109,11 @@ static inline size_t ortp__product(size_t a, size_t b)
 }
 
 /* One of the buffers a search works in; rank 0: the model does not want it. */
+#define ORTP__BUFFER_RANK_MAX 5u
 typedef struct ortp__buffer_shape {
     ortp_type type;
     size_t rank;
-    int64_t dims[3];
+    int64_t dims[ORTP__BUFFER_RANK_MAX];
 } ortp__buffer_shape;
 
 typedef enum ortp__buffer {
@@ -99,12 +123,22 @@ typedef enum ortp__buffer {
     ORTP__BUFFER_LOGITS,
     ORTP__BUFFER_PROBABILITIES,
     ORTP__BUFFER_LENGTH,
+    ORTP__BUFFER_PAST_LENGTH, /* from here on: incremental alone */
+    ORTP__BUFFER_BEAM_WIDTH,
+    ORTP__BUFFER_INDIRECTION,
+    ORTP__BUFFER_KV, /* [2 L, n,H,T,K]: a part for each key and value */
     ORTP__BUFFER_COUNT
 } ortp__buffer;
 
+/* What the shapes of the buffers depend on besides the manifest. */
+typedef struct ortp__buffer_kind {
+    ortp_path path; /* INCREMENTAL or another */
+    ortp_type token_type, length_type;
+} ortp__buffer_kind;
+
 /* The one place that knows which buffers there are; plan.c counts what buffers.c takes. */
-void ortp__buffer_shapes(const ortp_manifest *manifest, ortp_type token_type, ortp_type length_type,
-                         size_t beams, size_t source, ortp__buffer_shape out[ORTP__BUFFER_COUNT]);
+void ortp__buffer_shapes(const ortp_manifest *manifest, const ortp__buffer_kind *kind, size_t beams,
+                         size_t source, ortp__buffer_shape out[ORTP__BUFFER_COUNT]);
 /* SIZE_MAX where that is more than can be addressed. */
 size_t ortp__buffer_bytes(const ortp__buffer_shape *shape);
 
@@ -122,6 +156,9 @@ struct ortp_decoder_buffers {
  */
 ortp_status ortp__buffers_rows(ortp_decoder_buffers *buffers, ortp__buffer which, size_t rows,
                                size_t source, OrtValue **out, ortp_error *error);
+/* The same for part `part` of the KV cache: [rows,H,T,K]. */
+ortp_status ortp__buffers_kv(ortp_decoder_buffers *buffers, size_t part, size_t rows,
+                             OrtValue **out, ortp_error *error);
 
 /*
  * The decode state. `buffers` are taken at the first search or warm-up step, when it is known
@@ -140,7 +177,7 @@ struct ortp_decoder {
     size_t runs;           /* of the last search */
     size_t logits_rows;    /* of the last run */
     /* one search */
-    const ortp_tensor *memory;
+    ortp_tensor *encoded;
     size_t source;           /* its positions */
     size_t length;           /* those that count */
     ortp__patience patience; /* of its runs */
@@ -148,12 +185,20 @@ struct ortp_decoder {
 };
 
 /* Takes the buffers for `rows` at once and points the decoder at one encoder output. */
-ortp_status ortp__decoder_prepare(ortp_decoder *decoder, const ortp_tensor *memory, size_t length,
+ortp_status ortp__decoder_prepare(ortp_decoder *decoder, ortp_tensor *encoded, size_t length,
                                   size_t rows, ortp_error *error);
 /* Writes a row of the token buffer: start, tokens, padding. */
 void ortp__decoder_set_row(ortp_decoder *decoder, size_t row, const int32_t *tokens, size_t count);
 /* One decoder run of the first `rows` rows. */
 ortp_status ortp__decoder_run(ortp_decoder *decoder, size_t rows, ortp_error *error);
+
+/*
+ * The incremental path: the last token of each live beam, and where its keys and values lie, given the
+ * rows that the beams had in the step before. Rows without a beam are padding.
+ */
+void ortp__step_set_rows(ortp_decoder *decoder, size_t rows);
+/* One run of decoder_step; writes keys and values of position beams.length. */
+ortp_status ortp__step_run(ortp_decoder *decoder, size_t rows, ortp_error *error);
 
 /* out[i] = log(exp(logits[i]) / sum of exp(logits)), without overflow; NaN in gives NaN out. */
 void ortp__log_softmax(const float *logits, size_t count, double *out);

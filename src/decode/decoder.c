@@ -3,6 +3,7 @@
  * The decode state: created once, warmed for each bucket, and the decoder's run.
  */
 #include "decode_internal.h"
+#include "model_run.h"
 
 #include <string.h>
 
@@ -81,15 +82,17 @@ const float *ortp_decoder_logits(const ortp_decoder *decoder, size_t *rows)
                : NULL;
 }
 
-static ortp_status check_memory(const ortp_manifest *m, const ortp_tensor *memory, size_t length,
-                                size_t *source, ortp_error *error)
+static ortp_status check_encoded(const ortp_model *model, const ortp_tensor *encoded, size_t length,
+                                 size_t *source, ortp_error *error)
 {
+    const ortp_manifest *m = model->manifest;
+    const size_t parts = ortp__encoded_parts(model);
     size_t rank = 0;
-    const int64_t *shape = ortp_tensor_shape(memory, &rank);
-    if (ortp_tensor_type(memory) != ORTP_TYPE_FLOAT || rank != 3 || shape[0] != 1 || shape[1] < 1 ||
-        shape[1] > (int64_t)m->max_points || shape[2] != (int64_t)m->hidden) {
-        return ortp__fail(error, ORTP_E_INVAL,
-                          "%s: the decoder needs memory of float [1,1..%zu,%zu]", m->name,
+    const int64_t *shape = ortp_tensor_shape(encoded, &rank);
+    if (ortp_tensor_type(encoded) != ORTP_TYPE_FLOAT || rank != 3 || shape[0] != (int64_t)parts ||
+        shape[1] < 1 || shape[1] > (int64_t)m->max_points || shape[2] != (int64_t)m->hidden) {
+        return ortp__fail(error, ORTP_E_INVAL, "%s: the decoder needs %s of float [%zu,1..%zu,%zu]",
+                          m->name, parts == 1 ? "memory" : "cross keys and values", parts,
                           m->max_points, m->hidden);
     }
     *source = (size_t)shape[1];
@@ -100,13 +103,26 @@ static ortp_status check_memory(const ortp_manifest *m, const ortp_tensor *memor
     return ORTP_OK;
 }
 
-ortp_status ortp__decoder_prepare(ortp_decoder *decoder, const ortp_tensor *memory, size_t length,
+/* What stays as it is in all runs of a search. */
+static void fill_constants(ortp_decoder *decoder, size_t length)
+{
+    const ortp_model *model = decoder->model;
+    const bool step = model->path == ORTP_PATH_INCREMENTAL;
+    const ortp_tensor *count = decoder->buffers->tensor[ORTP__BUFFER_LENGTH];
+    if (count != NULL) {
+        const ortp_type type =
+            step ? model->step_ports.length_type : model->decoder_ports.length_type;
+        ortp__int_set(ortp_tensor_data(count), type, 0, (int64_t)length);
+    }
+}
+
+ortp_status ortp__decoder_prepare(ortp_decoder *decoder, ortp_tensor *encoded, size_t length,
                                   size_t rows, ortp_error *error)
 {
     ortp_model *model = decoder->model;
     const size_t capacity = rows > 1 ? decoder->width_max : 1;
     size_t source = 0;
-    ortp_status status = check_memory(model->manifest, memory, length, &source, error);
+    ortp_status status = check_encoded(model, encoded, length, &source, error);
     if (status != ORTP_OK) {
         return status;
     }
@@ -120,12 +136,8 @@ ortp_status ortp__decoder_prepare(ortp_decoder *decoder, const ortp_tensor *memo
     if (status != ORTP_OK) {
         return status;
     }
-    const ortp_tensor *count = decoder->buffers->tensor[ORTP__BUFFER_LENGTH];
-    if (count != NULL) {
-        ortp__int_set(ortp_tensor_data(count), model->decoder_ports.length_type, 0,
-                      (int64_t)length);
-    }
-    decoder->memory = memory;
+    fill_constants(decoder, length);
+    decoder->encoded = encoded;
     decoder->source = source;
     decoder->length = length;
     decoder->filled = 0;
@@ -157,7 +169,7 @@ static void replicate(ortp_decoder *decoder, size_t rows)
         if (memory != NULL) {
             const size_t elements = decoder->source * m->hidden;
             float *row = (float *)ortp_tensor_data(memory) + decoder->filled * elements;
-            memcpy(row, ortp_tensor_data(decoder->memory), elements * sizeof *row);
+            memcpy(row, ortp_tensor_data(decoder->encoded), elements * sizeof *row);
         }
         if (mask != NULL) {
             bool *row = (bool *)ortp_tensor_data(mask) + decoder->filled * decoder->source;
@@ -208,7 +220,7 @@ ortp_status ortp__decoder_run(ortp_decoder *decoder, size_t rows, ortp_error *er
     }
     replicate(decoder, rows);
     const OrtValue *inputs[ORTP__INPUTS_MAX] = {0};
-    inputs[ports->memory] = memory != NULL ? memory : ortp_tensor_value(decoder->memory);
+    inputs[ports->memory] = memory != NULL ? memory : ortp_tensor_value(decoder->encoded);
     inputs[ports->tokens] = tokens;
     if (ports->length != ORTP__PORT_NONE) {
         inputs[ports->length] = ortp_tensor_value(decoder->buffers->tensor[ORTP__BUFFER_LENGTH]);
@@ -216,11 +228,11 @@ ortp_status ortp__decoder_run(ortp_decoder *decoder, size_t rows, ortp_error *er
     if (ports->mask != ORTP__PORT_NONE) {
         inputs[ports->mask] = mask;
     }
-    OrtValue *outputs[1] = {logits};
+    const ortp__outputs outputs = {&decoder->model->manifest->decoder.logits, &logits, 1};
     decoder->logits_rows = 0;
     const uint64_t key = (uint64_t)rows << 32 | decoder->source;
     status = ortp__session_run_keyed(decoder->model->decoder, key, &decoder->patience, inputs,
-                                     outputs, error);
+                                     &outputs, error);
     if (status == ORTP_OK) {
         decoder->logits_rows = rows;
         decoder->runs++;
@@ -239,6 +251,24 @@ static ortp_status warm_values(ortp_decoder *decoder, size_t beams, ortp_error *
     return status;
 }
 
+/* A run of the empty sequence. */
+static ortp_status warm_run(ortp_decoder *decoder, size_t beams, ortp_error *error)
+{
+    if (decoder->model->path == ORTP_PATH_INCREMENTAL) {
+        ortp__beams_begin(&decoder->beams, beams, 0, false);
+        ortp__step_set_rows(decoder, beams);
+        return ortp__step_run(decoder, beams, error);
+    }
+    const ortp_status status = warm_values(decoder, beams, error);
+    if (status != ORTP_OK) {
+        return status;
+    }
+    for (size_t row = 0; row < beams; row++) {
+        ortp__decoder_set_row(decoder, row, NULL, 0);
+    }
+    return ortp__decoder_run(decoder, beams, error);
+}
+
 ortp_status ortp_decoder_warm(ortp_decoder *decoder, size_t bucket_index, size_t beams,
                               ortp_error *error)
 {
@@ -248,27 +278,18 @@ ortp_status ortp_decoder_warm(ortp_decoder *decoder, size_t bucket_index, size_t
                           bucket_index, beams);
     }
     decoder->patience = (ortp__patience){0};
-    const ortp_manifest *m = decoder->model->manifest;
-    const size_t source = m->buckets[bucket_index];
-    const int64_t shape[] = {1, (int64_t)source, (int64_t)m->hidden};
-    ortp_tensor *memory = NULL;
-    ortp_status status = ortp_tensor_acquire_labelled(decoder->tensors, ORTP_TYPE_FLOAT, shape, 3,
-                                                      ORTP_LABEL_CACHE, &memory, error);
+    const size_t source = decoder->model->manifest->buckets[bucket_index];
+    ortp_tensor *encoded = NULL;
+    ortp_status status = ortp__encoded_acquire(decoder->model, source, &encoded, error);
     if (status != ORTP_OK) {
         return status;
     }
-    memset(ortp_tensor_data(memory), 0, ortp_tensor_bytes(memory));
-    status = ortp__decoder_prepare(decoder, memory, source, beams, error);
+    memset(ortp_tensor_data(encoded), 0, ortp_tensor_bytes(encoded));
+    status = ortp__decoder_prepare(decoder, encoded, source, beams, error);
     if (status == ORTP_OK) {
-        status = warm_values(decoder, beams, error);
+        status = warm_run(decoder, beams, error);
     }
-    if (status == ORTP_OK) {
-        for (size_t row = 0; row < beams; row++) {
-            ortp__decoder_set_row(decoder, row, NULL, 0);
-        }
-        status = ortp__decoder_run(decoder, beams, error);
-    }
-    decoder->memory = NULL;
-    (void)ortp_tensor_release(memory);
+    decoder->encoded = NULL;
+    (void)ortp_tensor_release(encoded);
     return status;
 }

@@ -101,6 +101,16 @@ static void read_operators(ortp__json *r, reading *read)
     read->manifest.operator_count = count;
 }
 
+static const char *read_version(ortp__json *r, const char *field)
+{
+    const char *version = ortp__json_string(r, field, true);
+    ortp__version ignored;
+    if (version != NULL && !ortp__version_read(version, false, &ignored)) {
+        ortp__json_expected(r, field, "a version such as \"1.18\" or \"1.18.0\"");
+    }
+    return version;
+}
+
 static void read_opset(ortp__json *r, ortp_manifest *m)
 {
     const json_t *value = ortp__json_value(r, "opset");
@@ -109,11 +119,72 @@ static void read_opset(ortp__json *r, ortp_manifest *m)
     }
 }
 
+/* A list of `count` names, each once; 0: of a key and a value for each layer, any number of layers. */
+static size_t read_names(ortp__json *r, const char *field, size_t count, const char **out)
+{
+    const json_t *list = ortp__json_value(r, field);
+    const size_t found = json_array_size(list);
+    if (r->status != ORTP_OK) {
+        return 0;
+    }
+    if (found == 0 || found % 2 != 0 || found > ORTP_CROSS_MAX || (count > 0 && found != count)) {
+        char what[80];
+        if (count > 0) {
+            (void)snprintf(what, sizeof what, "an array of %zu strings, as decoder_step.cross",
+                           count);
+        } else {
+            (void)snprintf(what, sizeof what, "an array of 2 to %u strings, a key and a value each",
+                           ORTP_CROSS_MAX);
+        }
+        ortp__json_expected(r, field, what);
+        return 0;
+    }
+    for (size_t i = 0; i < found; i++) {
+        const json_t *value = json_array_get(list, i);
+        bool fits = json_is_string(value) && json_string_length(value) > 0;
+        for (size_t k = 0; k < i && fits; k++) {
+            fits = strcmp(out[k], json_string_value(value)) != 0;
+        }
+        if (!fits) {
+            char name[40];
+            (void)snprintf(name, sizeof name, "%s[%zu]", field, i);
+            ortp__json_expected(r, name, "the name of a port, each once");
+            return 0;
+        }
+        out[i] = json_string_value(value);
+    }
+    return found;
+}
+
+/* Both parts of what only the incremental path wants: the section, and the encoder's outputs for it. */
+static void read_step(ortp__json *r, ortp_manifest *m)
+{
+    if (m->step_path == NULL) {
+        return;
+    }
+    ortp__json_enter(r, "decoder_step", "decoder_step.");
+    m->step.token = ortp__json_string(r, "token", true);
+    m->step.past_length = ortp__json_string(r, "past_length", true);
+    m->step.length = ortp__json_string(r, "length", true);
+    m->step.beam_width = ortp__json_string(r, "beam_width", true);
+    m->step.indirection = ortp__json_string(r, "indirection", true);
+    m->step.logits = ortp__json_string(r, "logits", true);
+    m->step.cross_count = read_names(r, "cross", 0, m->step.cross);
+    (void)read_names(r, "past", m->step.cross_count, m->step.past);
+    (void)read_names(r, "present", m->step.cross_count, m->step.present);
+    m->step.kv_heads = ortp__json_size(r, "kv_heads", 1, WIDTH_MAX);
+    m->step.kv_size = ortp__json_size(r, "kv_size", 1, WIDTH_MAX);
+    m->step.min_ort = read_version(r, "min_ort");
+    ortp__json_enter(r, "encoder", "encoder.");
+    (void)read_names(r, "cross", m->step.cross_count, m->encoder.cross);
+}
+
 static void read_ports(ortp__json *r, ortp_manifest *m)
 {
     ortp__json_enter(r, "graphs", "graphs.");
     m->encoder_path = ortp__json_string(r, "encoder", true);
     m->decoder_path = ortp__json_string(r, "decoder", true);
+    m->step_path = ortp__json_string(r, "decoder_step", false);
 
     ortp__json_enter(r, "encoder", "encoder.");
     m->encoder.features = ortp__json_string(r, "features", true);
@@ -148,15 +219,6 @@ static void read_search(ortp__json *r, ortp_manifest *m)
     m->stop_margin = ortp__json_number(r, "stop_margin", ORTP__JSON_NOT_NEGATIVE, false);
 }
 
-static void read_version(ortp__json *r, ortp_manifest *m)
-{
-    m->min_ort = ortp__json_string(r, "min_ort", true);
-    ortp__version ignored;
-    if (m->min_ort != NULL && !ortp__version_read(m->min_ort, false, &ignored)) {
-        ortp__json_expected(r, "min_ort", "a version such as \"1.18\" or \"1.18.0\"");
-    }
-}
-
 static void read_all(ortp__json *r, reading *read)
 {
     ortp_manifest *m = &read->manifest;
@@ -168,10 +230,11 @@ static void read_all(ortp__json *r, reading *read)
     m->max_tokens = ortp__json_size(r, "max_tokens", 2, TOKENS_MAX);
     m->vocabulary = ortp__json_size(r, "vocabulary", 4, VOCABULARY_MAX);
     read_buckets(r, m);
-    read_version(r, m);
+    m->min_ort = read_version(r, "min_ort");
     read_opset(r, m);
     read_operators(r, read);
     read_ports(r, m);
+    read_step(r, m);
     ortp__json_enter(r, "tokens", "tokens.");
     read_tokens(r, m);
     read_search(r, m);
@@ -198,6 +261,50 @@ static const char *copy_string(char **at, const char *directory, const char *tex
     return copy;
 }
 
+enum { JOINED = 4, STRINGS_MAX = 24 + 4 * ORTP_CROSS_MAX };
+
+/* Where the strings of a manifest stand; the first JOINED are paths below its directory. */
+static size_t strings_of(ortp_manifest *m, const char **out[STRINGS_MAX])
+{
+    const char **single[] = {
+        &m->path,
+        &m->encoder_path,
+        &m->decoder_path,
+        &m->step_path,
+        &m->name,
+        &m->directory,
+        &m->encoder.features,
+        &m->encoder.keys,
+        &m->encoder.length,
+        &m->encoder.source_mask,
+        &m->encoder.memory,
+        &m->decoder.memory,
+        &m->decoder.tokens,
+        &m->decoder.length,
+        &m->decoder.source_mask,
+        &m->decoder.logits,
+        &m->min_ort,
+        &m->step.token,
+        &m->step.past_length,
+        &m->step.length,
+        &m->step.beam_width,
+        &m->step.indirection,
+        &m->step.logits,
+        &m->step.min_ort,
+    };
+    size_t count = 0;
+    for (size_t i = 0; i < ORTP__COUNT(single); i++) {
+        out[count++] = single[i];
+    }
+    for (size_t i = 0; i < m->step.cross_count; i++) {
+        out[count++] = &m->encoder.cross[i];
+        out[count++] = &m->step.cross[i];
+        out[count++] = &m->step.past[i];
+        out[count++] = &m->step.present[i];
+    }
+    return count;
+}
+
 /* Copies what was read, the array of operators and all strings into one allocation. */
 static ortp_status keep(const char *directory, const reading *read, ortp_budget *budget,
                         const ortp_alloc *alloc, ortp_manifest **out)
@@ -205,20 +312,13 @@ static ortp_status keep(const char *directory, const reading *read, ortp_budget 
     ortp_manifest copy = read->manifest;
     copy.directory = directory;
     copy.path = ORTP__MANIFEST_FILE;
-    const char **strings[] = {
-        &copy.path,           &copy.encoder_path,        &copy.decoder_path,
-        &copy.name,           &copy.directory,           &copy.encoder.features,
-        &copy.encoder.keys,   &copy.encoder.length,      &copy.encoder.source_mask,
-        &copy.encoder.memory, &copy.decoder.memory,      &copy.decoder.tokens,
-        &copy.decoder.length, &copy.decoder.source_mask, &copy.decoder.logits,
-        &copy.min_ort,
-    };
-    enum { JOINED = 3 }; /* the first three are paths below the directory */
+    const char **strings[STRINGS_MAX];
+    const size_t string_count = strings_of(&copy, strings);
     size_t bytes = sizeof(holder) + copy.operator_count * sizeof(char *);
     for (size_t i = 0; i < copy.operator_count; i++) {
         bytes += string_bytes("", read->operators[i], false);
     }
-    for (size_t i = 0; i < ORTP__COUNT(strings); i++) {
+    for (size_t i = 0; i < string_count; i++) {
         bytes += string_bytes(directory, *strings[i], i < JOINED);
     }
     void *memory = NULL;
@@ -238,7 +338,7 @@ static ortp_status keep(const char *directory, const reading *read, ortp_budget 
         operators[i] = copy_string(&at, "", read->operators[i], false);
     }
     copy.operators = copy.operator_count > 0 ? operators : NULL;
-    for (size_t i = 0; i < ORTP__COUNT(strings); i++) {
+    for (size_t i = 0; i < string_count; i++) {
         *strings[i] = copy_string(&at, directory, *strings[i], i < JOINED);
     }
     kept->manifest = copy;

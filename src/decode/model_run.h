@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The encoder's run for the room above, which has a deadline. Includes no header of ONNX Runtime.
+ * The encoder's run for the room above, which has a deadline and warms what it takes. Includes no header
+ * of ONNX Runtime.
  */
 #ifndef ORTP_MODEL_RUN_H
 #define ORTP_MODEL_RUN_H
@@ -13,6 +14,19 @@
 ORTP_CHECK ortp_status ortp__model_encode_patient(ortp_model *model,
                                                   const ortp_encoder_input *input,
                                                   const ortp__patience *patience,
-                                                  ortp_tensor **memory, ortp_error *error);
+                                                  ortp_tensor **encoded, ortp_error *error);
+
+/* Outputs of the encoder that the decoder reads, each f32 [1,S,D]. */
+size_t ortp__encoded_parts(const ortp_model *model);
+/* A tensor for an encoder's output of `source` positions, with the values of its parts made. */
+ORTP_CHECK ortp_status ortp__encoded_acquire(ortp_model *model, size_t source, ortp_tensor **out,
+                                             ortp_error *error);
+/* The value of one part. Of a tensor from acquire it is only looked up: any thread, whoever else does. */
+ORTP_CHECK ortp_status ortp__encoded_part(const ortp_model *model, ortp_tensor *encoded,
+                                          size_t source, size_t part, OrtValue **out,
+                                          ortp_error *error);
+
+/* What the buffers of a decoder for `rows` rows take, blocks' rounding left out. */
+size_t ortp__decoder_buffer_bytes(const ortp_model *model, size_t rows);
 
 #endif

@@ -4,31 +4,17 @@
  * alone: the list of the blocks that warm-up has ready, which the pool itself then adds up.
  */
 #include "decode_internal.h"
+#include "graph_bytes.h"
 
-#include <errno.h>
-#include <stdio.h>
 #include <string.h>
 
-/* Per bucket: features, keys, mask, memory, cache key. Once: the length; the decoder's buffers. */
+/* Per bucket: features, keys, mask, encoded, cache key. Once: the length; the decoder's buffers. */
 #define NEEDS_MAX (ORTP_BUCKETS_MAX * 5u + 1u + ORTP__BUFFER_COUNT)
 
 typedef struct list {
     ortp_pool_need needs[NEEDS_MAX];
     size_t count;
 } list;
-
-/* The bytes of a file; false, with errno, where it cannot be opened or has no size. */
-static bool file_bytes(const char *path, size_t *out)
-{
-    FILE *file = ortp__file_open(path);
-    if (file == NULL) {
-        return false;
-    }
-    const long size = fseek(file, 0, SEEK_END) == 0 ? ftell(file) : -1;
-    (void)fclose(file);
-    *out = size >= 0 ? (size_t)size : 0;
-    return size >= 0;
-}
 
 static void add(list *l, size_t bytes, size_t count)
 {
@@ -63,21 +49,25 @@ static size_t memories(size_t threads, size_t cache_entries)
     return cache_entries > 0 ? cache_entries + 2 * threads - 1 : threads;
 }
 
-static void add_cache(list *l, const ortp_manifest *m, size_t threads, size_t cache_entries)
+static void add_cache(list *l, const ortp_manifest *m, size_t parts, size_t threads,
+                      size_t cache_entries)
 {
     const size_t count = memories(threads, cache_entries);
     for (size_t i = 0; i < m->bucket_count; i++) {
         const size_t source = m->buckets[i];
-        add(l, product(source, m->hidden, sizeof(float)), count);
+        add(l, product(ortp__product(parts, source), m->hidden, sizeof(float)), count);
         const size_t row = m->features * sizeof(float) + sizeof(int32_t);
         add(l, ortp__product(source, row) + sizeof(int32_t), cache_entries > 0 ? count : 0);
     }
 }
 
-static void add_buffers(list *l, const ortp_manifest *m, size_t rows, size_t threads)
+static void add_buffers(list *l, const ortp_manifest *m, ortp_path path, size_t rows,
+                        size_t threads)
 {
+    const ortp__buffer_kind kind = {
+        .path = path, .token_type = ORTP_TYPE_INT64, .length_type = ORTP_TYPE_INT64};
     ortp__buffer_shape shapes[ORTP__BUFFER_COUNT];
-    ortp__buffer_shapes(m, ORTP_TYPE_INT64, ORTP_TYPE_INT64, rows, m->max_points, shapes);
+    ortp__buffer_shapes(m, &kind, rows, m->max_points, shapes);
     for (size_t i = 0; i < ORTP__BUFFER_COUNT; i++) {
         add(l, ortp__buffer_bytes(&shapes[i]), threads);
     }
@@ -88,18 +78,17 @@ static size_t bytes_of(const list *l)
     return ortp_pool_warm_bytes(NULL, l->needs, l->count);
 }
 
-static ortp_status add_files(const ortp_manifest *m, ortp_plan *plan, ortp_error *error)
+/* With the weights that the graphs keep in files beside them. */
+static ortp_status add_files(const ortp_manifest *m, bool step, ortp_plan *plan, ortp_error *error)
 {
-    const char *paths[] = {m->encoder_path, m->decoder_path};
+    const char *paths[] = {m->encoder_path, step ? m->step_path : m->decoder_path};
     for (size_t i = 0; i < ORTP__COUNT(paths); i++) {
-        size_t bytes = 0;
-        if (!file_bytes(paths[i], &bytes)) {
-            char reason[ORTP__ERRNO_BYTES];
-            const int number = errno;
-            return ortp__fail(error, ortp__open_status(number), "%s: cannot be opened: %s",
-                              paths[i], ortp__errno_text(number, reason));
+        uint64_t bytes = 0;
+        const ortp_status status = ortp__graph_file_bytes(paths[i], &bytes, error);
+        if (status != ORTP_OK) {
+            return status;
         }
-        plan->declared_bytes += bytes;
+        plan->declared_bytes += (size_t)bytes;
     }
     return ORTP_OK;
 }
@@ -114,13 +103,21 @@ ortp_status ortp_plan_estimate(const ortp_manifest *manifest, size_t beam_width,
                           ORTP_BEAM_MAX);
     }
     memset(out, 0, sizeof *out);
+    if (path == ORTP_PATH_INCREMENTAL && manifest->step_path == NULL) {
+        return ortp__fail(error, ORTP_E_INVAL,
+                          "%s: graphs.decoder_step: none, expected for the incremental path",
+                          manifest->path);
+    }
+    const bool step =
+        path == ORTP_PATH_INCREMENTAL || (path == ORTP_PATH_AUTO && manifest->step_path != NULL);
     ortp_plan plan = {0};
-    const ortp_status status = add_files(manifest, &plan, error);
+    const ortp_status status = add_files(manifest, step, &plan, error);
     if (status != ORTP_OK) {
         return status;
     }
     const size_t width = beam_width > 0 ? beam_width : manifest->beam_width;
-    const size_t rows = path == ORTP_PATH_BATCHED ? width : 1;
+    const size_t rows = path == ORTP_PATH_SEQUENTIAL ? 1 : width;
+    const size_t parts = step ? manifest->step.cross_count : 1;
     const bool countable = threads <= SIZE_MAX / 4 && cache_entries <= SIZE_MAX / 4;
     list l = {.count = 0};
     size_t sum = SIZE_MAX;
@@ -128,9 +125,9 @@ ortp_status ortp_plan_estimate(const ortp_manifest *manifest, size_t beam_width,
         /* Each part is what it adds to those before it, since they share slabs. */
         add_inputs(&l, manifest, threads);
         plan.tensor_bytes = bytes_of(&l);
-        add_cache(&l, manifest, threads, cache_entries);
+        add_cache(&l, manifest, parts, threads, cache_entries);
         plan.cache_bytes = bytes_of(&l) - plan.tensor_bytes;
-        add_buffers(&l, manifest, rows, threads);
+        add_buffers(&l, manifest, step ? ORTP_PATH_INCREMENTAL : ORTP_PATH_BATCHED, rows, threads);
         sum = bytes_of(&l);
         plan.decode_bytes = sum - plan.cache_bytes - plan.tensor_bytes;
     }

@@ -16,7 +16,7 @@ typedef struct role {
     bool integers;    /* int32 or int64, else `type` */
     ortp_type type;
     size_t rank;
-    int64_t dims[3]; /* a size, or one of the two above */
+    int64_t dims[4]; /* a size, or one of the two above */
 } role;
 
 typedef struct checker {
@@ -121,8 +121,8 @@ static size_t first_without_role(const checker *c, size_t inputs)
     return i;
 }
 
-/* The one output, and no input left over: each needs a value in every run. */
-static ortp_status check_rest(const checker *c, const role *output)
+/* Outputs without a role are not asked for in runs. */
+static ortp_status check_output(const checker *c, const role *output)
 {
     const size_t found = ortp_session_find_output(c->session, output->name);
     if (found == SIZE_MAX) {
@@ -130,14 +130,12 @@ static ortp_status check_rest(const checker *c, const role *output)
                           "%s: no output '%s', which the manifest names as %s", c->path,
                           output->name, output->what);
     }
-    const ortp_status status = check_port(c, output, ortp_session_output(c->session, found));
-    if (status != ORTP_OK) {
-        return status;
-    }
-    if (ortp_session_output_count(c->session) != 1) {
-        return ortp__fail(c->error, ORTP_E_INVAL, "%s: found %zu outputs, expected '%s' alone",
-                          c->path, ortp_session_output_count(c->session), output->name);
-    }
+    return check_port(c, output, ortp_session_output(c->session, found));
+}
+
+/* No input is left over: each needs a value in every run. */
+static ortp_status check_inputs_have_roles(const checker *c)
+{
     const size_t inputs = ortp_session_input_count(c->session);
     if (inputs != c->inputs_with_role) {
         return ortp__fail(
@@ -177,7 +175,8 @@ ortp_status ortp__encoder_ports_resolve(const ortp_manifest *manifest, const ort
     }
     const role memory = {manifest->encoder.memory, "memory", false,
                          ORTP_TYPE_FLOAT,          3,        {1, DIM_SOURCE, hidden}};
-    return check_rest(&c, &memory);
+    const ortp_status status = check_output(&c, &memory);
+    return status == ORTP_OK ? check_inputs_have_roles(&c) : status;
 }
 
 ortp_status ortp__decoder_ports_resolve(const ortp_manifest *manifest, const ortp_session *session,
@@ -214,5 +213,86 @@ ortp_status ortp__decoder_ports_resolve(const ortp_manifest *manifest, const ort
     const role logits = {
         manifest->decoder.logits, "logits", false,
         ORTP_TYPE_FLOAT,          3,        {DIM_ROWS, tokens, (int64_t)manifest->vocabulary}};
-    return check_rest(&c, &logits);
+    const ortp_status status = check_output(&c, &logits);
+    return status == ORTP_OK ? check_inputs_have_roles(&c) : status;
+}
+
+ortp_status ortp__cross_check(const ortp_manifest *manifest, const ortp_session *encoder,
+                              ortp_error *error)
+{
+    const checker c = {manifest, encoder, manifest->encoder_path, error, 0, 0};
+    ortp_status status = ORTP_OK;
+    for (size_t i = 0; i < manifest->step.cross_count && status == ORTP_OK; i++) {
+        const role cross = {manifest->encoder.cross[i],
+                            "cross",
+                            false,
+                            ORTP_TYPE_FLOAT,
+                            3,
+                            {1, DIM_SOURCE, (int64_t)manifest->hidden}};
+        status = check_output(&c, &cross);
+    }
+    return status;
+}
+
+/* Cross keys and values, past and present of each layer. */
+static ortp_status resolve_layers(checker *c, ortp__step_ports *out)
+{
+    const ortp_manifest *m = c->manifest;
+    const int64_t hidden = (int64_t)m->hidden;
+    const int64_t heads = (int64_t)m->step.kv_heads;
+    const int64_t size = (int64_t)m->step.kv_size;
+    const int64_t tokens = (int64_t)m->max_tokens;
+    ortp_status status = ORTP_OK;
+    for (size_t i = 0; i < m->step.cross_count && status == ORTP_OK; i++) {
+        const role cross = {m->step.cross[i], "cross", false,
+                            ORTP_TYPE_FLOAT,  3,       {1, DIM_SOURCE, hidden}};
+        role kv = {m->step.past[i], "past", false,
+                   ORTP_TYPE_FLOAT, 4,      {DIM_ROWS, heads, tokens, size}};
+        status = find_input(c, &cross, &out->cross[i], NULL);
+        if (status == ORTP_OK) {
+            status = find_input(c, &kv, &out->past[i], NULL);
+        }
+        if (status == ORTP_OK) {
+            kv.name = m->step.present[i];
+            kv.what = "present";
+            status = check_output(c, &kv);
+        }
+    }
+    return status;
+}
+
+ortp_status ortp__step_ports_resolve(const ortp_manifest *manifest, const ortp_session *session,
+                                     ortp__step_ports *out, ortp_error *error)
+{
+    checker c = {manifest, session, manifest->step_path, error, 0, 0};
+    const int64_t tokens = (int64_t)manifest->max_tokens;
+    const role roles[] = {
+        {manifest->step.token, "token", true, ORTP_TYPE_INT32, 2, {DIM_ROWS, 1}},
+        {manifest->step.past_length, "past_length", false, ORTP_TYPE_INT32, 1, {1}},
+        {manifest->step.length, "length", true, ORTP_TYPE_INT32, 1, {1}},
+        {manifest->step.beam_width, "beam_width", false, ORTP_TYPE_INT32, 1, {1}},
+        {manifest->step.indirection,
+         "indirection",
+         false,
+         ORTP_TYPE_INT32,
+         3,
+         {1, DIM_ROWS, tokens}},
+    };
+    size_t *indices[] = {&out->token, &out->past_length, &out->length, &out->beam_width,
+                         &out->indirection};
+    ortp_type *types[] = {&out->token_type, NULL, &out->length_type, NULL, NULL};
+    for (size_t i = 0; i < ORTP__COUNT(roles); i++) {
+        const ortp_status status = find_input(&c, &roles[i], indices[i], types[i]);
+        if (status != ORTP_OK) {
+            return status;
+        }
+    }
+    ortp_status status = resolve_layers(&c, out);
+    if (status == ORTP_OK) {
+        const role logits = {
+            manifest->step.logits, "logits", false,
+            ORTP_TYPE_FLOAT,       3,        {DIM_ROWS, 1, (int64_t)manifest->vocabulary}};
+        status = check_output(&c, &logits);
+    }
+    return status == ORTP_OK ? check_inputs_have_roles(&c) : status;
 }

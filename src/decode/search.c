@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Beam and greedy search. Both paths share all of it: a step runs the decoder for all live beams at
- * once (batched) or one after another (sequential) and expands them in rank order.
+ * Beam and greedy search. All paths share all of it: a step runs the decoder for all live beams at
+ * once (batched, incremental) or one after another (sequential) and expands them in rank order.
  */
 #include "decode_internal.h"
 
@@ -15,6 +15,7 @@ typedef struct search {
     const ortp_search_params *params;
     const ortp_constraint *constraint; /* NULL: every token may follow */
     double token_least;                /* log-probability below which a token is ignored */
+    size_t width;                      /* beams at most */
     bool last_step;
     ortp_error *error;
 } search;
@@ -38,6 +39,12 @@ static bool within(double value, double below)
     return value >= 0.0 && value < below;
 }
 
+static bool path_known(ortp_path path)
+{
+    return path == ORTP_PATH_BATCHED || path == ORTP_PATH_SEQUENTIAL ||
+           path == ORTP_PATH_INCREMENTAL;
+}
+
 /* Copies the params, zeros replaced by what they stand for. */
 static ortp_status resolve(const ortp_decoder *decoder, const ortp_search_params *given,
                            ortp_search_params *out, ortp_error *error)
@@ -55,13 +62,19 @@ static ortp_status resolve(const ortp_decoder *decoder, const ortp_search_params
     if (out->beam_width == 0) {
         out->beam_width = m->beam_width < decoder->width_max ? m->beam_width : decoder->width_max;
     }
+    if (out->path == ORTP_PATH_AUTO) {
+        out->path = decoder->model->path;
+    }
     out->max_steps = out->max_steps > 0 ? out->max_steps : m->max_tokens - 1;
     out->stop_rank = out->stop_rank > 0 ? out->stop_rank : STOP_RANK;
     const char *wrong = NULL;
     if (out->strategy != ORTP_STRATEGY_BEAM && out->strategy != ORTP_STRATEGY_GREEDY) {
         wrong = "strategy: unknown";
-    } else if (out->path != ORTP_PATH_BATCHED && out->path != ORTP_PATH_SEQUENTIAL) {
+    } else if (!path_known(out->path)) {
         wrong = "path: unknown";
+    } else if ((out->path == ORTP_PATH_INCREMENTAL) !=
+               (decoder->model->path == ORTP_PATH_INCREMENTAL)) {
+        wrong = "path: the model was opened for another, expected its own";
     } else if (out->strategy == ORTP_STRATEGY_BEAM && out->beam_width > decoder->width_max) {
         wrong = "beam_width: above what the decoder was created for";
     } else if (out->max_steps > m->max_tokens - 1) {
@@ -200,32 +213,45 @@ static ortp_status expand(const search *s, size_t index, const double *log_probs
 
 /* ---- one step ---- */
 
+static void set_rows(const search *s, size_t first, size_t rows)
+{
+    const ortp__beams *beams = &s->decoder->beams;
+    int32_t tokens[ORTP_TOKENS_MAX];
+    if (s->params->path == ORTP_PATH_INCREMENTAL) {
+        ortp__step_set_rows(s->decoder, s->width);
+        return;
+    }
+    for (size_t row = 0; row < rows; row++) {
+        ortp__beams_tokens(beams, beams->live[first + row].node, beams->length, tokens);
+        ortp__decoder_set_row(s->decoder, row, tokens, beams->length);
+    }
+}
+
 /* Runs live beams first .. first + rows - 1 and expands them. */
 static ortp_status run_rows(const search *s, size_t first, size_t rows)
 {
     ortp_decoder *decoder = s->decoder;
     ortp__beams *beams = &decoder->beams;
     const ortp_manifest *m = decoder->model->manifest;
-    int32_t tokens[ORTP_TOKENS_MAX];
-    for (size_t row = 0; row < rows; row++) {
-        ortp__beams_tokens(beams, beams->live[first + row].node, beams->length, tokens);
-        ortp__decoder_set_row(decoder, row, tokens, beams->length);
-    }
+    const bool step = s->params->path == ORTP_PATH_INCREMENTAL;
+    set_rows(s, first, rows);
     ortp_status status = poll(s);
     if (status == ORTP_OK) {
-        status = ortp__decoder_run(decoder, rows, s->error);
+        status = step ? ortp__step_run(decoder, s->width, s->error)
+                      : ortp__decoder_run(decoder, rows, s->error);
     }
     const float *logits = ortp_tensor_data(decoder->buffers->tensor[ORTP__BUFFER_LOGITS]);
     double *log_probs = ortp_tensor_data(decoder->buffers->tensor[ORTP__BUFFER_PROBABILITIES]);
     for (size_t row = 0; row < rows && status == ORTP_OK; row++) {
-        const size_t at = (row * m->max_tokens + beams->length) * m->vocabulary;
-        ortp__log_softmax(logits + at, m->vocabulary, log_probs);
+        const size_t at = step ? row : row * m->max_tokens + beams->length;
+        ortp__log_softmax(logits + at * m->vocabulary, m->vocabulary, log_probs);
         /* One NaN or a positive infinity makes all of them NaN, and every word would be dropped. */
         status = isnan(log_probs[0])
                      ? ortp__fail(s->error, ORTP_E_INVAL,
                                   "%s: %s: position %zu: no finite probabilities, expected "
                                   "logits that are numbers: a damaged weight, or source_mask_true?",
-                                  m->decoder_path, m->decoder.logits, beams->length)
+                                  step ? m->step_path : m->decoder_path,
+                                  step ? m->step.logits : m->decoder.logits, beams->length)
                      : expand(s, first + row, log_probs);
     }
     return status;
@@ -250,7 +276,7 @@ static ortp_status run_steps(search *s)
     ortp__beams *beams = &s->decoder->beams;
     const ortp_search_params *p = s->params;
     for (size_t step = 0; step < p->max_steps && beams->live_count > 0; step++) {
-        const size_t rows = p->path == ORTP_PATH_BATCHED ? beams->live_count : 1;
+        const size_t rows = p->path == ORTP_PATH_SEQUENTIAL ? 1 : beams->live_count;
         s->last_step = step + 1 == p->max_steps;
         for (size_t first = 0; first < beams->live_count; first += rows) {
             const ortp_status status = run_rows(s, first, rows);
@@ -280,14 +306,14 @@ static size_t collect(const ortp__beams *beams, ortp_hypothesis *results, size_t
     return count;
 }
 
-ortp_status ortp_decoder_search(ortp_decoder *decoder, const ortp_tensor *memory, size_t length,
+ortp_status ortp_decoder_search(ortp_decoder *decoder, ortp_tensor *encoded, size_t length,
                                 const ortp_search_params *params, const ortp_constraint *constraint,
                                 ortp_hypothesis *results, size_t capacity, size_t *count,
                                 ortp_error *error)
 {
-    if (decoder == NULL || memory == NULL || count == NULL || (results == NULL && capacity > 0)) {
+    if (decoder == NULL || encoded == NULL || count == NULL || (results == NULL && capacity > 0)) {
         return ortp__fail(error, ORTP_E_INVAL,
-                          "ortp_decoder_search: decoder, memory, results and count are required");
+                          "ortp_decoder_search: decoder, encoded, results and count are required");
     }
     *count = 0;
     decoder->runs = 0;
@@ -300,8 +326,8 @@ ortp_status ortp_decoder_search(ortp_decoder *decoder, const ortp_tensor *memory
         return status;
     }
     const size_t width = resolved.strategy == ORTP_STRATEGY_GREEDY ? 1 : resolved.beam_width;
-    status = ortp__decoder_prepare(decoder, memory, length,
-                                   resolved.path == ORTP_PATH_BATCHED ? width : 1, error);
+    status = ortp__decoder_prepare(decoder, encoded, length,
+                                   resolved.path == ORTP_PATH_SEQUENTIAL ? 1 : width, error);
     if (status != ORTP_OK) {
         return status;
     }
@@ -309,6 +335,7 @@ ortp_status ortp_decoder_search(ortp_decoder *decoder, const ortp_tensor *memory
     search s = {
         .decoder = decoder,
         .params = &resolved,
+        .width = width,
         .constraint = constraint,
         .token_least = resolved.prune_token > 0.0 ? log(resolved.prune_token) : -INFINITY,
         .error = error,
@@ -316,7 +343,7 @@ ortp_status ortp_decoder_search(ortp_decoder *decoder, const ortp_tensor *memory
     ortp__beams_begin(&decoder->beams, width, constraint != NULL ? constraint->root : 0,
                       resolved.keep_duplicates);
     status = run_steps(&s);
-    decoder->memory = NULL;
+    decoder->encoded = NULL;
     if (status == ORTP_OK) {
         *count = collect(&decoder->beams, results, capacity);
     }

@@ -204,12 +204,11 @@ static ortp_status check_values(const ortp_session *session, const OrtValue *con
 }
 
 /* One value per port, in the session's order. */
-static call call_of_all(const ortp_session *session, const OrtValue *const *inputs,
-                        OrtValue **outputs)
+static call call_of(const ortp_session *session, const OrtValue *const *inputs,
+                    const ortp__outputs *outputs)
 {
-    return (call){session->run_options,  session->inputs.names,  inputs,
-                  session->inputs.count, session->outputs.names, outputs,
-                  session->outputs.count};
+    return (call){session->run_options, session->inputs.names, inputs,        session->inputs.count,
+                  outputs->names,       outputs->values,       outputs->count};
 }
 
 ortp_status ortp_session_run(ortp_session *session, const OrtValue *const *inputs,
@@ -222,16 +221,17 @@ ortp_status ortp_session_run(ortp_session *session, const OrtValue *const *input
     if (status != ORTP_OK) {
         return status;
     }
-    const call c = call_of_all(session, inputs, outputs);
+    const ortp__outputs all = {session->outputs.names, outputs, session->outputs.count};
+    const call c = call_of(session, inputs, &all);
     const ortp__patience none = {0};
     return perform(session, &c, session->allocator ? key_of(session, &c) : 0, &none, error);
 }
 
 ortp_status ortp__session_run_keyed(ortp_session *session, uint64_t key,
                                     const ortp__patience *patience, const OrtValue *const *inputs,
-                                    OrtValue **outputs, ortp_error *error)
+                                    const ortp__outputs *outputs, ortp_error *error)
 {
-    const call c = call_of_all(session, inputs, outputs);
+    const call c = call_of(session, inputs, outputs);
     return perform(session, &c, key, patience, error);
 }
 

@@ -294,6 +294,11 @@ const ortp_logger *ortp__runtime_log(const ortp_runtime *runtime)
     return &runtime->log;
 }
 
+uint32_t ortp__runtime_api_version(const ortp_runtime *runtime)
+{
+    return runtime->api_version;
+}
+
 ortp_status ortp_runtime_take_status(const ortp_runtime *runtime, OrtStatus *status,
                                      const char *what, ortp_error *error)
 {

@@ -12,5 +12,7 @@
 const ortp_alloc *ortp__runtime_alloc(const ortp_runtime *runtime);
 const ortp_clock *ortp__runtime_clock(const ortp_runtime *runtime);
 const ortp_logger *ortp__runtime_log(const ortp_runtime *runtime);
+/* Of the OrtApi that the host gave: ONNX Runtime is this version or a later one. */
+uint32_t ortp__runtime_api_version(const ortp_runtime *runtime);
 
 #endif

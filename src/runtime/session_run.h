@@ -15,14 +15,22 @@ typedef struct ortp__patience {
     void *stop_ctx;
 } ortp__patience;
 
+/* The outputs that are wanted, by names of the session's; preallocated, with their exact shapes. */
+typedef struct ortp__outputs {
+    const char *const *names;
+    OrtValue **values;
+    size_t count;
+} ortp__outputs;
+
 /*
- * As ortp_session_run(), but with patience (TIMEOUT, CANCELLED), and takes the caller's word that runs
- * of one `key` have inputs of the same shapes: so no call of ORT is made but the run itself.
+ * As ortp_session_run(), but for some of the outputs, with patience (TIMEOUT, CANCELLED), and takes the
+ * caller's word that runs of one `key` want the same outputs and have inputs of the same shapes: so no
+ * call of ORT is made but the run itself.
  */
 ORTP_CHECK ortp_status ortp__session_run_keyed(ortp_session *session, uint64_t key,
                                                const ortp__patience *patience,
-                                               const OrtValue *const *inputs, OrtValue **outputs,
-                                               ortp_error *error);
+                                               const OrtValue *const *inputs,
+                                               const ortp__outputs *outputs, ortp_error *error);
 
 /*
  * For a run that ORT was refused memory in, or a prediction: waits until it may be worth another

@@ -132,17 +132,18 @@ void ortp__tensor_kind_text(const ortp__tensor_kind *kind, char *text, size_t ca
     }
 }
 
-static ortp_status make_value(const ortp_tensor *tensor, const ortp__tensor_kind *kind,
-                              OrtValue **out, ortp_error *error)
+static ortp_status make_value(const ortp_tensor *tensor, size_t offset,
+                              const ortp__tensor_kind *kind, OrtValue **out, ortp_error *error)
 {
+    unsigned char *data = ortp_block_data(tensor->block);
     const ortp_runtime *runtime = tensor->pool->runtime;
     OrtValue *value = NULL;
-    ortp_status status = ortp_runtime_take_status(
-        runtime,
-        runtime->api->CreateTensorWithDataAsOrtValue(runtime->cpu, ortp_block_data(tensor->block),
-                                                     kind->bytes, kind->shape, kind->rank,
-                                                     (ONNXTensorElementDataType)kind->type, &value),
-        "tensor: the OrtValue cannot be created", error);
+    ortp_status status =
+        ortp_runtime_take_status(runtime,
+                                 runtime->api->CreateTensorWithDataAsOrtValue(
+                                     runtime->cpu, data + offset, kind->bytes, kind->shape,
+                                     kind->rank, (ONNXTensorElementDataType)kind->type, &value),
+                                 "tensor: the OrtValue cannot be created", error);
     *out = status == ORTP_OK ? value : NULL;
     return status;
 }
@@ -163,7 +164,7 @@ ortp_status ortp__tensor_fill(ortp_tensor *tensor, const ortp__tensor_kind *kind
     tensor->block_bytes = ortp_block_bytes(tensor->block);
     tensor->footprint = ortp__block_footprint(tensor->block);
     tensor->kind = *kind;
-    status = make_value(tensor, kind, &tensor->value, error);
+    status = make_value(tensor, 0, kind, &tensor->value, error);
     if (status != ORTP_OK) {
         ortp__tensor_empty(tensor);
     }
@@ -222,6 +223,28 @@ static ortp_status grow_views(ortp_tensor *tensor, ortp_error *error)
 ortp_status ortp_tensor_view(ortp_tensor *tensor, ortp_type type, const int64_t *shape, size_t rank,
                              OrtValue **out, ortp_error *error)
 {
+    return ortp_tensor_view_at(tensor, 0, type, shape, rank, out, error);
+}
+
+/* NULL: there is none yet. */
+static OrtValue *find_view(const ortp_tensor *tensor, size_t offset, const ortp__tensor_kind *kind)
+{
+    if (offset == 0 && ortp__tensor_kind_equal(kind, &tensor->kind)) {
+        return tensor->value;
+    }
+    for (size_t i = 0; i < tensor->view_count; ++i) {
+        const ortp__tensor_view *view = &tensor->views[i];
+        if (view->offset == offset && ortp__tensor_kind_equal(kind, &view->kind)) {
+            return view->value;
+        }
+    }
+    return NULL;
+}
+
+ortp_status ortp_tensor_view_at(ortp_tensor *tensor, size_t offset, ortp_type type,
+                                const int64_t *shape, size_t rank, OrtValue **out,
+                                ortp_error *error)
+{
     if (!out) {
         return ortp__fail(error, ORTP_E_INVAL, "tensor: out is NULL");
     }
@@ -234,19 +257,15 @@ ortp_status ortp_tensor_view(ortp_tensor *tensor, ortp_type type, const int64_t 
     if (status != ORTP_OK) {
         return status;
     }
-    if (kind.bytes > tensor->kind.bytes) {
-        return ortp__fail(error, ORTP_E_INVAL, "tensor: a view of %zu bytes over a tensor of %zu",
-                          kind.bytes, tensor->kind.bytes);
+    const size_t whole = tensor->kind.bytes;
+    if (offset > whole || kind.bytes > whole - offset || offset % ortp_type_bytes(type) != 0) {
+        return ortp__fail(error, ORTP_E_INVAL,
+                          "tensor: a view of %zu bytes from byte %zu over a tensor of %zu",
+                          kind.bytes, offset, whole);
     }
-    if (ortp__tensor_kind_equal(&kind, &tensor->kind)) {
-        *out = tensor->value;
+    *out = find_view(tensor, offset, &kind);
+    if (*out) {
         return ORTP_OK;
-    }
-    for (size_t i = 0; i < tensor->view_count; ++i) {
-        if (ortp__tensor_kind_equal(&kind, &tensor->views[i].kind)) {
-            *out = tensor->views[i].value;
-            return ORTP_OK;
-        }
     }
     if (tensor->view_count == tensor->view_capacity) {
         status = grow_views(tensor, error);
@@ -254,11 +273,12 @@ ortp_status ortp_tensor_view(ortp_tensor *tensor, ortp_type type, const int64_t 
             return status;
         }
     }
-    status = make_value(tensor, &kind, out, error);
+    status = make_value(tensor, offset, &kind, out, error);
     if (status != ORTP_OK) {
         return status;
     }
-    tensor->views[tensor->view_count++] = (ortp__tensor_view){.kind = kind, .value = *out};
+    tensor->views[tensor->view_count++] =
+        (ortp__tensor_view){.kind = kind, .offset = offset, .value = *out};
     ortp_tensor_pool *pool = tensor->pool;
     ortp__lock(&pool->mutex);
     ++pool->info.creates;

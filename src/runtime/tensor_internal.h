@@ -21,6 +21,7 @@ typedef struct ortp__tensor_kind {
 
 typedef struct ortp__tensor_view {
     ortp__tensor_kind kind;
+    size_t offset; /* in bytes */
     OrtValue *value;
 } ortp__tensor_view;
 

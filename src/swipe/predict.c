@@ -15,7 +15,7 @@
 typedef struct source {
     ortp_lease *lease;
     ortp_tensor *owned;
-    const ortp_tensor *memory; /* of one of the two */
+    ortp_tensor *encoded; /* of one of the two */
     size_t length;
     bool hit;
 } source;
@@ -35,7 +35,7 @@ static void source_from_lease(source *s, ortp_lease *lease)
 {
     const ortp_cache_value *value = ortp_lease_value(lease);
     s->lease = lease;
-    s->memory = value->attachment;
+    s->encoded = value->attachment;
     s->length = (size_t)value->actual_length;
 }
 
@@ -127,7 +127,7 @@ static ortp_status encode(ortp_predictor *p, ortp__state *state, size_t rows,
     if (status != ORTP_OK) {
         return status;
     }
-    s->memory = s->owned;
+    s->encoded = s->owned;
     s->length = rows;
     if (cached) {
         offer(p, &key, length, s);
@@ -156,7 +156,7 @@ static ortp_status search(ortp_predictor *p, ortp__state *state, const source *s
     params.deadline_ms = options->deadline_ms;
     size_t count = 0;
     const ortp_status status =
-        ortp_decoder_search(state->decoder, s->memory, s->length, &params, &p->constraint,
+        ortp_decoder_search(state->decoder, s->encoded, s->length, &params, &p->constraint,
                             state->results, options->top, &count, error);
     if (status != ORTP_OK) {
         return status;

@@ -2,6 +2,7 @@
 /*
  * The predictor's life: its parts in order, predictions counted in and out, closing.
  */
+#include "model_run.h"
 #include "predictor_internal.h"
 
 #include <ortpool/stats.h>
@@ -30,7 +31,9 @@ size_t ortp__entries_beyond(const ortp_predictor *p)
 static size_t idle_tensor_bytes(const ortp_manifest *m, size_t threads, size_t cache_entries)
 {
     const size_t input = m->features * sizeof(float) + 2 * sizeof(int64_t);
-    const size_t row = threads * input + (2 * threads + cache_entries) * m->hidden * sizeof(float);
+    const size_t parts = m->step.cross_count > 0 ? m->step.cross_count : 1;
+    const size_t output = parts * m->hidden * sizeof(float);
+    const size_t row = threads * input + (2 * threads + cache_entries) * output;
     size_t rows = 0;
     for (size_t i = 0; i < m->bucket_count; i++) {
         rows += m->buckets[i];
@@ -67,6 +70,7 @@ static ortp_status make_model(ortp_predictor *p, const ortp_predictor_options *g
     options.directory = given->model_directory;
     options.ort_memory = given->ort_memory;
     options.memory_patterns = given->memory_patterns;
+    options.path = given->path;
     return ortp_model_open(&options, &p->model, error);
 }
 
@@ -105,7 +109,8 @@ static ortp_status make_cache(ortp_predictor *p, uint64_t stale_ms, ortp_error *
 static void make_params(ortp_predictor *p, const ortp_predictor_options *options)
 {
     ortp_search_params_from(ortp_model_manifest(p->model), &p->params);
-    p->params.path = options->path;
+    const bool given = options->path != ORTP_PATH_AUTO;
+    p->params.path = given ? options->path : ortp_model_path(p->model);
     p->params.strategy = options->strategy;
     if (options->beam_width > 0) {
         p->params.beam_width = options->beam_width;
@@ -184,20 +189,6 @@ static ortp_status check_manifest(const ortp_swipe_config *config, const ortp_ma
     return status == ORTP_OK ? check_letters(config, m, error) : status;
 }
 
-/* What the buffers of one state take, blocks' rounding left out; see decoder.h. */
-static size_t buffer_bytes(const ortp_predictor *p)
-{
-    const ortp_manifest *m = ortp_model_manifest(p->model);
-    size_t row = m->max_tokens * (sizeof(int64_t) + m->vocabulary * sizeof(float));
-    if (m->decoder.layout == ORTP_MEMORY_REPLICATED) {
-        row += m->max_points * m->hidden * sizeof(float);
-    }
-    if (m->decoder.source_mask != NULL) {
-        row += m->max_points * sizeof(bool);
-    }
-    return ortp__rows_most(p) * row + m->vocabulary * sizeof(double);
-}
-
 /* All that comes before the model; cheap checks first: a bad manifest is refused before a graph is
  * loaded. */
 static ortp_status make_ground(ortp_predictor *p, const char *directory, ortp_error *error)
@@ -239,7 +230,7 @@ static ortp_status make_parts(ortp_predictor *p, const ortp_predictor_options *o
     }
     if (status == ORTP_OK) {
         make_params(p, options);
-        p->buffer_bytes = buffer_bytes(p);
+        p->buffer_bytes = ortp__decoder_buffer_bytes(p->model, ortp__rows_most(p));
         status = make_cache(p, options->cache_stale_ms, error);
     }
     if (status == ORTP_OK) {
@@ -275,7 +266,7 @@ static ortp_status check_options(const ortp_predictor_options *given,
                           "at most %u",
                           options->beam_width, ORTP_BEAM_MAX);
     }
-    if (options->path != ORTP_PATH_BATCHED && options->path != ORTP_PATH_SEQUENTIAL) {
+    if (options->path < ORTP_PATH_AUTO || options->path > ORTP_PATH_INCREMENTAL) {
         return ortp__fail(error, ORTP_E_INVAL, "ortp_predictor_create: path: unknown value");
     }
     if (options->strategy != ORTP_STRATEGY_BEAM && options->strategy != ORTP_STRATEGY_GREEDY) {

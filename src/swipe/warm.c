@@ -41,27 +41,36 @@ static ortp__warm_entry *add(ortp_predictor *p, step_fn run, size_t bucket, size
 
 #define NAME(entry, ...) ((void)snprintf((entry)->name, sizeof(entry)->name, __VA_ARGS__))
 
+size_t ortp__rows_most(const ortp_predictor *p)
+{
+    return p->params.path == ORTP_PATH_SEQUENTIAL ? 1 : p->params.beam_width;
+}
+
+/* Decoder runs of different shapes for one bucket. */
+static size_t decoder_shapes(const ortp_predictor *p)
+{
+    return p->params.path == ORTP_PATH_INCREMENTAL ? 1 : ortp__rows_most(p);
+}
+
 static void add_bucket(ortp_predictor *p, size_t bucket, size_t beams_most)
 {
     const ortp_manifest *m = ortp_model_manifest(p->model);
     const size_t source = m->buckets[bucket];
     NAME(add(p, ortp__warm_tensors, bucket, 0), "tensors 1x%zux%zu", source, m->features);
     NAME(add(p, ortp__warm_encoder, bucket, 0), "encoder 1x%zux%zu", source, m->features);
-    for (size_t beams = beams_most; beams > 0; beams--) {
-        NAME(add(p, ortp__warm_decoder, bucket, beams), "decoder %zux%zu over %zu", beams,
-             m->max_tokens, source);
+    const size_t shapes = decoder_shapes(p);
+    const size_t tokens = p->params.path == ORTP_PATH_INCREMENTAL ? 1 : m->max_tokens;
+    for (size_t i = 0; i < shapes; i++) {
+        const size_t beams = beams_most - i;
+        NAME(add(p, ortp__warm_decoder, bucket, beams), "decoder %zux%zu over %zu", beams, tokens,
+             source);
     }
-}
-
-size_t ortp__rows_most(const ortp_predictor *p)
-{
-    return p->params.path == ORTP_PATH_BATCHED ? p->params.beam_width : 1;
 }
 
 static size_t plan_steps(const ortp_predictor *p)
 {
     const size_t buckets = ortp_model_manifest(p->model)->bucket_count;
-    return 1 + buckets * (2 + ortp__rows_most(p)) + 1 + (p->cache_entries > 0 ? 1 : 0) + buckets;
+    return 1 + buckets * (2 + decoder_shapes(p)) + 1 + (p->cache_entries > 0 ? 1 : 0) + buckets;
 }
 
 static size_t plan_bytes(const ortp_predictor *p)

@@ -8,6 +8,7 @@
  * its buffers and their views exist. A step of level n is done when `threads` states have reached n,
  * whichever they are by then: a state that is new meanwhile catches up.
  */
+#include "model_run.h"
 #include "predictor_internal.h"
 
 ortp_status ortp__warm_states(ortp_predictor *p, size_t bucket, size_t beams, ortp_error *error)
@@ -33,14 +34,12 @@ static void make_present(const ortp_tensor *tensor)
     ortp__pages_populate(data - before, before + ortp_tensor_bytes(tensor));
 }
 
-static ortp_status hold(ortp_predictor *p, held *h, ortp_type type, const int64_t *shape,
-                        size_t rank, ortp_label label, ortp_error *error)
+static ortp_status hold_encoded(ortp_predictor *p, held *h, size_t source, ortp_error *error)
 {
-    const ortp_status status = ortp_tensor_acquire_labelled(p->tensors, type, shape, rank, label,
-                                                            &h->tensors[h->count], error);
+    const ortp_status status =
+        ortp__encoded_acquire(p->model, source, &h->tensors[h->count], error);
     if (status == ORTP_OK) {
-        make_present(h->tensors[h->count]);
-        h->count++;
+        make_present(h->tensors[h->count++]);
     }
     return status;
 }
@@ -55,7 +54,12 @@ static ortp_status hold_input(ortp_predictor *p, held *h, const char *name, cons
     const ortp_session *encoder = ortp_model_encoder(p->model);
     const size_t index = ortp_session_find_input(encoder, name);
     const ortp_port *port = ortp_session_input(encoder, index);
-    return hold(p, h, port->type, shape, rank, ORTP_LABEL_TENSORS, error);
+    const ortp_status status =
+        ortp_tensor_acquire(p->tensors, port->type, shape, rank, &h->tensors[h->count], error);
+    if (status == ORTP_OK) {
+        make_present(h->tensors[h->count++]);
+    }
+    return status;
 }
 
 static ortp_status hold_inputs(ortp_predictor *p, held *h, size_t source, ortp_error *error)
@@ -82,7 +86,6 @@ ortp_status ortp__warm_tensors(ortp_predictor *p, size_t bucket, size_t beams, o
     enum { INPUTS_MAX = 4 };
     const ortp_manifest *m = ortp_model_manifest(p->model);
     const size_t source = m->buckets[bucket];
-    const int64_t memory[] = {1, (int64_t)source, (int64_t)m->hidden};
     const size_t memories =
         p->cache_entries > 0 ? p->cache_entries + ortp__entries_beyond(p) : p->threads;
     const size_t bytes = (p->threads * INPUTS_MAX + memories) * sizeof(ortp_tensor *);
@@ -96,7 +99,7 @@ ortp_status ortp__warm_tensors(ortp_predictor *p, size_t bucket, size_t beams, o
         status = hold_inputs(p, &h, source, error);
     }
     for (size_t i = 0; i < memories && status == ORTP_OK; i++) {
-        status = hold(p, &h, ORTP_TYPE_FLOAT, memory, 3, ORTP_LABEL_CACHE, error);
+        status = hold_encoded(p, &h, source, error);
     }
     while (h.count > 0) {
         (void)ortp_tensor_release(h.tensors[--h.count]);

@@ -151,7 +151,7 @@ static size_t two_letters(void *ctx, uint32_t depth, int32_t *tokens, uint32_t *
 }
 
 /* Searches that end after `length` letters; from the second on nothing is taken and kept. */
-static void search_to(const rig *r, ortp_decoder *decoder, const ortp_tensor *memory,
+static void search_to(const rig *r, ortp_decoder *decoder, ortp_tensor *memory,
                       const ortp_search_params *params, size_t length)
 {
     const ortp_constraint constraint = {.ctx = &length, .next = two_letters};

@@ -31,7 +31,7 @@ static void assert_logits(const float *found, const json_t *expected)
 }
 
 /* One run over the start token alone. */
-static void check_first_logits(const fixture *f, ortp_decoder *decoder, const ortp_tensor *memory,
+static void check_first_logits(const fixture *f, ortp_decoder *decoder, ortp_tensor *memory,
                                const json_t *from, ortp_path path)
 {
     ortp_error error = ORTP_ERROR_INIT;

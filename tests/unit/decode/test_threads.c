@@ -12,7 +12,7 @@
 typedef struct worker {
     pthread_t thread;
     const fixture *f;
-    const ortp_tensor *shared; /* an encoder output that all read */
+    ortp_tensor *shared; /* an encoder output that all read */
     size_t shared_length;
     size_t turn;
     ortp_status status;
@@ -21,7 +21,7 @@ typedef struct worker {
     size_t count;
 } worker;
 
-static ortp_status search_once(worker *w, ortp_decoder *decoder, const ortp_tensor *memory,
+static ortp_status search_once(worker *w, ortp_decoder *decoder, ortp_tensor *memory,
                                size_t length, ortp_path path)
 {
     ortp_search_params params = ORTP_SEARCH_PARAMS_INIT;
