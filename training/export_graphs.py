@@ -5,13 +5,16 @@
     encoder        trajectory_features f32 [1,S,6], nearest_keys i32 [1,S], actual_length i32 [1]
                    -> memory f32 [1,S,D]; cross_key_l, cross_value_l f32 [1,S,D] for each decoder layer l
     decoder        memory, target_tokens i32 [beams,T], actual_src_length i32 [1] -> logits f32 [beams,T,V]
-    decoder_step   token i32 [beams,1], past_length i32 [1], actual_src_length i32 [1], beam_width i32 [1],
-                   cache_indirection i32 [1,beams,T], cross_key_l, cross_value_l,
+    decoder_step   token i32 [beams,1], past_length i32 [1], src_length i32 [1], beam_width i32 [1],
+                   indirection i32 [1,beams,T], cross_key_l, cross_value_l,
                    past_key_l, past_value_l f32 [beams,heads,T,dim]
                    -> logits f32 [beams,1,V], present_key_l, present_value_l (to be bound to past_...)
 
-The decoder step takes one token of each beam; its past is read through cache_indirection, so that beams
-change places without a copy. Beams share the encoder's output: they are the queries of one sequence.
+The decoder step takes one token of each beam; its past is read through indirection, so that beams change
+places without a copy: indirection[0][i][t] is the row whose buffers hold beam i's keys at position t, and a run
+writes those of row i to row i at past_length. Beams share the encoder's output: they are the queries of one
+sequence. No name of the step's has more than 15 characters: ORT copies names in each run, and such short ones
+need no memory of the heap.
 Operators: com.microsoft Attention, MultiHeadAttention, DecoderMaskedMultiHeadAttention (ONNX Runtime 1.21 on a
 CPU), SkipLayerNormalization, BiasGelu; 37, 34 and 36 nodes.
 
@@ -21,11 +24,13 @@ as in the list below; sizes are read from them. D: hidden size, T: tokens, V: vo
     m. (self attention) and c. (cross attention): q [D,D], kv [2D,D], o [D,D]; f.a [F,D], f.b [D,F]; n1..n3;
     en, dn: last norms; emb [V,D], pd [1,T,D], out [V,D]
 
-usage: export_graphs.py WEIGHTS FOLDER [--heads 4]
+usage: export_graphs.py WEIGHTS FOLDER [--heads 4] [--manifest BASE.json]
+--manifest writes the model's manifest too: all that BASE.json says, with the graphs, ports and operators of these.
 Needs NumPy and onnx. The same weights give the same bytes.
 """
 
 import argparse
+import json
 import os
 import sys
 
@@ -35,7 +40,11 @@ from onnx import TensorProto, helper
 
 FLOAT, INT32 = TensorProto.FLOAT, TensorProto.INT32
 FUSED = "com.microsoft"
+OPSET = 17
+MIN_ORT = "1.18"  # of encoder and decoder; the step's attention has a kernel for the CPU from the second on
+STEP_MIN_ORT = "1.21"
 EPSILON = 1e-5
+COLUMNS = 110
 WEIGHTS_FILE = "weights.bin"
 INLINE_BYTES = 1024  # smaller ones lie in the graph
 
@@ -83,6 +92,9 @@ class Sizes:
         self.head = self.hidden // heads
         self.encoder_layers = self.layers(weights, "e")
         self.decoder_layers = self.layers(weights, "d")
+
+    def key_value_names(self, which):
+        return [f"{which}_{what}_{layer}" for layer in range(self.decoder_layers) for what in ("key", "value")]
 
     @staticmethod
     def layers(weights, side):
@@ -148,7 +160,7 @@ class Graph:
         return self.constant(attention + ".qkv", matrix.T), self.constant(attention + ".qkv.bias", bias)
 
     def cross_names(self):
-        return [f"cross_{what}_{layer}" for layer in range(self.sizes.decoder_layers) for what in ("key", "value")]
+        return self.sizes.key_value_names("cross")
 
     def cross_from_memory(self, memory):
         """Keys and values of all decoder layers by one product."""
@@ -189,7 +201,7 @@ class Graph:
 
     def model(self):
         graph = helper.make_graph(self.nodes, self.name, self.inputs, self.outputs, list(self.initializers.values()))
-        opsets = [helper.make_opsetid("", 17), helper.make_opsetid(FUSED, 1)]
+        opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid(FUSED, 1)]
         return helper.make_model(graph, opset_imports=opsets, ir_version=8, producer_name="ortpool")
 
 
@@ -254,34 +266,80 @@ def decoder_step(g):
     s, w = g.sizes, g.weights
     token = g.input("token", INT32, ["beams", 1])
     past_length = g.input("past_length", INT32, [1])
-    length = g.input("actual_src_length", INT32, [1])
+    length = g.input("src_length", INT32, [1])
     width = g.input("beam_width", INT32, [1])
-    indirection = g.input("cache_indirection", INT32, [1, "beams", s.tokens])
+    indirection = g.input("indirection", INT32, [1, "beams", s.tokens])
     for name in g.cross_names():
         g.input(name, FLOAT, [1, "S", s.hidden])
     buffer = ["beams", s.heads, s.tokens, s.head]
-    for number in range(s.decoder_layers):
-        for what in ("key", "value"):
-            g.input(f"past_{what}_{number}", FLOAT, buffer)
+    for name in s.key_value_names("past"):
+        g.input(name, FLOAT, buffer)
     x = g.node("Gather", [g.constant("emb", w["emb.weight"]), token], "embedded")
     position = g.node("Gather", [g.constant("pd", w["pd"][0]), past_length], "position")
     x = g.node("Add", [x, position], "placed")
 
     def with_past(y, layer):
-        number = layer.split(".")[1]
+        first = 2 * int(layer.split(".")[1])
         matrix, bias = g.packed_qkv(layer + ".m")
         parts = [f"{layer}.{part}" for part in ("query", "key", "value")]
         g.node("Split", [g.project(y, matrix, layer + ".qkv")], parts, axis=2)
-        past = [f"past_key_{number}", f"past_value_{number}"]
-        present = [f"present_key_{number}", f"present_value_{number}"]
+        past, present = (s.key_value_names(which)[first:first + 2] for which in ("past", "present"))
         return g.node("DecoderMaskedMultiHeadAttention", [*parts, "", "", *past, past_length, width, indirection, bias],
                       [layer + ".attention", *present], num_heads=s.heads, past_present_share_buffer=1)
 
     decoder_layers(g, g.norm(x, "d.0.n1", "d.0.in"), x, with_past, length, 1)
     g.output("logits", ["beams", 1, s.vocabulary])
-    for number in range(s.decoder_layers):
-        for what in ("key", "value"):
-            g.output(f"present_{what}_{number}", buffer)
+    for name in s.key_value_names("present"):
+        g.output(name, buffer)
+
+
+def operators(models):
+    """The names of all operators, those of other domains with their domain."""
+    return sorted({f"{node.domain}.{node.op_type}" if node.domain else node.op_type
+                   for model in models for node in model.graph.node})
+
+
+def manifest(base, sizes, models):
+    """What the base says, and how these graphs are run."""
+    out = dict(base)
+    out["graphs"] = {build.__name__: build.__name__ + ".onnx" for build in GRAPHS}
+    out["encoder"] = {**base["encoder"], "cross": sizes.key_value_names("cross")}
+    step = {"token": "token", "past_length": "past_length", "length": "src_length", "beam_width": "beam_width",
+            "indirection": "indirection", "cross": sizes.key_value_names("cross"),
+            "past": sizes.key_value_names("past"), "present": sizes.key_value_names("present"), "logits": "logits",
+            "kv_heads": sizes.heads, "kv_size": sizes.head, "min_ort": STEP_MIN_ORT}
+    new = {"opset": OPSET, "operators": operators(models), "min_ort": MIN_ORT}
+    out = {key: value for key, value in out.items() if key not in new and key != "decoder_step"}
+    place = list(out).index("decoder") + 1
+    return dict([*list(out.items())[:place], ("decoder_step", step), *list(out.items())[place:], *new.items()])
+
+
+def entry(key, value, indent):
+    """One key with its value; what is too long for a line goes on below its opening bracket."""
+    head = " " * indent + json.dumps(key) + ": "
+    line = head + json.dumps(value)
+    if len(line) <= COLUMNS or not isinstance(value, (dict, list)):
+        return line
+    if isinstance(value, dict):
+        opening, closing, parts = "{", "}", [json.dumps({name: part})[1:-1] for name, part in value.items()]
+    else:
+        opening, closing, parts = "[", "]", [json.dumps(part) for part in value]
+    lines = [head + opening + parts[0]]
+    for part in parts[1:]:
+        if len(lines[-1]) + len(part) + 3 > COLUMNS:
+            lines[-1] += ","
+            lines.append(" " * (len(head) + 1) + part)
+        else:
+            lines[-1] += ", " + part
+    return "\n".join(lines) + closing
+
+
+def write_manifest(path, content):
+    with open(path, "w", encoding="utf-8") as file:
+        file.write("{\n" + ",\n".join(entry(key, value, 2) for key, value in content.items()) + "\n}\n")
+
+
+GRAPHS = (encoder, decoder, decoder_step)
 
 
 def main():
@@ -289,19 +347,26 @@ def main():
     parser.add_argument("weights")
     parser.add_argument("folder")
     parser.add_argument("--heads", type=int, default=4)
+    parser.add_argument("--manifest", metavar="BASE.json", help="write model.json: this one, with these graphs")
     arguments = parser.parse_args()
     weights = read_weights(arguments.weights)
     sizes = Sizes(weights, arguments.heads)
     store = Store()
     os.makedirs(arguments.folder, exist_ok=True)
-    for build in (encoder, decoder, decoder_step):
+    models = []
+    for build in GRAPHS:
         graph = Graph(build.__name__, weights, sizes, store)
         build(graph)
-        onnx.save(graph.model(), os.path.join(arguments.folder, build.__name__ + ".onnx"))
+        models.append(graph.model())
+        onnx.save(models[-1], os.path.join(arguments.folder, build.__name__ + ".onnx"))
         print(f"{build.__name__}.onnx: {len(graph.nodes)} nodes")
     with open(os.path.join(arguments.folder, WEIGHTS_FILE), "wb") as file:
         file.write(store.data)
     print(f"{WEIGHTS_FILE}: {len(store.data)} bytes")
+    if arguments.manifest:
+        with open(arguments.manifest, encoding="utf-8") as file:
+            base = json.load(file)
+        write_manifest(os.path.join(arguments.folder, "model.json"), manifest(base, sizes, models))
 
 
 if __name__ == "__main__":
