@@ -40,6 +40,8 @@ from onnx import TensorProto, helper
 
 FLOAT, INT32 = TensorProto.FLOAT, TensorProto.INT32
 FUSED = "com.microsoft"
+ELEMENTS = {name: getattr(TensorProto, name.upper()) for name in ("int8", "uint8", "int32", "int64")}
+ELEMENTS["float32"] = FLOAT
 OPSET = 17
 MIN_ORT = "1.18"  # of encoder and decoder; the step's attention has a kernel for the CPU from the second on
 STEP_MIN_ORT = "1.21"
@@ -67,7 +69,7 @@ class Store:
 
     def tensor(self, name, array):
         array = np.ascontiguousarray(array)
-        out = TensorProto(name=name, dims=array.shape, data_type=helper.np_dtype_to_tensor_dtype(array.dtype))
+        out = TensorProto(name=name, dims=array.shape, data_type=ELEMENTS[array.dtype.name])
         raw = array.tobytes()
         if len(raw) < INLINE_BYTES:
             out.raw_data = raw

@@ -6,12 +6,14 @@
              memory replicated to one copy per row
     tiny/    an encoder-decoder model with the ports of models/swipe-en: i32 keys and tokens,
              lengths, memory broadcast inside the graph
+    step/    a transformer as training/export_graphs.py exports it, with random weights: encoder,
+             decoder, decoder_step
     shapes/  Identity for each element type, input of any shape; Add; one with two outputs; and one
              whose memory depends on what its input says, not on its shape
 
 The weights are random and the answers meaningless; what counts is that each output depends visibly
 on each input. expected.json comes from a second implementation in NumPy below, not from a runtime
-that executes the graphs.
+that executes the graphs; step/ has none, since its two decoders are each other's.
 
 usage: make_graphs.py [--check]
 --check writes nothing and exits 1 unless the files here have exactly the bytes this script makes;
@@ -369,6 +371,56 @@ def model_files(name, seed, hidden, masked, buckets, length):
     }
 
 
+def step_weights(rng, hidden, forward, encoder_layers, decoder_layers):
+    """Random weights by the names that training/export_graphs.py reads."""
+    def matrix(name, rows, columns, scale=0.5):
+        out[name + ".weight"] = weights(rng, rows, columns, scale)
+
+    def linear(name, rows, columns):
+        matrix(name, rows, columns)
+        out[name + ".bias"] = weights(rng, 1, rows, 0.25)[0]
+
+    def norm(name):
+        out[name + ".weight"] = weights(rng, 1, hidden, 0.5)[0] + np.float32(1)
+        out[name + ".bias"] = weights(rng, 1, hidden, 0.25)[0]
+
+    out = {"pe": weights(rng, 150, hidden, 1.0)[None], "pd": weights(rng, TOKENS, hidden, 1.0)[None]}
+    linear("p", hidden // 2, FEATURES)
+    matrix("k", VOCABULARY, hidden // 2, 1.0)
+    matrix("emb", VOCABULARY, hidden, 1.0)
+    for side, layers, attentions, norms in (("e", encoder_layers, "m", 2), ("d", decoder_layers, "mc", 3)):
+        for layer in (f"{side}.{number}" for number in range(layers)):
+            for attention in attentions:
+                linear(f"{layer}.{attention}.q", hidden, hidden)
+                linear(f"{layer}.{attention}.kv", 2 * hidden, hidden)
+                linear(f"{layer}.{attention}.o", hidden, hidden)
+            linear(f"{layer}.f.a", forward, hidden)
+            linear(f"{layer}.f.b", hidden, forward)
+            for number in range(norms):
+                norm(f"{layer}.n{number + 1}")
+        norm(side + "n")
+    linear("out", VOCABULARY, hidden)
+    return out
+
+
+def step_files(name, seed, hidden, heads, words):
+    """The files of a model with a decoder_step."""
+    sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "training"))
+    import export_graphs  # pylint: disable=import-outside-toplevel,import-error
+    trained = step_weights(np.random.RandomState(seed), hidden, 2 * hidden, 1, 2)
+    sizes, store = export_graphs.Sizes(trained, heads), export_graphs.Store()
+    out, models = {}, []
+    for build in export_graphs.GRAPHS:
+        graph = export_graphs.Graph(build.__name__, trained, sizes, store)
+        build(graph)
+        models.append(graph.model())
+        out[f"{name}/{build.__name__}.onnx"] = models[-1].SerializeToString(deterministic=True)
+    base = manifest(name, Model(seed, hidden), False, [32, 64, 96, 150])
+    return {**out, f"{name}/weights.bin": bytes(store.data),
+            f"{name}/model.json": lines(export_graphs.manifest(base, sizes, models)),
+            f"{name}/lexicon.tsv": words}
+
+
 def shape_files():
     """Graphs that are there for the tensors that go in and come out."""
     kinds = ("FLOAT", "DOUBLE", "FLOAT16", "BFLOAT16", "INT8", "INT16", "INT32", "INT64", "UINT8",
@@ -411,6 +463,7 @@ def main():
                       length=21),
         **shape_files(),
     }
+    files.update(step_files("step", seed=43, hidden=16, heads=2, words=files["tiny/lexicon.tsv"]))
     here = os.path.dirname(os.path.abspath(__file__))
     different = 0
     for name, data in files.items():

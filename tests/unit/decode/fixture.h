@@ -21,6 +21,7 @@
 
 #define TINY "tests/graphs/tiny"
 #define MASK "tests/graphs/mask"
+#define STEP "tests/graphs/step" /* with a decoder_step */
 #define SWIPE "models/swipe-en"
 
 /* Fails with the error's message. */
@@ -43,6 +44,8 @@ typedef struct fixture {
 void fixture_open(fixture *f, const char *directory, const ortp_runtime_options *options);
 /* The same for any path. */
 void fixture_open_at(fixture *f, const char *path, const ortp_runtime_options *options);
+/* The same with the decoder that a path runs. */
+void fixture_open_on(fixture *f, const char *directory, ortp_path path);
 /* Ledger balanced, nothing left. */
 void fixture_close(fixture *f);
 

@@ -21,8 +21,8 @@ typedef struct worker {
     size_t count;
 } worker;
 
-static ortp_status search_once(worker *w, ortp_decoder *decoder, ortp_tensor *memory,
-                               size_t length, ortp_path path)
+static ortp_status search_once(worker *w, ortp_decoder *decoder, ortp_tensor *memory, size_t length,
+                               ortp_path path)
 {
     ortp_search_params params = ORTP_SEARCH_PARAMS_INIT;
     params.path = path;
