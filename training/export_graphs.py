@@ -11,12 +11,16 @@
                    -> logits f32 [beams,1,V], present_key_l, present_value_l (to be bound to past_...)
 
 The decoder step takes one token of each beam; its past is read through indirection, so that beams change
-places without a copy: indirection[0][i][t] is the row whose buffers hold beam i's keys at position t, and a run
-writes those of row i to row i at past_length. Beams share the encoder's output: they are the queries of one
-sequence. No name of the step's has more than 15 characters: ORT copies names in each run, and such short ones
-need no memory of the heap.
-Operators: com.microsoft Attention, MultiHeadAttention, DecoderMaskedMultiHeadAttention (ONNX Runtime 1.21 on a
-CPU), SkipLayerNormalization, BiasGelu; 37, 34 and 36 nodes.
+places without a copy: indirection[0][i][t] is the row whose buffers hold beam i's keys at position t, and a
+run writes those of row i to row i at past_length. Beams share the encoder's output: they are the queries of
+one sequence. No name of the step's has more than 15 characters: ORT copies names in each run, and such short
+ones need no memory of the heap.
+
+Operators of com.microsoft: Attention, MultiHeadAttention, BiasGelu, and in the step
+DecoderMaskedMultiHeadAttention, for which ONNX Runtime has had a kernel on the CPU since 1.20, one that works
+since 1.21. With --int8 matrices are int8, with a scale for each column, and activations are quantised in each
+run: DynamicQuantizeMatMul, QAttention. Values of weights keep to 7 bits, so that no sum of two products
+overflows the 16 bits that it has on x86 without VNNI.
 
 The weights are a NumPy archive (.npz), or a torch checkpoint of a state dict (.pt, which needs torch), named
 as in the list below; sizes are read from them. D: hidden size, T: tokens, V: vocabulary, S: points.
@@ -24,8 +28,9 @@ as in the list below; sizes are read from them. D: hidden size, T: tokens, V: vo
     m. (self attention) and c. (cross attention): q [D,D], kv [2D,D], o [D,D]; f.a [F,D], f.b [D,F]; n1..n3;
     en, dn: last norms; emb [V,D], pd [1,T,D], out [V,D]
 
-usage: export_graphs.py WEIGHTS FOLDER [--heads 4] [--manifest BASE.json]
---manifest writes the model's manifest too: all that BASE.json says, with the graphs, ports and operators of these.
+usage: export_graphs.py WEIGHTS FOLDER [--heads 4] [--int8] [--manifest BASE.json]
+--manifest writes the model's manifest, FOLDER/model.json: what BASE.json says, with the graphs, ports and
+operators of these.
 Needs NumPy and onnx. The same weights give the same bytes.
 """
 
@@ -43,9 +48,12 @@ FUSED = "com.microsoft"
 ELEMENTS = {name: getattr(TensorProto, name.upper()) for name in ("int8", "uint8", "int32", "int64")}
 ELEMENTS["float32"] = FLOAT
 OPSET = 17
-MIN_ORT = "1.18"  # of encoder and decoder; the step's attention has a kernel for the CPU from the second on
+MIN_ORT = "1.18"  # of encoder and decoder
 STEP_MIN_ORT = "1.21"
 EPSILON = 1e-5
+STANDARD = ("Add", "DynamicQuantizeLinear", "Gather", "LayerNormalization", "MatMul", "Reshape", "Shape",
+            "Slice", "Split")
+INT8_LIMIT = 63  # 7 bits: 255 * 63 * 2 is below 32768
 COLUMNS = 110
 WEIGHTS_FILE = "weights.bin"
 INLINE_BYTES = 1024  # smaller ones lie in the graph
@@ -84,6 +92,12 @@ class Store:
         return out
 
 
+def quantised(matrix):
+    """int8 values of a matrix [N,K], and a scale for each of its N."""
+    scales = np.maximum(np.abs(matrix).max(axis=1), 1e-9) / INT8_LIMIT
+    return np.rint(matrix / scales[:, None]).astype(np.int8), scales.astype(np.float32)
+
+
 class Sizes:
     def __init__(self, weights, heads):
         self.hidden = weights["emb.weight"].shape[1]
@@ -96,7 +110,8 @@ class Sizes:
         self.decoder_layers = self.layers(weights, "d")
 
     def key_value_names(self, which):
-        return [f"{which}_{what}_{layer}" for layer in range(self.decoder_layers) for what in ("key", "value")]
+        layers = range(self.decoder_layers)
+        return [f"{which}_{what}_{layer}" for layer in layers for what in ("key", "value")]
 
     @staticmethod
     def layers(weights, side):
@@ -106,8 +121,8 @@ class Sizes:
 class Graph:
     """One graph in the making. Weights are named after what they are, values after what made them."""
 
-    def __init__(self, name, weights, sizes, store):
-        self.name, self.weights, self.sizes, self.store = name, weights, sizes, store
+    def __init__(self, name, weights, sizes, store, int8):
+        self.name, self.weights, self.sizes, self.store, self.int8 = name, weights, sizes, store, int8
         self.nodes, self.initializers, self.inputs, self.outputs = [], {}, [], []
 
     def constant(self, name, array):
@@ -122,11 +137,12 @@ class Graph:
         return self.constant(name, array.T if array.ndim == 2 else array)
 
     def node(self, operator, inputs, outputs, **attributes):
-        outputs = [outputs] if isinstance(outputs, str) else outputs
-        domain = "" if operator in ("Add", "Gather", "LayerNormalization", "MatMul", "Reshape", "Shape", "Slice",
-                                    "Split") else FUSED
-        self.nodes.append(helper.make_node(operator, inputs, outputs, name=outputs[0], domain=domain, **attributes))
-        return outputs[0]
+        single = isinstance(outputs, str)
+        outputs = [outputs] if single else outputs
+        domain = "" if operator in STANDARD else FUSED
+        node = helper.make_node(operator, inputs, outputs, name=outputs[0], domain=domain, **attributes)
+        self.nodes.append(node)
+        return outputs[0] if single else outputs
 
     def input(self, name, element, shape):
         self.inputs.append(helper.make_tensor_value_info(name, element, shape))
@@ -138,28 +154,53 @@ class Graph:
     # ---- what the layers have in common ----
 
     def norm(self, x, which, name):
-        return self.node("LayerNormalization", [x, self.weight(which + ".weight"), self.weight(which + ".bias")], name,
-                         epsilon=EPSILON)
+        inputs = [x, self.weight(which + ".weight"), self.weight(which + ".bias")]
+        return self.node("LayerNormalization", inputs, name, epsilon=EPSILON)
 
-    def add_norm(self, x, skip, bias, which, name):
-        """The norm of x + skip + bias, and that sum."""
-        inputs = [x, skip, self.weight(which + ".weight"), self.weight(which + ".bias")] + ([bias] if bias else [])
-        self.node("SkipLayerNormalization", inputs, [name, "", "", name + ".sum"], epsilon=EPSILON)
-        return name, name + ".sum"
+    def product(self, y, name, out, bias=None, matrix=None):
+        """y by a matrix [N,K], the trained one of this name unless it is given, and a bias."""
+        matrix = self.weights[name + ".weight"] if matrix is None else matrix
+        if self.int8:
+            inputs = [y, *self.int8_constants(name, matrix)] + (["", bias] if bias else [])
+            return self.node("DynamicQuantizeMatMul", inputs, out)
+        y = self.node("MatMul", [y, self.constant(name, matrix.T)], out + ".product" if bias else out)
+        return self.node("Add", [y, bias], out) if bias else y
 
-    def project(self, y, weight, name):
-        return self.node("MatMul", [y, weight], name)
+    def int8_constants(self, name, matrix):
+        values, scales = quantised(matrix)
+        return self.constant(name + ".int8", values.T), self.constant(name + ".scales", scales)
+
+    def add(self, y, weight, skip, norm, name):
+        """The norm of skip + y by a weight, and that sum. SkipLayerNormalization would be one node instead of
+        three, and takes longer than they do together."""
+        y = self.product(y, weight, name + ".out", self.weight(weight + ".bias"))
+        total = self.node("Add", [y, skip], name + ".sum")
+        return self.norm(total, norm, name), total
 
     def feed_forward(self, y, layer):
-        y = self.project(y, self.weight(layer + ".f.a.weight"), layer + ".up")
-        y = self.node("BiasGelu", [y, self.weight(layer + ".f.a.bias")], layer + ".gelu")
-        return self.project(y, self.weight(layer + ".f.b.weight"), layer + ".down")
+        """Without the second product, which the next norm takes."""
+        y = self.product(y, layer + ".f.a", layer + ".up")
+        return self.node("BiasGelu", [y, self.weight(layer + ".f.a.bias")], layer + ".gelu")
 
     def packed_qkv(self, attention):
+        """Matrix and bias of queries, keys and values together."""
         w = self.weights
-        both = (np.concatenate([w[f"{attention}.q.{kind}"], w[f"{attention}.kv.{kind}"]]) for kind in ("weight", "bias"))
-        matrix, bias = both
-        return self.constant(attention + ".qkv", matrix.T), self.constant(attention + ".qkv.bias", bias)
+        matrix, bias = (np.concatenate([w[f"{attention}.q.{kind}"], w[f"{attention}.kv.{kind}"]])
+                        for kind in ("weight", "bias"))
+        return matrix, self.constant(attention + ".qkv.bias", bias)
+
+    def self_attention(self, y, layer, length=None):
+        """Over all points up to the length, or where there is none, at each position over those up to it."""
+        matrix, bias = self.packed_qkv(layer + ".m")
+        which = {"num_heads": self.sizes.heads, "unidirectional": int(not length)}
+        if not self.int8:
+            inputs = [y, self.constant(layer + ".m.qkv", matrix.T), bias, length or ""]
+            return self.node("Attention", inputs, layer + ".attention", **which)
+        parts = [layer + ".rounded", layer + ".scale", layer + ".zero"]
+        y, scale, zero = self.node("DynamicQuantizeLinear", [y], parts)
+        values, scales = self.int8_constants(layer + ".m.qkv", matrix)
+        inputs = [y, values, bias, scale, scales, length or "", zero]
+        return self.node("QAttention", inputs, layer + ".attention", **which)
 
     def cross_names(self):
         return self.sizes.key_value_names("cross")
@@ -169,8 +210,7 @@ class Graph:
         w, layers = self.weights, range(self.sizes.decoder_layers)
         matrix = np.concatenate([w[f"d.{layer}.c.kv.weight"] for layer in layers])
         bias = np.concatenate([w[f"d.{layer}.c.kv.bias"] for layer in layers])
-        y = self.project(memory, self.constant("cross", matrix.T), "cross.product")
-        y = self.node("Add", [y, self.constant("cross.bias", bias)], "cross.sum")
+        y = self.product(memory, "cross", "cross", self.constant("cross.bias", bias), matrix)
         self.node("Split", [y], self.cross_names(), axis=2)
 
     def cross_attention(self, y, layer, length, rows):
@@ -178,31 +218,28 @@ class Graph:
         attention = layer + ".c"
         key, value = self.cross_names()[2 * int(layer.split(".")[1]):][:2]
         hidden = self.sizes.hidden
-        bias = np.concatenate([self.weights[attention + ".q.bias"], np.zeros(2 * hidden, np.float32)])
-        y = self.project(y, self.weight(attention + ".q.weight"), attention + ".query")
-        y = self.node("Reshape", [y, self.constant("as_one", np.array([1, -1, hidden], np.int64))], attention + ".one")
-        y = self.node("MultiHeadAttention", [y, key, value, self.constant(attention + ".bias", bias), length],
-                      attention + ".attention", num_heads=self.sizes.heads)
-        y = self.node("Reshape", [y, self.constant("as_rows", np.array([-1, rows, hidden], np.int64))], attention + ".rows")
-        return self.project(y, self.weight(attention + ".o.weight"), attention + ".out")
+        y = self.product(y, attention + ".q", attention + ".query", self.weight(attention + ".q.bias"))
+        as_one = self.constant("as_one", np.array([1, -1, hidden], np.int64))
+        as_rows = self.constant("as_rows", np.array([-1, rows, hidden], np.int64))
+        y = self.node("Reshape", [y, as_one], attention + ".one")
+        y = self.node("MultiHeadAttention", [y, key, value, "", length], attention + ".attention",
+                      num_heads=self.sizes.heads)
+        return self.node("Reshape", [y, as_rows], attention + ".rows")
 
     def decoder_layer(self, y, x, layer, self_attention, length, rows, after):
         """y: the normed input, x: the sum it was made of; both of the next layer."""
         y = self_attention(y, layer)
-        y = self.project(y, self.weight(layer + ".m.o.weight"), layer + ".m.out")
-        y, x = self.add_norm(y, x, self.weight(layer + ".m.o.bias"), layer + ".n2", layer + ".self")
+        y, x = self.add(y, layer + ".m.o", x, layer + ".n2", layer + ".self")
         y = self.cross_attention(y, layer, length, rows)
-        y, x = self.add_norm(y, x, self.weight(layer + ".c.o.bias"), layer + ".n3", layer + ".crossed")
-        y = self.feed_forward(y, layer)
-        return self.add_norm(y, x, self.weight(layer + ".f.b.bias"), after, layer + ".end")
+        y, x = self.add(y, layer + ".c.o", x, layer + ".n3", layer + ".crossed")
+        return self.add(self.feed_forward(y, layer), layer + ".f.b", x, after, layer + ".end")
 
     def logits(self, y):
-        self.nodes[-1].output[3] = ""  # nobody adds to the last sum
-        y = self.project(y, self.weight("out.weight"), "product")
-        self.node("Add", [y, self.weight("out.bias")], "logits")
+        self.product(y, "out", "logits", self.weight("out.bias"))
 
     def model(self):
-        graph = helper.make_graph(self.nodes, self.name, self.inputs, self.outputs, list(self.initializers.values()))
+        initializers = list(self.initializers.values())
+        graph = helper.make_graph(self.nodes, self.name, self.inputs, self.outputs, initializers)
         opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid(FUSED, 1)]
         return helper.make_model(graph, opset_imports=opsets, ir_version=8, producer_name="ortpool")
 
@@ -216,24 +253,21 @@ def encoder(g):
     matrix = np.zeros((s.features, s.hidden), np.float32)
     matrix[:, :half] = w["p.weight"].T
     table = np.concatenate([np.tile(w["p.bias"], (s.vocabulary, 1)), w["k.weight"]], axis=1)
-    x = g.project(features, g.constant("features", matrix), "features")
+    x = g.node("MatMul", [features, g.constant("features", matrix)], "features")
     placed = g.node("Gather", [g.constant("keys", table), keys], "keys")
     size = g.node("Shape", [keys], "size", start=1)
     zero = g.constant("zero", np.zeros(1, np.int64))
     position = g.node("Slice", [g.constant("pe", w["pe"][0]), zero, size, zero], "position")
     placed = g.node("Add", [placed, position], "placed")
-    y, x = g.add_norm(x, placed, None, "e.0.n1", "e.0.in")
+    x = g.node("Add", [x, placed], "e.0.in.sum")
+    y = g.norm(x, "e.0.n1", "e.0.in")
     for number in range(s.encoder_layers):
         layer = f"e.{number}"
         last = number + 1 == s.encoder_layers
-        matrix, bias = g.packed_qkv(layer + ".m")
-        y = g.node("Attention", [y, matrix, bias, length], layer + ".attention", num_heads=s.heads)
-        y = g.project(y, g.weight(layer + ".m.o.weight"), layer + ".m.out")
-        y, x = g.add_norm(y, x, g.weight(layer + ".m.o.bias"), layer + ".n2", layer + ".self")
-        y = g.feed_forward(y, layer)
-        y, x = g.add_norm(y, x, g.weight(layer + ".f.b.bias"), "en" if last else f"e.{number + 1}.n1",
-                          "memory" if last else layer + ".end")
-    g.nodes[-1].output[3] = ""
+        y = g.self_attention(y, layer, length)
+        y, x = g.add(y, layer + ".m.o", x, layer + ".n2", layer + ".self")
+        y, x = g.add(g.feed_forward(y, layer), layer + ".f.b", x, "en" if last else f"e.{number + 1}.n1",
+                     "memory" if last else layer + ".end")
     g.output("memory", [1, "S", s.hidden])
     g.cross_from_memory("memory")
     for name in g.cross_names():
@@ -243,7 +277,8 @@ def encoder(g):
 def decoder_layers(g, y, x, self_attention, length, rows):
     for number in range(g.sizes.decoder_layers):
         last = number + 1 == g.sizes.decoder_layers
-        y, x = g.decoder_layer(y, x, f"d.{number}", self_attention, length, rows, "dn" if last else f"d.{number + 1}.n1")
+        after = "dn" if last else f"d.{number + 1}.n1"
+        y, x = g.decoder_layer(y, x, f"d.{number}", self_attention, length, rows, after)
     g.logits(y)
 
 
@@ -256,11 +291,7 @@ def decoder(g):
     x = g.node("Gather", [g.constant("emb", w["emb.weight"]), tokens], "embedded")
     x = g.node("Add", [x, g.constant("pd", w["pd"][0])], "placed")
 
-    def causal(y, layer):
-        matrix, bias = g.packed_qkv(layer + ".m")
-        return g.node("Attention", [y, matrix, bias], layer + ".attention", num_heads=s.heads, unidirectional=1)
-
-    decoder_layers(g, g.norm(x, "d.0.n1", "d.0.in"), x, causal, length, s.tokens)
+    decoder_layers(g, g.norm(x, "d.0.n1", "d.0.in"), x, g.self_attention, length, s.tokens)
     g.output("logits", ["beams", s.tokens, s.vocabulary])
 
 
@@ -283,11 +314,13 @@ def decoder_step(g):
     def with_past(y, layer):
         first = 2 * int(layer.split(".")[1])
         matrix, bias = g.packed_qkv(layer + ".m")
-        parts = [f"{layer}.{part}" for part in ("query", "key", "value")]
-        g.node("Split", [g.project(y, matrix, layer + ".qkv")], parts, axis=2)
+        y = g.product(y, layer + ".m.qkv", layer + ".qkv", matrix=matrix)
+        parts = g.node("Split", [y], [f"{layer}.{part}" for part in ("query", "key", "value")], axis=2)
         past, present = (s.key_value_names(which)[first:first + 2] for which in ("past", "present"))
-        return g.node("DecoderMaskedMultiHeadAttention", [*parts, "", "", *past, past_length, width, indirection, bias],
-                      [layer + ".attention", *present], num_heads=s.heads, past_present_share_buffer=1)
+        inputs = [*parts, "", "", *past, past_length, width, indirection, bias]
+        outputs = g.node("DecoderMaskedMultiHeadAttention", inputs, [layer + ".attention", *present],
+                         num_heads=s.heads, past_present_share_buffer=1)
+        return outputs[0]
 
     decoder_layers(g, g.norm(x, "d.0.n1", "d.0.in"), x, with_past, length, 1)
     g.output("logits", ["beams", 1, s.vocabulary])
@@ -306,14 +339,14 @@ def manifest(base, sizes, models):
     out = dict(base)
     out["graphs"] = {build.__name__: build.__name__ + ".onnx" for build in GRAPHS}
     out["encoder"] = {**base["encoder"], "cross": sizes.key_value_names("cross")}
-    step = {"token": "token", "past_length": "past_length", "length": "src_length", "beam_width": "beam_width",
-            "indirection": "indirection", "cross": sizes.key_value_names("cross"),
-            "past": sizes.key_value_names("past"), "present": sizes.key_value_names("present"), "logits": "logits",
-            "kv_heads": sizes.heads, "kv_size": sizes.head, "min_ort": STEP_MIN_ORT}
+    step = {"token": "token", "past_length": "past_length", "length": "src_length",
+            "beam_width": "beam_width", "indirection": "indirection",
+            **{which: sizes.key_value_names(which) for which in CACHES},
+            "logits": "logits", "kv_heads": sizes.heads, "kv_size": sizes.head, "min_ort": STEP_MIN_ORT}
     new = {"opset": OPSET, "operators": operators(models), "min_ort": MIN_ORT}
-    out = {key: value for key, value in out.items() if key not in new and key != "decoder_step"}
-    place = list(out).index("decoder") + 1
-    return dict([*list(out.items())[:place], ("decoder_step", step), *list(out.items())[place:], *new.items()])
+    kept = [(key, value) for key, value in out.items() if key not in new and key != "decoder_step"]
+    place = [key for key, value in kept].index("decoder") + 1
+    return dict([*kept[:place], ("decoder_step", step), *kept[place:], *new.items()])
 
 
 def entry(key, value, indent):
@@ -341,15 +374,19 @@ def write_manifest(path, content):
         file.write("{\n" + ",\n".join(entry(key, value, 2) for key, value in content.items()) + "\n}\n")
 
 
+CACHES = ("cross", "past", "present")
 GRAPHS = (encoder, decoder, decoder_step)
 
 
 def main():
-    parser = argparse.ArgumentParser(description="Exports weights as fused graphs: see the head of this file.")
+    parser = argparse.ArgumentParser(description="Exports weights as fused graphs: see the file's head.")
     parser.add_argument("weights")
     parser.add_argument("folder")
     parser.add_argument("--heads", type=int, default=4)
-    parser.add_argument("--manifest", metavar="BASE.json", help="write model.json: this one, with these graphs")
+    parser.add_argument("--int8", action="store_true",
+                        help="int8 matrices, activations quantised in each run")
+    parser.add_argument("--manifest", metavar="BASE.json",
+                        help="write model.json: this one with these graphs")
     arguments = parser.parse_args()
     weights = read_weights(arguments.weights)
     sizes = Sizes(weights, arguments.heads)
@@ -357,7 +394,7 @@ def main():
     os.makedirs(arguments.folder, exist_ok=True)
     models = []
     for build in GRAPHS:
-        graph = Graph(build.__name__, weights, sizes, store)
+        graph = Graph(build.__name__, weights, sizes, store, arguments.int8)
         build(graph)
         models.append(graph.model())
         onnx.save(models[-1], os.path.join(arguments.folder, build.__name__ + ".onnx"))
