@@ -1,17 +1,18 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Check a folder of graphs that export_graphs.py wrote: its parts against each other, and against a usual export.
+"""Check a folder of graphs that export_graphs.py wrote, its parts against each other and a usual export.
 
 What is compared, as the largest difference of any value over all rows:
     memory     encoder against the usual encoder, at the points that are there
     logits     decoder against the usual decoder, each behind its own encoder, at all positions
-    padded     encoder of points padded to a bucket of the manifest, against the same points alone
-    step       decoder_step, token by token up to the last position, against decoder, for 1, 8 and 32 beams that
-               change places at random after each step; the buffers' unused places hold NaN before
-and for graphs of int8 how often the best letter is the same. Without a manifest in FOLDER "padded" is left out.
+    padded     encoder of points padded to each bucket of the manifest, against the same points alone
+    alone      decoder of one beam, against the same beam among seven others
+    step       decoder_step, token by token up to the last position, against decoder, for 1, 8 and 32 beams
+               that change places at random after each step; places of the buffers not yet written hold NaN
+and for logits how often the best token is the same. Without a manifest in FOLDER nothing is padded.
 
-A row of ROWS is a line of JSON with x, y, t, keyboard and word, as convert_hws.py writes them. Without ROWS the
-points are random.
+A row of ROWS is a line of JSON with x, y, t, keyboard and word, as convert_hws.py writes them. Without ROWS
+the points are random.
 
 usage: check_graphs.py FOLDER [--usual FOLDER] [--rows ROWS] [--limit N] [--tolerance 1e-3]
 Exit 0; 1 a difference above the tolerance (which int8 does not have unless it is given), or a graph that this
@@ -91,6 +92,10 @@ def random_rows(random, count):
     return rows
 
 
+def scalar(number):
+    return np.array([number], np.int32)
+
+
 class Model:
     """The graphs of a folder."""
 
@@ -110,11 +115,11 @@ class Model:
         self.sessions[name] = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
 
     def encode(self, features, keys, length, outputs):
-        feed = {"trajectory_features": features, "nearest_keys": keys, "actual_length": np.array([length], np.int32)}
+        feed = {"trajectory_features": features, "nearest_keys": keys, "actual_length": scalar(length)}
         return self.sessions["encoder"].run(outputs, feed)
 
     def decode(self, memory, tokens, length):
-        feed = {"memory": memory, "target_tokens": tokens, "actual_src_length": np.array([length], np.int32)}
+        feed = {"memory": memory, "target_tokens": tokens, "actual_src_length": scalar(length)}
         return self.sessions["decoder"].run(["logits"], feed)[0]
 
 
@@ -125,8 +130,7 @@ class Steps:
         self.session, self.beams = session, beams
         self.binding = session.io_binding()
         value = onnxruntime.OrtValue.ortvalue_from_numpy
-        self.values = {"src_length": value(np.array([length], np.int32)),
-                       "beam_width": value(np.array([beams], np.int32))}
+        self.values = {"src_length": value(scalar(length)), "beam_width": value(scalar(beams))}
         shapes = {port.name: port.shape for port in session.get_inputs()}
         for name, array in cross.items():
             self.values[name] = value(array)
@@ -140,7 +144,7 @@ class Steps:
     def run(self, tokens, past):
         value = onnxruntime.OrtValue.ortvalue_from_numpy
         self.values["token"] = value(tokens)
-        self.values["past_length"] = value(np.array([past], np.int32))
+        self.values["past_length"] = value(scalar(past))
         self.values["indirection"] = value(self.table[None].copy())
         for name, held in self.values.items():
             self.binding.bind_ortvalue_input(name, held)
@@ -152,52 +156,91 @@ class Steps:
         self.table = self.table[parents]
 
 
-def check_steps(model, cross, memory, length, beams, random):
-    """Differences of all positions, and whether the best letter is the same."""
-    steps = Steps(model.sessions["decoder_step"], cross, length, beams)
-    tokens = np.zeros((beams, TOKENS), np.int32)
-    tokens[:, 0] = SOS
-    differences, same = [], []
-    for past in range(TOKENS - 1):
-        got = steps.run(np.ascontiguousarray(tokens[:, past:past + 1]), past)[:, 0]
-        wanted = model.decode(memory, tokens, length)[:, past]
-        differences.append(np.abs(got - wanted).max())
-        same.append(got.argmax(-1) == wanted.argmax(-1))
-        parents = random.integers(0, beams, beams)
-        steps.reorder(parents)
-        tokens = tokens[parents]
-        tokens[:, past + 1] = random.integers(FIRST_LETTER, FIRST_LETTER + 26, beams)
-    return np.max(differences), np.mean(same)
-
-
 def describe(model, name):
-    """Operators and their number; True where some quantise."""
+    """Print the operators; True where some quantise."""
     import onnx  # pylint: disable=import-outside-toplevel
     graph = onnx.load(os.path.join(model.folder, name + ".onnx"), load_external_data=False).graph
     count = collections.Counter(node.op_type for node in graph.node)
     print(f"{name}: {len(graph.node)} nodes: " + ", ".join(f"{count[key]} {key}" for key in sorted(count)))
-    return any("Quantize" in key or "Integer" in key for key in count)
+    return any("Quantize" in key for key in count)
 
 
 def version(text):
     return tuple(int(part) for part in text.split(".")[:2])
 
 
+class Result:
+    """The largest difference of each comparison, and how often the best token was the same."""
+
+    def __init__(self):
+        self.worst, self.same = {}, collections.defaultdict(list)
+
+    def note(self, name, got, wanted, logits=True):
+        difference = np.abs(got - wanted).max()
+        if not np.isfinite(difference):
+            difference = np.inf
+        self.worst[name] = max(self.worst.get(name, 0.0), difference)
+        if logits:
+            self.same[name].append(np.mean(got.argmax(-1) == wanted.argmax(-1)))
+
+    def print(self):
+        for name, difference in self.worst.items():
+            share = f", best token the same {100 * np.mean(self.same[name]):.2f} %" if self.same[name] else ""
+            print(f"{name}: {difference:.3g}{share}")
+
+
+def check_encoder(result, model, usual, features, keys, memory):
+    length = keys.shape[1]
+    if usual:
+        result.note("memory", memory, usual.encode(features, keys, length, ["memory"])[0], logits=False)
+    for extra in (bucket - length for bucket in model.manifest.get("buckets", []) if bucket > length):
+        wide = np.pad(features, ((0, 0), (0, extra), (0, 0)))
+        padded = model.encode(wide, np.pad(keys, ((0, 0), (0, extra))), length, ["memory"])[0]
+        result.note("padded", padded[:, :length], memory, logits=False)
+
+
+def check_decoder(result, model, usual, features, keys, tokens, memory, random):
+    length = keys.shape[1]
+    written = tokens[0] != 0
+    logits = model.decode(memory, tokens, length)
+    if usual:
+        wanted = usual.decode(usual.encode(features, keys, length, ["memory"])[0], tokens, length)
+        result.note("logits", logits[:, written], wanted[:, written])
+    others = random.integers(FIRST_LETTER, FIRST_LETTER + 26, (7, TOKENS)).astype(np.int32)
+    among = model.decode(memory, np.concatenate([tokens, others]), length)[:1]
+    result.note("alone", among[:, written], logits[:, written])
+
+
+def check_steps(result, model, cross, memory, length, beams, random):
+    steps = Steps(model.sessions["decoder_step"], cross, length, beams)
+    tokens = np.zeros((beams, TOKENS), np.int32)
+    tokens[:, 0] = SOS
+    for past in range(TOKENS - 1):
+        got = steps.run(np.ascontiguousarray(tokens[:, past:past + 1]), past)[:, 0]
+        result.note(f"step, {beams} beams", got, model.decode(memory, tokens, length)[:, past])
+        parents = random.integers(0, beams, beams)
+        steps.reorder(parents)
+        tokens = tokens[parents]
+        tokens[:, past + 1] = random.integers(FIRST_LETTER, FIRST_LETTER + 26, beams)
+
+
 def main():
-    parser = argparse.ArgumentParser(description="Checks exported graphs: see the head of this file.")
+    parser = argparse.ArgumentParser(description="Checks exported graphs: see the file's head.")
     parser.add_argument("folder")
-    parser.add_argument("--usual", metavar="FOLDER", help="an encoder.onnx and decoder.onnx of the same weights")
+    parser.add_argument("--usual", metavar="FOLDER", help="encoder.onnx and decoder.onnx of the same weights")
     parser.add_argument("--rows", metavar="ROWS")
     parser.add_argument("--limit", type=int, default=0, help="that many rows; 20 where they are random")
     parser.add_argument("--tolerance", type=float)
     arguments = parser.parse_args()
     random = np.random.default_rng(1)
-    model = Model(arguments.folder)
     print(f"ONNX Runtime {onnxruntime.__version__}")
+    model, usual = Model(arguments.folder), None
     quantised = [describe(model, name) for name in ("encoder", "decoder", "decoder_step")]
     tolerance = arguments.tolerance or (np.inf if any(quantised) else 1e-3)
-    rows = read_rows(arguments.rows, arguments.limit) if arguments.rows else random_rows(random, arguments.limit or 20)
-
+    if arguments.rows:
+        rows = read_rows(arguments.rows, arguments.limit)
+    else:
+        rows = random_rows(random, arguments.limit or 20)
     model.open("encoder")
     model.open("decoder")
     least = model.manifest.get("decoder_step", {}).get("min_ort", "0.0")
@@ -205,50 +248,28 @@ def main():
     if stepping:
         model.open("decoder_step")
     else:
-        print(f"decoder_step: needs {least}")
-    usual = None
+        print(f"decoder_step: left out, needs {least}")
     if arguments.usual:
         usual = Model(arguments.usual)
         usual.open("encoder")
         usual.open("decoder")
-    buckets = model.manifest.get("buckets", [])
+
+    result = Result()
     outputs = [port.name for port in model.sessions["encoder"].get_outputs()]
-    worst, same = collections.defaultdict(float), collections.defaultdict(list)
-
-    def note(name, difference):
-        worst[name] = max(worst[name], difference if np.isfinite(difference) else np.inf)
-
     for number, (features, keys, tokens) in enumerate(rows):
         length = keys.shape[1]
-        encoded = dict(zip(outputs, model.encode(features, keys, length, outputs)))
-        memory = encoded["memory"]
-        logits = model.decode(memory, tokens, length)
-        if usual:
-            wanted = usual.encode(features, keys, length, ["memory"])[0]
-            note("memory", np.abs(memory - wanted).max())
-            wanted = usual.decode(wanted, tokens, length)
-            note("logits", np.abs(logits - wanted).max())
-            written = tokens[0] != 0
-            same["logits"].append(np.mean((logits.argmax(-1) == wanted.argmax(-1))[0, written]))
-        for bucket in (size for size in buckets if size > length):
-            extra = bucket - length
-            padded = model.encode(np.pad(features, ((0, 0), (0, extra), (0, 0))), np.pad(keys, ((0, 0), (0, extra))),
-                                  length, ["memory"])[0]
-            note("padded", np.abs(padded[:, :length] - memory).max())
-        if stepping and number < STEP_ROWS:
-            cross = {name: value for name, value in encoded.items() if name != "memory"}
-            for beams in BEAMS:
-                difference, share = check_steps(model, cross, memory, length, beams, random)
-                note(f"step, {beams} beams", difference)
-                same[f"step, {beams} beams"].append(share)
-
-    for name, difference in worst.items():
-        share = f", the same best letter: {100 * np.mean(same[name]):.2f} %" if same[name] else ""
-        print(f"{name}: {difference:.3g}{share}")
-    bad = [name for name, difference in worst.items() if difference > tolerance]
+        cross = dict(zip(outputs, model.encode(features, keys, length, outputs)))
+        memory = cross.pop("memory")
+        check_encoder(result, model, usual, features, keys, memory)
+        check_decoder(result, model, usual, features, keys, tokens, memory, random)
+        for beams in BEAMS if stepping and number < STEP_ROWS else ():
+            check_steps(result, model, cross, memory, length, beams, random)
+    print(f"{len(rows)} rows")
+    result.print()
+    bad = [name for name, difference in result.worst.items() if difference > tolerance]
     if bad:
         print("above the tolerance: " + "; ".join(bad))
-    return 1 if bad else 0
+    return 1 if bad or not rows else 0
 
 
 if __name__ == "__main__":
