@@ -411,7 +411,7 @@ def step_files(name, seed, hidden, heads, words):
     sizes, store = export_graphs.Sizes(trained, heads), export_graphs.Store()
     out, models = {}, []
     for build in export_graphs.GRAPHS:
-        graph = export_graphs.Graph(build.__name__, trained, sizes, store)
+        graph = export_graphs.Graph(build.__name__, trained, sizes, store, False)
         build(graph)
         models.append(graph.model())
         out[f"{name}/{build.__name__}.onnx"] = models[-1].SerializeToString(deterministic=True)

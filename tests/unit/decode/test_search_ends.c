@@ -245,7 +245,7 @@ static void refuses_bad_params(void **state)
     p.strategy = (ortp_strategy)2;
     refuse_params(w, decoder, &p, "strategy");
     p = (ortp_search_params)ORTP_SEARCH_PARAMS_INIT;
-    p.path = (ortp_path)2;
+    p.path = (ortp_path)7;
     refuse_params(w, decoder, &p, "path");
     double *const numbers[] = {&p.length_reward, &p.length_alpha, &p.prune_gap, &p.stop_margin,
                                &p.prune_token};
