@@ -15,7 +15,7 @@ bench=build/release/bench/bench_weights
 rounds=${1:-8}
 folder=build/bench-weights
 mkdir -p "$folder"
-python3 - models/swipe-en/encoder.onnx "$folder/encoder.onnx" <<'PY' || die "the Python package onnx is needed"
+python3 - models/swipe-en-usual/encoder.onnx "$folder/encoder.onnx" <<'PY' || die "the Python package onnx is needed"
 import os, sys, onnx
 for name in (sys.argv[2], sys.argv[2] + ".data"):
     if os.path.exists(name):
@@ -27,7 +27,7 @@ lines=$folder/lines.jsonl
 : >"$lines"
 for round in $(seq "$rounds"); do
     say "round $round of $rounds" >&2
-    for graph in models/swipe-en/encoder.onnx "$folder/encoder.onnx"; do
+    for graph in models/swipe-en-usual/encoder.onnx "$folder/encoder.onnx"; do
         for weights in packed plain; do
             "$bench" "$graph" "$weights" | sed "s|^{|{\"graph\":\"$graph\",|" >>"$lines" || exit 1
         done

@@ -18,7 +18,7 @@ NONSENSE = {
     "--top": (NOT_A_NUMBER + ["17"], "a number from 1 to 16"),
     "--beam": (NOT_A_NUMBER + ["33"], "a number from 1 to 32"),
     "--threads": (NOT_A_NUMBER + ["65"], "a number from 1 to 64"),
-    "--path": (["", "x", "Batched", "batched ", "both"], "'sequential' or 'batched'"),
+    "--path": (["", "x", "Batched", "batched ", "both"], "'auto', 'sequential', 'batched' or 'incremental'"),
     "--pool": (["", "x", "Thread", "thread,striped"], "'thread' or 'striped'"),
     "--budget": (["", "x", "-1", "0", "0K", "1.5M", "64 M", "64MB", "M", "99999999999999999999G", "18014398509481984K"],
                  "a size above 0 such as 512K, 64M, 1G or bytes"),

@@ -334,7 +334,7 @@ class Figures(ModelCase):
     ENCODER = ["--shape", "trajectory_features=1,64,6", "--shape", "nearest_keys=1,64"]
 
     def encoder(self):
-        return cli.path("models", "swipe-en", "encoder.onnx")
+        return cli.path("models", "swipe-en-usual", "encoder.onnx")
 
     def test_side_by_side(self):
         rows = self.rows(self.encoder(), *self.ENCODER, "--repeat", "20")

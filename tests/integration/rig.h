@@ -15,7 +15,7 @@
 #include <ortpool/swipe.h>
 
 #define TINY "tests/graphs/tiny"
-#define SWIPE_EN "models/swipe-en"
+#define SWIPE_EN "models/swipe-en-fp32"
 #define SAMPLES "models/swipe-en/samples.jsonl"
 
 #define assert_ok(call, error)                                                                     \

@@ -24,8 +24,8 @@ static const struct {
     [GRAPH_SIZED] = {"tests/graphs/shapes/sized.onnx", 0},
     [GRAPH_TINY_ENCODER] = {"tests/graphs/tiny/encoder.onnx", 16},
     [GRAPH_TINY_DECODER] = {"tests/graphs/tiny/decoder.onnx", 16},
-    [GRAPH_ENCODER] = {"models/swipe-en/encoder.onnx", 256},
-    [GRAPH_DECODER] = {"models/swipe-en/decoder.onnx", 256},
+    [GRAPH_ENCODER] = {"models/swipe-en-usual/encoder.onnx", 256},
+    [GRAPH_DECODER] = {"models/swipe-en-usual/decoder.onnx", 256},
 };
 
 const char *graph_file(graph_kind kind)

@@ -41,8 +41,8 @@ typedef enum graph_kind {
     GRAPH_SIZED,    /* size: floats that it makes inside, its input's one element */
     GRAPH_TINY_ENCODER, /* size: points */
     GRAPH_TINY_DECODER, /* size: rows */
-    GRAPH_ENCODER,      /* of models/swipe-en; size: points, 150 at most */
-    GRAPH_DECODER,      /* of models/swipe-en; size: rows */
+    GRAPH_ENCODER,      /* of models/swipe-en-usual; size: points, 150 at most */
+    GRAPH_DECODER,      /* of models/swipe-en-usual; size: rows */
     GRAPH_KINDS
 } graph_kind;
 

@@ -229,7 +229,12 @@ void trie_read(trie *t, const char *directory)
 {
     *t = (trie){.weight = beam_setting(directory, "frequency_weight")};
     char path[256];
-    (void)snprintf(path, sizeof path, "%s/lexicon.tsv", directory);
+    (void)snprintf(path, sizeof path, "%s/model.json", directory);
+    json_t *manifest = load_json(path);
+    const char *lexicon = json_string_value(json_object_get(manifest, "lexicon"));
+    assert_non_null(lexicon);
+    (void)snprintf(path, sizeof path, "%s/%s", directory, lexicon);
+    json_decref(manifest);
     FILE *file = fopen(test_file(path), "r");
     assert_non_null(file);
     char word[64];

@@ -22,7 +22,7 @@
 #define TINY "tests/graphs/tiny"
 #define MASK "tests/graphs/mask"
 #define STEP "tests/graphs/step" /* with a decoder_step */
-#define SWIPE "models/swipe-en"
+#define SWIPE "models/swipe-en-fp32"
 
 /* Fails with the error's message. */
 #define assert_ok(call, error)                                                                     \

@@ -13,7 +13,7 @@ static void reads_what_is_there(void **state)
     ortp_manifest *m = NULL;
     assert_ok(ortp_manifest_load(test_file(SWIPE), NULL, NULL, &m, &error), error);
     char path[1100];
-    assert_string_equal(m->name, "swipe-en");
+    assert_string_equal(m->name, "swipe-en-fp32");
     assert_string_equal(m->directory, test_file(SWIPE));
     (void)snprintf(path, sizeof path, "%s/decoder.onnx", m->directory);
     assert_string_equal(m->decoder_path, path);
@@ -48,6 +48,22 @@ static void reads_what_is_there(void **state)
     assert_int_equal(m->beam_width, 8);
     assert_true(m->length_reward == 0.8 && m->length_alpha == 0.0 && m->stop_margin == 3.0);
     assert_string_equal(m->min_ort, "1.18");
+    (void)snprintf(path, sizeof path, "%s/decoder_step.onnx", m->directory);
+    assert_string_equal(m->step_path, path);
+    assert_string_equal(m->step.token, "token");
+    assert_string_equal(m->step.past_length, "past_length");
+    assert_string_equal(m->step.length, "src_length");
+    assert_string_equal(m->step.beam_width, "beam_width");
+    assert_string_equal(m->step.indirection, "indirection");
+    assert_string_equal(m->step.logits, "logits");
+    assert_int_equal(m->step.cross_count, 4);
+    assert_string_equal(m->encoder.cross[0], "cross_key_0");
+    assert_string_equal(m->step.cross[3], "cross_value_1");
+    assert_string_equal(m->step.past[2], "past_key_1");
+    assert_string_equal(m->step.present[1], "present_value_0");
+    assert_int_equal(m->step.kv_heads, 4);
+    assert_int_equal(m->step.kv_size, 64);
+    assert_string_equal(m->step.min_ort, "1.21");
     ortp_manifest_destroy(m);
 }
 

@@ -255,7 +255,7 @@ static void encodes_the_golden_cases(void **state)
 {
     (void)state;
     fixture f;
-    fixture_open(&f, SWIPE, NULL);
+    fixture_open_on(&f, SWIPE, ORTP_PATH_BATCHED);
     json_t *golden = NULL;
     size_t count = 0;
     for (; (golden = load_json_line("tests/data/golden.jsonl", count)) != NULL; count++) {

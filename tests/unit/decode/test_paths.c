@@ -98,7 +98,7 @@ static void golden_cases(void **state)
     (void)state;
     fixture f;
     trie lexicon;
-    fixture_open(&f, SWIPE, NULL);
+    fixture_open_on(&f, SWIPE, ORTP_PATH_BATCHED);
     trie_read(&lexicon, SWIPE);
     json_t *golden = NULL;
     size_t count = 0;

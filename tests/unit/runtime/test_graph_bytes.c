@@ -127,8 +127,8 @@ static void external_data_is_counted(void **state)
 static void real_graphs_are_their_own_size(void **state)
 {
     (void)state;
-    static const char *const names[] = {"models/swipe-en/encoder.onnx",
-                                        "models/swipe-en/decoder.onnx",
+    static const char *const names[] = {"models/swipe-en-usual/encoder.onnx",
+                                        "models/swipe-en-usual/decoder.onnx",
                                         "tests/graphs/tiny/encoder.onnx"};
     for (size_t i = 0; i < 3; ++i) {
         size_t file_bytes = 0;

@@ -21,7 +21,7 @@
 #include <cmocka.h>
 
 #define ADD "tests/graphs/shapes/add.onnx"
-#define ENCODER "models/swipe-en/encoder.onnx"
+#define ENCODER "models/swipe-en-usual/encoder.onnx"
 
 static size_t declared_of(const ortp_runtime *runtime)
 {
