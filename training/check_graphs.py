@@ -9,7 +9,8 @@ What is compared, as the largest difference of any value over all rows:
     alone      decoder of one beam, against the same beam among seven others
     step       decoder_step, token by token up to the last position, against decoder, for 1, 8 and 32 beams
                that change places at random after each step; places of the buffers not yet written hold NaN
-and for logits how often the best token is the same. Without a manifest in FOLDER nothing is padded.
+and for logits how often the best token is the same. What decoder and decoder_step get is padded to the least
+bucket; without a manifest in FOLDER nothing is padded.
 
 A row of ROWS is a line of JSON with x, y, t, keyboard and word, as convert_hws.py writes them. Without ROWS
 the points are random.
@@ -189,14 +190,19 @@ class Result:
             print(f"{name}: {difference:.3g}{share}")
 
 
-def check_encoder(result, model, usual, features, keys, memory):
+def padded(features, keys, size):
+    extra = size - keys.shape[1]
+    return np.pad(features, ((0, 0), (0, extra), (0, 0))), np.pad(keys, ((0, 0), (0, extra)))
+
+
+def check_encoder(result, model, usual, features, keys, sizes):
     length = keys.shape[1]
+    memory = model.encode(features, keys, length, ["memory"])[0]
     if usual:
         result.note("memory", memory, usual.encode(features, keys, length, ["memory"])[0], logits=False)
-    for extra in (bucket - length for bucket in model.manifest.get("buckets", []) if bucket > length):
-        wide = np.pad(features, ((0, 0), (0, extra), (0, 0)))
-        padded = model.encode(wide, np.pad(keys, ((0, 0), (0, extra))), length, ["memory"])[0]
-        result.note("padded", padded[:, :length], memory, logits=False)
+    for size in sizes:
+        wide = model.encode(*padded(features, keys, size), length, ["memory"])[0]
+        result.note("padded", wide[:, :length], memory, logits=False)
 
 
 def check_decoder(result, model, usual, features, keys, tokens, memory, random):
@@ -258,9 +264,11 @@ def main():
     outputs = [port.name for port in model.sessions["encoder"].get_outputs()]
     for number, (features, keys, tokens) in enumerate(rows):
         length = keys.shape[1]
-        cross = dict(zip(outputs, model.encode(features, keys, length, outputs)))
+        sizes = [size for size in model.manifest.get("buckets", []) if size >= length]
+        check_encoder(result, model, usual, features, keys, sizes)
+        wide = padded(features, keys, sizes[0] if sizes else length)
+        cross = dict(zip(outputs, model.encode(*wide, length, outputs)))
         memory = cross.pop("memory")
-        check_encoder(result, model, usual, features, keys, memory)
         check_decoder(result, model, usual, features, keys, tokens, memory, random)
         for beams in BEAMS if stepping and number < STEP_ROWS else ():
             check_steps(result, model, cross, memory, length, beams, random)
