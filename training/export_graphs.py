@@ -289,7 +289,7 @@ def decoder(g):
     tokens = g.input("target_tokens", INT32, ["beams", s.tokens])
     length = g.input("actual_src_length", INT32, [1])
     # without what is padded no mask is needed: where queries and keys differ in number, ONNX Runtime before
-    # 1.21 makes a length into a mask of the wrong size, writes beyond it, and gives wrong results
+    # 1.21 damages the heap and gives wrong results for a mask that is a length
     zero, one = (g.constant(name, np.array([value], np.int32)) for name, value in (("zero", 0), ("one", 1)))
     g.cross_from_memory(g.node("Slice", [memory, zero, length, one], "there"))
     x = g.node("Gather", [g.constant("emb", w["emb.weight"]), tokens], "embedded")
