@@ -151,6 +151,12 @@ static void *open_used_greedy(void)
     return opened(open_world(TINY, ORTP_PATH_BATCHED, ORTP_STRATEGY_GREEDY));
 }
 
+/* Incremental where ONNX Runtime can, of 1.21 on. */
+static void *open_used_step(void)
+{
+    return opened(open_world(STEP, ORTP_PATH_AUTO, ORTP_STRATEGY_BEAM));
+}
+
 /* Wants replicated memory and masks. */
 static void *open_used_mask(void)
 {
@@ -217,13 +223,13 @@ static ortp_status plan_attempt(void *world_, ortp_error *error)
     world *w = world_;
     const ortp_alloc alloc = counting_alloc_use(&w->rig.alloc);
     ortp_manifest *manifest = NULL;
-    ortp_status status = ortp_manifest_load(test_file(TINY), NULL, &alloc, &manifest, error);
+    ortp_status status = ortp_manifest_load(test_file(STEP), NULL, &alloc, &manifest, error);
     if (status != ORTP_OK) {
         assert_null(manifest);
         return status;
     }
     ortp_plan plan;
-    status = ortp_plan_estimate(manifest, 0, ORTP_PATH_BATCHED, 1, 4, &plan, error);
+    status = ortp_plan_estimate(manifest, 0, ORTP_PATH_AUTO, 1, 4, &plan, error);
     if (status == ORTP_OK) {
         assert_true(plan.total_bytes > 0);
     }
@@ -301,11 +307,15 @@ const scenario scenarios_predictor[] = {
     {"predictor: use, greedy", open_used_greedy, use_attempt, check_used, close_used, true},
     {"predictor: use, replicated memory and masks", open_used_mask, use_attempt, check_used,
      close_used, true},
+    {"predictor: use, incremental", open_used_step, use_attempt, check_used, close_used, true},
+    {"predictor: warm-up, incremental", open_used_step, warm_attempt, check_used, close_used, true},
     {"predictor: warm-up", open_used_batched, warm_attempt, check_used, close_used, true},
     {"predictor: warm-up beside", open_used_batched, warm_beside_attempt, check_used, close_used,
      true},
     {"predictor: at the limit", open_tight, use_attempt, check_used, close_used, true},
     {"decode: manifest and plan", open_nothing, plan_attempt, check_alone, close_alone, true},
+    {"decode: buffers and decoder, incremental", open_used_step, decode_attempt, check_used,
+     close_used, true},
     {"decode: buffers and decoder", open_used_mask, decode_attempt, check_used, close_used, true},
 };
 const size_t scenarios_predictor_count = sizeof scenarios_predictor / sizeof scenarios_predictor[0];

@@ -683,6 +683,49 @@ static void views_are_kept(void **state)
     close_fixture(&f);
 }
 
+/* Several values in one tensor: each where it was asked for, kept like other views. */
+static void views_lie_where_they_are_asked_for(void **state)
+{
+    (void)state;
+    fixture f;
+    open_fixture(&f, 0, 0);
+    const int64_t shape[3] = {4, 5, 16};
+    const int64_t part[3] = {1, 5, 16};
+    const size_t bytes = 5 * 16 * sizeof(float);
+    ortp_tensor *tensor = acquire(&f, ORTP_TYPE_FLOAT, shape, 3);
+    unsigned char *const data = ortp_tensor_data(tensor);
+    OrtValue *values[4];
+    for (size_t i = 0; i < 8; ++i) {
+        OrtValue *value = NULL;
+        assert_int_equal(
+            ortp_tensor_view_at(tensor, i % 4 * bytes, ORTP_TYPE_FLOAT, part, 3, &value, NULL),
+            ORTP_OK);
+        assert_value(value, ORTP_TYPE_FLOAT, part, 3, data + i % 4 * bytes);
+        assert_true(i < 4 || value == values[i % 4]);
+        values[i % 4] = value;
+    }
+    assert_int_equal(info_of(&f).creates, 5);
+    OrtValue *first = NULL; /* the same one as without an offset */
+    assert_int_equal(ortp_tensor_view(tensor, ORTP_TYPE_FLOAT, part, 3, &first, NULL), ORTP_OK);
+    assert_ptr_equal(first, values[0]);
+    const int64_t end[1] = {0}; /* of no bytes at the end: inside */
+    assert_int_equal(ortp_tensor_view_at(tensor, 4 * bytes, ORTP_TYPE_FLOAT, end, 1, &first, NULL),
+                     ORTP_OK);
+
+    const size_t bad[] = {3 * bytes + 4, 4 * bytes, 4 * bytes + 4, SIZE_MAX - 3, 2};
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; ++i) {
+        ortp_error error = ORTP_ERROR_INIT;
+        OrtValue *none = NULL;
+        assert_int_equal(
+            ortp_tensor_view_at(tensor, bad[i], ORTP_TYPE_FLOAT, part, 3, &none, &error),
+            ORTP_E_INVAL);
+        assert_null(none);
+        assert_non_null(strstr(error.message, "a view of 320 bytes from byte"));
+    }
+    assert_int_equal(ortp_tensor_release(tensor), ORTP_OK);
+    close_fixture(&f);
+}
+
 /* Bring your own env and session: only the values are ours. */
 static void works_with_a_session_of_the_host(void **state)
 {
@@ -869,6 +912,7 @@ int main(void)
         cmocka_unit_test(destroy_says_what_is_out),
         cmocka_unit_test(releasing_twice_is_seen),
         cmocka_unit_test(views_are_kept),
+        cmocka_unit_test(views_lie_where_they_are_asked_for),
         cmocka_unit_test(works_with_a_session_of_the_host),
         cmocka_unit_test(a_failing_ort_call_leaves_nothing),
         cmocka_unit_test(a_failing_allocation_leaves_nothing),
