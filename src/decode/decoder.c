@@ -255,6 +255,9 @@ static ortp_status warm_values(ortp_decoder *decoder, size_t beams, ortp_error *
 static ortp_status warm_run(ortp_decoder *decoder, size_t beams, ortp_error *error)
 {
     if (decoder->model->path == ORTP_PATH_INCREMENTAL) {
+        const ortp_tensor *kv = decoder->buffers->tensor[ORTP__BUFFER_KV];
+        memset(ortp_tensor_data(kv), 0,
+               ortp_tensor_bytes(kv)); /* one run touches few of its pages */
         ortp__beams_begin(&decoder->beams, beams, 0, false);
         ortp__step_set_rows(decoder, beams);
         return ortp__step_run(decoder, beams, error);

@@ -15,7 +15,7 @@
 #include <ortpool/swipe.h>
 
 #define TINY "tests/graphs/tiny"
-#define STEP "tests/graphs/step" /* with a decoder_step */
+#define STEP_MODEL "tests/graphs/step" /* with a decoder_step */
 #define SWIPE_EN "models/swipe-en-fp32"
 #define SAMPLES "models/swipe-en/samples.jsonl"
 

@@ -154,7 +154,7 @@ static void *open_used_greedy(void)
 /* Incremental where ONNX Runtime can, of 1.21 on. */
 static void *open_used_step(void)
 {
-    return opened(open_world(STEP, ORTP_PATH_AUTO, ORTP_STRATEGY_BEAM));
+    return opened(open_world(STEP_MODEL, ORTP_PATH_AUTO, ORTP_STRATEGY_BEAM));
 }
 
 /* Wants replicated memory and masks. */
@@ -223,7 +223,7 @@ static ortp_status plan_attempt(void *world_, ortp_error *error)
     world *w = world_;
     const ortp_alloc alloc = counting_alloc_use(&w->rig.alloc);
     ortp_manifest *manifest = NULL;
-    ortp_status status = ortp_manifest_load(test_file(STEP), NULL, &alloc, &manifest, error);
+    ortp_status status = ortp_manifest_load(test_file(STEP_MODEL), NULL, &alloc, &manifest, error);
     if (status != ORTP_OK) {
         assert_null(manifest);
         return status;
