@@ -18,7 +18,8 @@
  * the tensors and the decode state from ortpool's pool included. A line of JSON for each row and
  * round; `words` stands for all words and scores.
  */
-#include "swipe_json.h"
+#include "support.h"
+#include "swipes.h"
 
 #include <ort_loader.h>
 #include <ortpool/ortpool.h>
@@ -32,12 +33,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
-#define SWIPES_MAX 64u
+#define ROUND_MAX 64u /* swipes */
 #define THREADS_MAX 8u
 #define MIMALLOC "libmimalloc.so.2.0"
 
@@ -58,32 +57,12 @@ static const row_kind rows[] = {
 };
 #define ROWS (sizeof(rows) / sizeof(rows[0]))
 
-static void die(const char *what, const char *why)
-{
-    (void)fprintf(stderr, "bench: %s: %s\n", what, why);
-    exit(1);
-}
-
-static void must(ortp_status status, const ortp_error *error)
-{
-    if (status != ORTP_OK) {
-        die(ortp_status_name(status), error->message);
-    }
-}
-
-static double now_us(void)
-{
-    struct timespec t;
-    (void)clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec * 1e6 + (double)t.tv_nsec / 1e3;
-}
-
 /* ---- one row: a process ---- */
 
 typedef struct bench {
     const row_kind *kind;
     size_t threads, swipe_count;
-    swipe_row swipes[SWIPES_MAX];
+    swipe_set swipes;
     ort_library library;
     ortp_runtime *runtime;
     ortp_predictor *predictor;
@@ -95,40 +74,21 @@ typedef struct worker {
     pthread_t thread;
     bench *b;
     size_t first;
-    double us[SWIPES_MAX];
+    double us[ROUND_MAX];
     uint64_t words;
 } worker;
-
-static void read_swipes(bench *b)
-{
-    FILE *file = fopen(BENCH_MODEL "/samples.jsonl", "r");
-    char *line = NULL, message[256];
-    size_t capacity = 0, count = 0;
-    ssize_t length;
-    while (file && count < b->swipe_count && (length = getline(&line, &capacity, file)) > 0) {
-        if (!swipe_row_parse(&b->swipes[count++], line, (size_t)length, false, message,
-                             sizeof(message))) {
-            die("samples.jsonl", message);
-        }
-    }
-    if (count < b->swipe_count) {
-        die("samples.jsonl", "cannot be read, or has fewer swipes");
-    }
-    free(line);
-    (void)fclose(file);
-}
 
 static void open_predictor(bench *b)
 {
     char message[2048];
     ortp_error error = ORTP_ERROR_INIT;
     if (!ort_library_open(&b->library, message, sizeof(message))) {
-        die("ONNX Runtime", message);
+        bench_die("ONNX Runtime", message);
     }
     ortp_runtime_options runtime = ORTP_RUNTIME_OPTIONS_INIT;
     runtime.api = b->library.api;
     runtime.ort_version = b->library.version;
-    must(ortp_runtime_create(&runtime, &b->runtime, &error), &error);
+    bench_must(ortp_runtime_create(&runtime, &b->runtime, &error), &error);
     ortp_predictor_options options = ORTP_PREDICTOR_OPTIONS_INIT;
     options.runtime = b->runtime;
     options.model_directory = BENCH_MODEL;
@@ -138,8 +98,8 @@ static void open_predictor(bench *b)
     options.cache_off = true;
     options.ort_memory = b->kind->memory;
     options.memory_patterns = b->kind->patterns;
-    must(ortp_predictor_create(&options, &b->predictor, &error), &error);
-    must(ortp_predictor_warm(b->predictor, NULL, NULL, &error), &error);
+    bench_must(ortp_predictor_create(&options, &b->predictor, &error), &error);
+    bench_must(ortp_predictor_warm(b->predictor, NULL, NULL, &error), &error);
 }
 
 static uint64_t hash(uint64_t h, const void *data, size_t bytes)
@@ -155,13 +115,12 @@ static void predict_all(worker *w)
     bench *b = w->b;
     w->words = 0;
     for (size_t i = 0; i < b->swipe_count; i++) {
-        const swipe_row *row = &b->swipes[(w->first + i) % b->swipe_count];
-        const ortp_swipe swipe = {row->x, row->y, row->t, row->count, row->width, row->height};
+        const ortp_swipe swipe = swipes_get(&b->swipes, (w->first + i) % b->swipe_count);
         ortp_prediction out;
         ortp_error error = ORTP_ERROR_INIT;
-        const double start = now_us();
-        must(ortp_predictor_predict(b->predictor, &swipe, NULL, &out, &error), &error);
-        w->us[i] = now_us() - start;
+        const double start = bench_now_us();
+        bench_must(ortp_predictor_predict(b->predictor, &swipe, NULL, &out, &error), &error);
+        w->us[i] = bench_now_us() - start;
         uint64_t h = 14695981039346656037u;
         for (size_t k = 0; k < out.candidate_count; k++) {
             h = hash(h, out.candidates[k].word, strlen(out.candidates[k].word));
@@ -185,35 +144,22 @@ static void *work(void *ctx)
     }
 }
 
-static int compare(const void *a, const void *b)
-{
-    const double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-static long minor_faults(void)
-{
-    struct rusage usage;
-    (void)getrusage(RUSAGE_SELF, &usage);
-    return usage.ru_minflt;
-}
-
 static void round_of(bench *b, worker *workers, unsigned long round)
 {
-    static double us[THREADS_MAX * SWIPES_MAX];
-    const long faults = minor_faults();
-    const double start = now_us();
+    static double us[THREADS_MAX * ROUND_MAX];
+    const long faults = bench_minor_faults();
+    const double start = bench_now_us();
     (void)pthread_barrier_wait(&b->start);
     (void)pthread_barrier_wait(&b->end);
-    const double wall = now_us() - start;
-    const long faulted = minor_faults() - faults;
+    const double wall = bench_now_us() - start;
+    const long faulted = bench_minor_faults() - faults;
     const size_t count = b->threads * b->swipe_count;
     uint64_t words = workers[0].words;
     for (size_t i = 0; i < b->threads; i++) {
         memcpy(us + i * b->swipe_count, workers[i].us, b->swipe_count * sizeof(*us));
         words = workers[i].words == words ? words : 0; /* 0: threads differ */
     }
-    qsort(us, count, sizeof(*us), compare);
+    qsort(us, count, sizeof(*us), bench_rising);
     (void)printf(
         "{\"bench\":\"latency\",\"ort\":\"%s\",\"memory\":\"%s\",\"threads\":%zu,\"round\":%lu,"
         "\"predictions\":%zu,\"p50_us\":%.1f,\"most_us\":%.1f,\"wall_us\":%.1f,\"faults\":%ld,"
@@ -224,27 +170,30 @@ static void round_of(bench *b, worker *workers, unsigned long round)
 }
 
 /* A round for every byte that comes in; the first is not counted. */
-static int serve(const char *name, size_t threads, size_t swipes)
+static int serve(const char *name, size_t threads, size_t swipes_wanted)
 {
     static bench b;
     b.threads = threads;
-    b.swipe_count = swipes;
+    b.swipe_count = swipes_wanted;
     for (size_t i = 0; i < ROWS; i++) {
         b.kind = strcmp(name, rows[i].name) == 0 ? &rows[i] : b.kind;
     }
     if (!b.kind || (b.kind->mimalloc && !dlsym(RTLD_DEFAULT, "mi_version"))) {
-        die(name, "no such row, or mimalloc is not in place");
+        bench_die(name, "no such row, or mimalloc is not in place");
     }
-    read_swipes(&b);
+    swipes_add(&b.swipes, BENCH_SAMPLES, swipes_wanted);
+    if (b.swipes.count < swipes_wanted) {
+        bench_die("samples.jsonl", "has fewer swipes");
+    }
     open_predictor(&b);
     static worker workers[THREADS_MAX];
     (void)pthread_barrier_init(&b.start, NULL, (unsigned)threads + 1);
     (void)pthread_barrier_init(&b.end, NULL, (unsigned)threads + 1);
     for (size_t i = 0; i < threads; i++) {
         workers[i].b = &b;
-        workers[i].first = i * swipes / threads;
+        workers[i].first = i * swipes_wanted / threads;
         if (pthread_create(&workers[i].thread, NULL, work, &workers[i]) != 0) {
-            die("a thread", strerror(errno));
+            bench_die("a thread", strerror(errno));
         }
     }
     char go;
@@ -257,11 +206,9 @@ static int serve(const char *name, size_t threads, size_t swipes)
         (void)pthread_join(workers[i].thread, NULL);
     }
     ortp_error error = ORTP_ERROR_INIT;
-    must(ortp_predictor_destroy(b.predictor), &error);
-    must(ortp_runtime_destroy(b.runtime, &error), &error);
-    for (size_t i = 0; i < b.swipe_count; i++) {
-        swipe_row_free(&b.swipes[i]);
-    }
+    bench_must(ortp_predictor_destroy(b.predictor), &error);
+    bench_must(ortp_runtime_destroy(b.runtime, &error), &error);
+    swipes_free(&b.swipes);
     return 0;
 }
 
@@ -279,7 +226,7 @@ static child start_child(const row_kind *kind, size_t threads, size_t swipes)
     int in[2], out[2];
     /* Not inherited by the next child: the end of a pipe has to be seen as one. */
     if (pipe2(in, O_CLOEXEC) != 0 || pipe2(out, O_CLOEXEC) != 0) {
-        die("pipe", strerror(errno));
+        bench_die("pipe", strerror(errno));
     }
     char number[24], count[24];
     (void)snprintf(number, sizeof(number), "%zu", threads);
@@ -295,7 +242,7 @@ static child start_child(const row_kind *kind, size_t threads, size_t swipes)
     }
     child c = {.kind = kind, .to = in[1]};
     if (posix_spawn(&c.pid, "/proc/self/exe", &actions, NULL, arguments, environ) != 0) {
-        die("a process", strerror(errno));
+        bench_die("a process", strerror(errno));
     }
     (void)unsetenv("LD_PRELOAD");
     (void)posix_spawn_file_actions_destroy(&actions);
@@ -309,7 +256,7 @@ static void let_go(const child *c, bool shown)
 {
     char line[1024];
     if (write(c->to, "g", 1) != 1 || !fgets(line, sizeof(line), c->from)) {
-        die(c->kind->name, "its process ended");
+        bench_die(c->kind->name, "its process ended");
     }
     if (shown) {
         (void)fputs(line, stdout);
@@ -340,37 +287,28 @@ static void compare_rows(size_t threads, size_t rounds, size_t swipes, bool mima
         (void)waitpid(children[i].pid, &status, 0);
         (void)fclose(children[i].from);
         if (status != 0) {
-            die(children[i].kind->name, "failed in the end");
+            bench_die(children[i].kind->name, "failed in the end");
         }
     }
-}
-
-static size_t number(const char *text, size_t most)
-{
-    const unsigned long value = strtoul(text, NULL, 10);
-    if (value < 1 || value > most) {
-        die(text, "not a number in range");
-    }
-    return value;
 }
 
 int main(int argc, char **argv)
 {
     if (argc == 5 && strcmp(argv[1], "--row") == 0) {
-        return serve(argv[2], number(argv[3], THREADS_MAX), number(argv[4], SWIPES_MAX));
+        return serve(argv[2], bench_number(argv[3], THREADS_MAX), bench_number(argv[4], ROUND_MAX));
     }
     size_t rounds = 12, swipes = 16, threads[THREADS_MAX] = {1, 2}, thread_counts = 0;
     int option;
     while ((option = getopt(argc, argv, "r:s:t:")) != -1) {
         switch (option) {
         case 'r':
-            rounds = number(optarg, 10000);
+            rounds = bench_number(optarg, 10000);
             break;
         case 's':
-            swipes = number(optarg, 50);
+            swipes = bench_number(optarg, 50);
             break;
         case 't':
-            threads[thread_counts++ % THREADS_MAX] = number(optarg, THREADS_MAX);
+            threads[thread_counts++ % THREADS_MAX] = bench_number(optarg, THREADS_MAX);
             break;
         default:
             (void)fprintf(stderr, "bench_latency [-r ROUNDS] [-s SWIPES] [-t THREADS]...\n");
