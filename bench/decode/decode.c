@@ -183,18 +183,12 @@ static subject *open_subject(const char *how, const subject_setup *setup)
     if (strcmp(how, "batched") == 0) {
         return pooled_open(setup, ORTP_PATH_BATCHED, false);
     }
-#ifdef ORTP_LAYERS_MAX /* models with a decoder_step */
     if (strcmp(how, "incremental") == 0) {
         return pooled_open(setup, ORTP_PATH_INCREMENTAL, false);
     }
     if (strcmp(how, "hits") == 0) {
         return pooled_open(setup, ORTP_PATH_AUTO, true);
     }
-#else
-    if (strcmp(how, "hits") == 0) {
-        return pooled_open(setup, ORTP_PATH_BATCHED, true);
-    }
-#endif
     bench_die(how, "no such row");
 }
 
