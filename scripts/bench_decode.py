@@ -5,7 +5,7 @@
     cmake --preset release -DORTPOOL_BENCH=ON && cmake --build --preset release
     scripts/bench_decode.py [--model DIR] [--usual DIR] [--int8 DIR] [--rounds N] > DECODE.md
 
---model: fused graphs; --usual: the same weights as the usual export; --int8: fused, quantised. One process
+--model: fused graphs, fp32; --usual: the same weights as the usual export; --int8: fused, quantised. One process
 for each row, which lives through all rounds; a round lets each predict all swipes, beginning with another
 row each time. Exit status 1 where rows of the same weights gave different words.
 """
@@ -289,20 +289,20 @@ def rows_of(options):
     names = options.rows.split(",") if options.rows else list(ROWS)
     if not set(names) <= set(ROWS) or "batched" not in names:
         sys.exit(f"--rows: some of {','.join(ROWS)}; batched is needed")
-    left_out = [] if options.int8 else ["incremental-int8"]
-    if not has_steps(options.model):
-        left_out.append("incremental")
-        print(f"{options.model} has no decoder_step: no incremental row", file=sys.stderr)
-    return [name for name in names if name not in left_out]
+    for name, folder in (("incremental", options.model), ("incremental-int8", options.int8)):
+        if name in names and not has_steps(folder):
+            names.remove(name)
+            print(f"{folder} has no decoder_step: no row {name}", file=sys.stderr)
+    return names
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     bundled = os.path.join(TOP, "models", "swipe-en")
     parser.add_argument("--build", default=os.path.join(TOP, "build", "release"))
-    parser.add_argument("--model", default=bundled, help="fused graphs")
-    parser.add_argument("--usual", default=bundled, help="the same weights, usual export")
-    parser.add_argument("--int8", help="fused graphs, quantised")
+    parser.add_argument("--model", default=bundled + "-fp32", help="fused graphs, fp32")
+    parser.add_argument("--usual", default=bundled + "-usual", help="the same weights, usual export")
+    parser.add_argument("--int8", default=bundled, help="fused graphs, quantised")
     parser.add_argument("--other-weights", action="store_true", help="--usual may give other words")
     parser.add_argument("--rows", help="names with commas between them; default: all")
     parser.add_argument("--beam", type=int, help="default: the model's")

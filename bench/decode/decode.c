@@ -226,7 +226,7 @@ static int usage(void)
 int main(int argc, char **argv)
 {
     static bench b;
-    const char *files[16] = {BENCH_MODEL "/samples.jsonl"};
+    const char *files[16] = {BENCH_SAMPLES};
     size_t file_count = 1, most = SWIPES_MAX;
     int option;
     if (argc < 3) {
