@@ -129,12 +129,12 @@ static size_t ports_of(const ortp_manifest *m, port out[PORTS_MAX])
         {"decoder", "length", m->decoder.length, "int32 or int64", false, "1"},
         {"decoder", "source_mask", m->decoder.source_mask, "bool", false, "n,S"},
         {"decoder", "logits", m->decoder.logits, "float", true, "n,T,V"},
-        {"step", "token", m->step.token, "int32 or int64", false, "n,1"},
+        {"step", "token", m->step.token, "int32 or int64", false, "n"},
         {"step", "past_length", m->step.past_length, "int32", false, "1"},
         {"step", "length", m->step.length, "int32 or int64", false, "1"},
         {"step", "beam_width", m->step.beam_width, "int32", false, "1"},
         {"step", "indirection", m->step.indirection, "int32", false, "1,n,T"},
-        {"step", "logits", m->step.logits, "float", true, "n,1,V"},
+        {"step", "logits", m->step.logits, "float", true, "n,V"},
     };
     size_t count = 0;
     for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
@@ -143,10 +143,10 @@ static size_t ports_of(const ortp_manifest *m, port out[PORTS_MAX])
         }
     }
     for (size_t i = 0; i < m->step.cross_count; i++) {
-        out[count++] = (port){"encoder", "cross", m->encoder.cross[i], "float", true, "1,S,D"};
+        out[count++] = (port){"encoder", "cross", m->encoder.cross[i], "float", true, "1,H,S,K"};
     }
     for (size_t i = 0; i < m->step.cross_count; i++) {
-        out[count++] = (port){"step", "cross", m->step.cross[i], "float", false, "1,S,D"};
+        out[count++] = (port){"step", "cross", m->step.cross[i], "float", false, "1,H,S,K"};
         out[count++] = (port){"step", "past", m->step.past[i], "float", false, "n,H,T,K"};
         out[count++] = (port){"step", "present", m->step.present[i], "float", true, "n,H,T,K"};
     }

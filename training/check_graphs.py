@@ -222,7 +222,7 @@ def check_steps(result, model, cross, memory, length, beams, random):
     tokens = np.zeros((beams, TOKENS), np.int32)
     tokens[:, 0] = SOS
     for past in range(TOKENS - 1):
-        got = steps.run(np.ascontiguousarray(tokens[:, past:past + 1]), past)[:, 0]
+        got = steps.run(np.ascontiguousarray(tokens[:, past]), past)
         result.note(f"step, {beams} beams", got, model.decode(memory, tokens, length)[:, past])
         parents = random.integers(0, beams, beams)
         steps.reorder(parents)

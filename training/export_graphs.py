@@ -3,12 +3,13 @@
 """Export the swipe model's weights as three graphs of fused operators that share one file of weights.
 
     encoder        trajectory_features f32 [1,S,6], nearest_keys i32 [1,S], actual_length i32 [1]
-                   -> memory f32 [1,S,D]; cross_key_l, cross_value_l f32 [1,S,D] for each decoder layer l
+                   -> memory f32 [1,S,D]; cross_key_l, cross_value_l f32 [1,heads,S,dim] for each decoder
+                   layer l
     decoder        memory, target_tokens i32 [beams,T], actual_src_length i32 [1] -> logits f32 [beams,T,V]
-    decoder_step   token i32 [beams,1], past_length i32 [1], src_length i32 [1], beam_width i32 [1],
+    decoder_step   token i32 [beams], past_length i32 [1], src_length i32 [1], beam_width i32 [1],
                    indirection i32 [1,beams,T], cross_key_l, cross_value_l,
                    past_key_l, past_value_l f32 [beams,heads,T,dim]
-                   -> logits f32 [beams,1,V], present_key_l, present_value_l (to be bound to past_...)
+                   -> logits f32 [beams,V], present_key_l, present_value_l (to be bound to past_...)
 
 The decoder step takes one token of each beam; its past is read through indirection, so that beams change
 places without a copy: indirection[0][i][t] is the row whose buffers hold beam i's keys at position t, and a
@@ -51,8 +52,8 @@ OPSET = 17
 MIN_ORT = "1.18"  # of encoder and decoder
 STEP_MIN_ORT = "1.21"
 EPSILON = 1e-5
-STANDARD = ("Add", "DynamicQuantizeLinear", "Gather", "LayerNormalization", "MatMul", "Reshape", "Shape",
-            "Slice", "Split")
+STANDARD = ("Add", "DynamicQuantizeLinear", "Gather", "Gemm", "LayerNormalization", "MatMul", "Reshape",
+            "Shape", "Slice", "Split", "Transpose")
 INT8_LIMIT = 63  # 7 bits: 255 * 63 * 2 is below 32768
 COLUMNS = 110
 WEIGHTS_FILE = "weights.bin"
@@ -158,13 +159,20 @@ class Graph:
         return self.node("LayerNormalization", inputs, name, epsilon=EPSILON)
 
     def product(self, y, name, out, bias=None, matrix=None):
-        """y by a matrix [N,K], the trained one of this name unless it is given, and a bias."""
+        """The rows y by a matrix [N,K], the trained one of this name unless it is given, and a bias."""
         matrix = self.weights[name + ".weight"] if matrix is None else matrix
         if self.int8:
             inputs = [y, *self.int8_constants(name, matrix)] + (["", bias] if bias else [])
             return self.node("DynamicQuantizeMatMul", inputs, out)
-        y = self.node("MatMul", [y, self.constant(name, matrix.T)], out + ".product" if bias else out)
-        return self.node("Add", [y, bias], out) if bias else y
+        return self.node("Gemm", [y, self.constant(name, matrix.T)] + ([bias] if bias else []), out)
+
+    def reshape(self, y, shape, out):
+        name = "as_" + "_".join(str(size) for size in shape).replace("-1", "n")
+        return self.node("Reshape", [y, self.constant(name, np.array(shape, np.int64))], out)
+
+    def rows(self, y, out):
+        """Any shape as rows [n,D], which is what a Gemm takes."""
+        return self.reshape(y, [-1, self.sizes.hidden], out)
 
     def int8_constants(self, name, matrix):
         values, scales = quantised(matrix)
@@ -191,6 +199,14 @@ class Graph:
 
     def self_attention(self, y, layer, length=None):
         """Over all points up to the length, or where there is none, at each position over those up to it."""
+        return self.rows(self.attention(self.sequences(y, layer, length), layer, length), layer + ".attended")
+
+    def sequences(self, y, layer, length):
+        """The rows as sequences: one of all points, or one of all tokens for each beam."""
+        shape = [1, -1, self.sizes.hidden] if length else [-1, self.sizes.tokens, self.sizes.hidden]
+        return self.reshape(y, shape, layer + ".sequences")
+
+    def attention(self, y, layer, length):
         matrix, bias = self.packed_qkv(layer + ".m")
         which = {"num_heads": self.sizes.heads, "unidirectional": int(not length)}
         if not self.int8:
@@ -205,38 +221,42 @@ class Graph:
     def cross_names(self):
         return self.sizes.key_value_names("cross")
 
-    def cross_from_memory(self, memory):
-        """Keys and values of all decoder layers by one product."""
+    def cross_from_memory(self, memory, by_heads):
+        """Keys and values of all decoder layers by one product of the memory's rows: [1,S,D], or by heads
+        [1,heads,S,dim], as the attention works on them, so that it need not bring them there in each step."""
+        s = self.sizes
         w, layers = self.weights, range(self.sizes.decoder_layers)
         matrix = np.concatenate([w[f"d.{layer}.c.kv.weight"] for layer in layers])
         bias = np.concatenate([w[f"d.{layer}.c.kv.bias"] for layer in layers])
         y = self.product(memory, "cross", "cross", self.constant("cross.bias", bias), matrix)
-        self.node("Split", [y], self.cross_names(), axis=2)
+        if by_heads:
+            y = self.reshape(y, [1, -1, len(self.cross_names()) * s.heads, s.head], "cross.heads")
+            y = self.node("Transpose", [y], "cross.by_heads", perm=[0, 2, 1, 3])
+        else:
+            y = self.reshape(y, [1, -1, len(self.cross_names()) * s.hidden], "cross.points")
+        self.node("Split", [y], self.cross_names(), axis=1 if by_heads else 2)
 
-    def cross_attention(self, y, layer, length, rows):
+    def cross_attention(self, y, layer, length):
         """The rows of all beams as the queries of one sequence."""
         attention = layer + ".c"
         key, value = self.cross_names()[2 * int(layer.split(".")[1]):][:2]
-        hidden = self.sizes.hidden
         y = self.product(y, attention + ".q", attention + ".query", self.weight(attention + ".q.bias"))
-        as_one = self.constant("as_one", np.array([1, -1, hidden], np.int64))
-        as_rows = self.constant("as_rows", np.array([-1, rows, hidden], np.int64))
-        y = self.node("Reshape", [y, as_one], attention + ".one")
+        y = self.reshape(y, [1, -1, self.sizes.hidden], attention + ".one")
         mask = ["", length] if length else []
         y = self.node("MultiHeadAttention", [y, key, value, *mask], attention + ".attention",
                       num_heads=self.sizes.heads)
-        return self.node("Reshape", [y, as_rows], attention + ".rows")
+        return self.rows(y, attention + ".rows")
 
-    def decoder_layer(self, y, x, layer, self_attention, length, rows, after):
+    def decoder_layer(self, y, x, layer, self_attention, length, after):
         """y: the normed input, x: the sum it was made of; both of the next layer."""
         y = self_attention(y, layer)
         y, x = self.add(y, layer + ".m.o", x, layer + ".n2", layer + ".self")
-        y = self.cross_attention(y, layer, length, rows)
+        y = self.cross_attention(y, layer, length)
         y, x = self.add(y, layer + ".c.o", x, layer + ".n3", layer + ".crossed")
         return self.add(self.feed_forward(y, layer), layer + ".f.b", x, after, layer + ".end")
 
-    def logits(self, y):
-        self.product(y, "out", "logits", self.weight("out.bias"))
+    def logits(self, y, name):
+        return self.product(y, "out", name, self.weight("out.bias"))
 
     def model(self):
         initializers = list(self.initializers.values())
@@ -260,7 +280,7 @@ def encoder(g):
     zero = g.constant("zero", np.zeros(1, np.int64))
     position = g.node("Slice", [g.constant("pe", w["pe"][0]), zero, size, zero], "position")
     placed = g.node("Add", [placed, position], "placed")
-    x = g.node("Add", [x, placed], "e.0.in.sum")
+    x = g.rows(g.node("Add", [x, placed], "e.0.in.points"), "e.0.in.sum")
     y = g.norm(x, "e.0.n1", "e.0.in")
     for number in range(s.encoder_layers):
         layer = f"e.{number}"
@@ -268,19 +288,21 @@ def encoder(g):
         y = g.self_attention(y, layer, length)
         y, x = g.add(y, layer + ".m.o", x, layer + ".n2", layer + ".self")
         y, x = g.add(g.feed_forward(y, layer), layer + ".f.b", x, "en" if last else f"e.{number + 1}.n1",
-                     "memory" if last else layer + ".end")
+                     layer + ".end")
+    g.reshape(y, [1, -1, s.hidden], "memory")
     g.output("memory", [1, "S", s.hidden])
-    g.cross_from_memory("memory")
+    g.cross_from_memory(y, by_heads=True)
     for name in g.cross_names():
-        g.output(name, [1, "S", s.hidden])
+        g.output(name, [1, s.heads, "S", s.head])
 
 
-def decoder_layers(g, y, x, self_attention, length, rows):
+def decoder_layers(g, x, self_attention, length, logits):
+    y = g.norm(x, "d.0.n1", "d.0.in")
     for number in range(g.sizes.decoder_layers):
         last = number + 1 == g.sizes.decoder_layers
         after = "dn" if last else f"d.{number + 1}.n1"
-        y, x = g.decoder_layer(y, x, f"d.{number}", self_attention, length, rows, after)
-    g.logits(y)
+        y, x = g.decoder_layer(y, x, f"d.{number}", self_attention, length, after)
+    return g.logits(y, logits)
 
 
 def decoder(g):
@@ -291,23 +313,23 @@ def decoder(g):
     # without what is padded no mask is needed: where queries and keys differ in number, ONNX Runtime before
     # 1.21 damages the heap and gives wrong results for a mask that is a length
     zero, one = (g.constant(name, np.array([value], np.int32)) for name, value in (("zero", 0), ("one", 1)))
-    g.cross_from_memory(g.node("Slice", [memory, zero, length, one], "there"))
+    g.cross_from_memory(g.rows(g.node("Slice", [memory, zero, length, one], "there"), "points"), by_heads=False)
     x = g.node("Gather", [g.constant("emb", w["emb.weight"]), tokens], "embedded")
-    x = g.node("Add", [x, g.constant("pd", w["pd"][0])], "placed")
-
-    decoder_layers(g, g.norm(x, "d.0.n1", "d.0.in"), x, g.self_attention, None, s.tokens)
+    x = g.rows(g.node("Add", [x, g.constant("pd", w["pd"][0])], "placed.tokens"), "placed")
+    y = decoder_layers(g, x, g.self_attention, None, "product")
+    g.reshape(y, [-1, s.tokens, s.vocabulary], "logits")
     g.output("logits", ["beams", s.tokens, s.vocabulary])
 
 
 def decoder_step(g):
     s, w = g.sizes, g.weights
-    token = g.input("token", INT32, ["beams", 1])
+    token = g.input("token", INT32, ["beams"])
     past_length = g.input("past_length", INT32, [1])
     length = g.input("src_length", INT32, [1])
     width = g.input("beam_width", INT32, [1])
     indirection = g.input("indirection", INT32, [1, "beams", s.tokens])
     for name in g.cross_names():
-        g.input(name, FLOAT, [1, "S", s.hidden])
+        g.input(name, FLOAT, [1, s.heads, "S", s.head])
     buffer = ["beams", s.heads, s.tokens, s.head]
     for name in s.key_value_names("past"):
         g.input(name, FLOAT, buffer)
@@ -318,16 +340,17 @@ def decoder_step(g):
     def with_past(y, layer):
         first = 2 * int(layer.split(".")[1])
         matrix, bias = g.packed_qkv(layer + ".m")
-        y = g.product(y, layer + ".m.qkv", layer + ".qkv", matrix=matrix)
+        y = g.product(y, layer + ".m.qkv", layer + ".qkv.rows", bias, matrix)
+        y = g.reshape(y, [-1, 1, 3 * s.hidden], layer + ".qkv")
         parts = g.node("Split", [y], [f"{layer}.{part}" for part in ("query", "key", "value")], axis=2)
         past, present = (s.key_value_names(which)[first:first + 2] for which in ("past", "present"))
-        inputs = [*parts, "", "", *past, past_length, width, indirection, bias]
+        inputs = [*parts, "", "", *past, past_length, width, indirection]
         outputs = g.node("DecoderMaskedMultiHeadAttention", inputs, [layer + ".attention", *present],
                          num_heads=s.heads, past_present_share_buffer=1)
-        return outputs[0]
+        return g.rows(outputs[0], layer + ".attended")
 
-    decoder_layers(g, g.norm(x, "d.0.n1", "d.0.in"), x, with_past, length, 1)
-    g.output("logits", ["beams", 1, s.vocabulary])
+    decoder_layers(g, x, with_past, length, "logits")
+    g.output("logits", ["beams", s.vocabulary])
     for name in s.key_value_names("present"):
         g.output(name, buffer)
 

@@ -9,8 +9,8 @@
  *                    and source mask [n,S] where the model wants them
  *   both             source length [1], logits [n,T,V], probabilities [V] for the log-softmax
  *   incremental path one run per step of one token per beam, n the search's width whatever lives:
- *                    token [n,1], past length [1], beam width [1], cache indirection [1,n,T], KV cache
- *                    [2 L, n,H,T,K] that past and present share, source length [1], logits [n,1,V],
+ *                    token [n], past length [1], beam width [1], cache indirection [1,n,T], KV cache
+ *                    [2 L, n,H,T,K] that past and present share, source length [1], logits [n,V],
  *                    probabilities [V]. Nothing is copied from step to step but tokens and the
  *                    indirection. Source: ONNX Runtime's DecoderMaskedMultiHeadAttention.
  *
@@ -56,10 +56,10 @@ ORTP_API ORTP_CHECK ortp_status ortp_decoder_buffers_ensure_capacity(ortp_decode
 
 typedef struct ortp_decoder_buffers_info {
     size_t beams, source;       /* capacity */
-    size_t tokens_bytes;        /* [beams,T]; incremental: [beams,1] */
+    size_t tokens_bytes;        /* [beams,T]; incremental: [beams] */
     size_t memory_bytes;        /* [beams,S,D], 0 where the model broadcasts */
     size_t mask_bytes;          /* [beams,S], 0 where the model takes a length */
-    size_t logits_bytes;        /* [beams,T,V]; incremental: [beams,1,V] */
+    size_t logits_bytes;        /* [beams,T,V]; incremental: [beams,V] */
     size_t probabilities_bytes; /* [V] */
     uint64_t growths;           /* times ensure_capacity had to grow */
     size_t kv_bytes;            /* [2 L, beams,H,T,K], 0 but on the incremental path */
@@ -149,7 +149,8 @@ ORTP_API void ortp_decoder_destroy(ortp_decoder *decoder);
 
 /*
  * Finds the best sequences for an encoder's output, as ortp_model_encode() gives it: f32 [1,S,D], on the
- * incremental path f32 [2 L,S,D]; only read, may be shared among searches of outputs of encode. length: valid positions, 1 to S. params NULL: the manifest's settings.
+ * incremental path f32 [2 L,H,S,K]; only read, may be shared among searches of outputs of encode. length:
+ * valid positions, 1 to S. params NULL: the manifest's settings.
  * constraint NULL: every token but pad, unk and sos may follow, any sequence but the empty one may
  * end. In the last step a sequence can only end. results: filled best first, *count of at most
  * `capacity`; 0 is possible when nothing allowed could finish. Errors: INVAL (also: logits with NaN
@@ -166,7 +167,7 @@ ORTP_API size_t ortp_decoder_last_runs(const ortp_decoder *decoder);
 /* One decoder run of `beams` rows on zeros for bucket `index`: a warm-up step. */
 ORTP_API ORTP_CHECK ortp_status ortp_decoder_warm(ortp_decoder *decoder, size_t bucket_index,
                                                   size_t beams, ortp_error *error);
-/* After a search or warm-up step: the logits of the last run, f32 [n,T,V] or [n,1,V], valid until the
+/* After a search or warm-up step: the logits of the last run, f32 [n,T,V] or [n,V], valid until the
  * next. For tests and tools. */
 ORTP_API const float *ortp_decoder_logits(const ortp_decoder *decoder, size_t *rows);
 

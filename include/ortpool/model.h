@@ -11,10 +11,10 @@
  *   decoder  memory f32 [1,S,D] ("broadcast") or [n,S,D] ("replicated"); tokens i32 or i64 [n,T];
  *            length i32 or i64 [1] or source_mask bool [n,S] -> logits f32 [n,T,V]
  *   decoder_step (optional) one token of each beam, over keys and values of the tokens before it:
- *            token i32 or i64 [n,1]; past_length i32 [1]; length i32 or i64 [1]; beam_width i32 [1];
- *            indirection i32 [1,n,T]; cross f32 [1,S,D] each: a key and a value for each of L layers,
+ *            token i32 or i64 [n]; past_length i32 [1]; length i32 or i64 [1]; beam_width i32 [1];
+ *            indirection i32 [1,n,T]; cross f32 [1,H,S,K] each: a key and a value for each of L layers,
  *            which are outputs of the encoder; past f32 [n,H,T,K] each: a key and a value for each
- *            layer -> logits f32 [n,1,V]; present, as past, whose memory they share
+ *            layer -> logits f32 [n,V]; present, as past, whose memory they share
  *
  * indirection[0][i][t] is the row whose past has beam i's token t, for t < past_length: beams change
  * places by it and nothing is copied (com.microsoft.DecoderMaskedMultiHeadAttention).
@@ -157,7 +157,7 @@ typedef struct ortp_encoder_input {
 /*
  * Pads to the bucket, runs the encoder, gives *encoded, what the model's decoder reads, under the
  * label cache: the memory, f32 [1, bucket, D]; on the incremental path the cross keys and values,
- * f32 [2 L, bucket, D], in the order of the manifest. The caller releases it (or hands it to the
+ * f32 [2 L,H,bucket,K], in the order of the manifest. The caller releases it (or hands it to the
  * encoder cache). Errors: INVAL, BUDGET, NOMEM, ORT. After warm-up it makes no tensor allocation.
  * Thread-safe: yes.
  */

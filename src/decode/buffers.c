@@ -18,8 +18,8 @@ static void step_shapes(const ortp_manifest *manifest, const ortp__buffer_kind *
     const int64_t parts = (int64_t)manifest->step.cross_count;
     const int64_t heads = (int64_t)manifest->step.kv_heads;
     const int64_t size = (int64_t)manifest->step.kv_size;
-    out[ORTP__BUFFER_TOKENS] = (ortp__buffer_shape){kind->token_type, 2, {n, 1}};
-    out[ORTP__BUFFER_LOGITS] = (ortp__buffer_shape){ORTP_TYPE_FLOAT, 3, {n, 1, v}};
+    out[ORTP__BUFFER_TOKENS] = (ortp__buffer_shape){kind->token_type, 1, {n}};
+    out[ORTP__BUFFER_LOGITS] = (ortp__buffer_shape){ORTP_TYPE_FLOAT, 2, {n, v}};
     out[ORTP__BUFFER_LENGTH] = (ortp__buffer_shape){kind->length_type, 1, {1}};
     out[ORTP__BUFFER_PAST_LENGTH] = (ortp__buffer_shape){ORTP_TYPE_INT32, 1, {1}};
     out[ORTP__BUFFER_BEAM_WIDTH] = (ortp__buffer_shape){ORTP_TYPE_INT32, 1, {1}};

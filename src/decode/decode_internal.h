@@ -139,6 +139,9 @@ typedef struct ortp__buffer_kind {
 /* The one place that knows which buffers there are; plan.c counts what buffers.c takes. */
 void ortp__buffer_shapes(const ortp_manifest *manifest, const ortp__buffer_kind *kind, size_t beams,
                          size_t source, ortp__buffer_shape out[ORTP__BUFFER_COUNT]);
+/* What the encoder gives for a path: parts of [1,S,D], or of [1,H,S,K], one upon the other. */
+void ortp__encoded_shape(const ortp_manifest *manifest, ortp_path path, size_t source,
+                         ortp__buffer_shape *out);
 /* SIZE_MAX where that is more than can be addressed. */
 size_t ortp__buffer_bytes(const ortp__buffer_shape *shape);
 

@@ -86,16 +86,25 @@ static ortp_status check_encoded(const ortp_model *model, const ortp_tensor *enc
                                  size_t *source, ortp_error *error)
 {
     const ortp_manifest *m = model->manifest;
-    const size_t parts = ortp__encoded_parts(model);
+    const bool cross = model->path == ORTP_PATH_INCREMENTAL;
     size_t rank = 0;
-    const int64_t *shape = ortp_tensor_shape(encoded, &rank);
-    if (ortp_tensor_type(encoded) != ORTP_TYPE_FLOAT || rank != 3 || shape[0] != (int64_t)parts ||
-        shape[1] < 1 || shape[1] > (int64_t)m->max_points || shape[2] != (int64_t)m->hidden) {
-        return ortp__fail(error, ORTP_E_INVAL, "%s: the decoder needs %s of float [%zu,1..%zu,%zu]",
-                          m->name, parts == 1 ? "memory" : "cross keys and values", parts,
-                          m->max_points, m->hidden);
+    const int64_t *found = ortp_tensor_shape(encoded, &rank);
+    const int64_t points = rank >= 3 ? found[rank - 2] : 0;
+    ortp__buffer_shape wanted;
+    ortp__encoded_shape(m, model->path, (size_t)points, &wanted);
+    if (ortp_tensor_type(encoded) != wanted.type || rank != wanted.rank ||
+        memcmp(found, wanted.dims, rank * sizeof *found) != 0 || points < 1 ||
+        points > (int64_t)m->max_points) {
+        return cross ? ortp__fail(error, ORTP_E_INVAL,
+                                  "%s: the decoder needs cross keys and values of float "
+                                  "[%zu,%zu,1..%zu,%zu]",
+                                  m->name, m->step.cross_count, m->step.kv_heads, m->max_points,
+                                  m->step.kv_size)
+                     : ortp__fail(error, ORTP_E_INVAL,
+                                  "%s: the decoder needs memory of float [1,1..%zu,%zu]", m->name,
+                                  m->max_points, m->hidden);
     }
-    *source = (size_t)shape[1];
+    *source = (size_t)points;
     if (length == 0 || length > *source) {
         return ortp__fail(error, ORTP_E_INVAL, "%s: found a length of %zu, expected 1 to %zu",
                           m->name, length, *source);

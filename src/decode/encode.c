@@ -22,6 +22,18 @@ typedef struct encoder_tensors {
 
 /* ---- what the encoder gives ---- */
 
+void ortp__encoded_shape(const ortp_manifest *m, ortp_path path, size_t source,
+                         ortp__buffer_shape *out)
+{
+    const int64_t s = (int64_t)source;
+    *out = path == ORTP_PATH_INCREMENTAL
+               ? (ortp__buffer_shape){ORTP_TYPE_FLOAT,
+                                      4,
+                                      {(int64_t)m->step.cross_count, (int64_t)m->step.kv_heads, s,
+                                       (int64_t)m->step.kv_size}}
+               : (ortp__buffer_shape){ORTP_TYPE_FLOAT, 3, {1, s, (int64_t)m->hidden}};
+}
+
 size_t ortp__encoded_parts(const ortp_model *model)
 {
     return model->path == ORTP_PATH_INCREMENTAL ? model->manifest->step.cross_count : 1;
@@ -30,10 +42,11 @@ size_t ortp__encoded_parts(const ortp_model *model)
 ortp_status ortp__encoded_part(const ortp_model *model, ortp_tensor *encoded, size_t source,
                                size_t part, OrtValue **out, ortp_error *error)
 {
-    const size_t hidden = model->manifest->hidden;
-    const int64_t shape[] = {1, (int64_t)source, (int64_t)hidden};
-    return ortp_tensor_view_at(encoded, part * source * hidden * sizeof(float), ORTP_TYPE_FLOAT,
-                               shape, 3, out, error);
+    ortp__buffer_shape shape;
+    ortp__encoded_shape(model->manifest, model->path, source, &shape);
+    shape.dims[0] = 1;
+    return ortp_tensor_view_at(encoded, part * ortp__buffer_bytes(&shape), shape.type, shape.dims,
+                               shape.rank, out, error);
 }
 
 ortp_status ortp__encoded_acquire(ortp_model *model, size_t source, ortp_tensor **out,
@@ -41,10 +54,11 @@ ortp_status ortp__encoded_acquire(ortp_model *model, size_t source, ortp_tensor 
 {
     *out = NULL;
     const size_t parts = ortp__encoded_parts(model);
-    const int64_t shape[] = {(int64_t)parts, (int64_t)source, (int64_t)model->manifest->hidden};
+    ortp__buffer_shape shape;
+    ortp__encoded_shape(model->manifest, model->path, source, &shape);
     ortp_tensor *encoded = NULL;
-    ortp_status status = ortp_tensor_acquire_labelled(model->tensors, ORTP_TYPE_FLOAT, shape, 3,
-                                                      ORTP_LABEL_CACHE, &encoded, error);
+    ortp_status status = ortp_tensor_acquire_labelled(
+        model->tensors, shape.type, shape.dims, shape.rank, ORTP_LABEL_CACHE, &encoded, error);
     for (size_t i = 0; i < parts && status == ORTP_OK; i++) {
         OrtValue *ignored;
         status = ortp__encoded_part(model, encoded, source, i, &ignored, error);

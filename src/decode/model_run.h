@@ -16,7 +16,7 @@ ORTP_CHECK ortp_status ortp__model_encode_patient(ortp_model *model,
                                                   const ortp__patience *patience,
                                                   ortp_tensor **encoded, ortp_error *error);
 
-/* Outputs of the encoder that the decoder reads, each f32 [1,S,D]. */
+/* Outputs of the encoder that the decoder reads. */
 size_t ortp__encoded_parts(const ortp_model *model);
 /* A tensor for an encoder's output of `source` positions, with the values of its parts made. */
 ORTP_CHECK ortp_status ortp__encoded_acquire(ortp_model *model, size_t source, ortp_tensor **out,

@@ -49,13 +49,15 @@ static size_t memories(size_t threads, size_t cache_entries)
     return cache_entries > 0 ? cache_entries + 2 * threads - 1 : threads;
 }
 
-static void add_cache(list *l, const ortp_manifest *m, size_t parts, size_t threads,
+static void add_cache(list *l, const ortp_manifest *m, ortp_path path, size_t threads,
                       size_t cache_entries)
 {
     const size_t count = memories(threads, cache_entries);
     for (size_t i = 0; i < m->bucket_count; i++) {
         const size_t source = m->buckets[i];
-        add(l, product(ortp__product(parts, source), m->hidden, sizeof(float)), count);
+        ortp__buffer_shape encoded;
+        ortp__encoded_shape(m, path, source, &encoded);
+        add(l, ortp__buffer_bytes(&encoded), count);
         const size_t row = m->features * sizeof(float) + sizeof(int32_t);
         add(l, ortp__product(source, row) + sizeof(int32_t), cache_entries > 0 ? count : 0);
     }
@@ -117,7 +119,7 @@ ortp_status ortp_plan_estimate(const ortp_manifest *manifest, size_t beam_width,
     }
     const size_t width = beam_width > 0 ? beam_width : manifest->beam_width;
     const size_t rows = path == ORTP_PATH_SEQUENTIAL ? 1 : width;
-    const size_t parts = step ? manifest->step.cross_count : 1;
+    const ortp_path runs = step ? ORTP_PATH_INCREMENTAL : ORTP_PATH_BATCHED;
     const bool countable = threads <= SIZE_MAX / 4 && cache_entries <= SIZE_MAX / 4;
     list l = {.count = 0};
     size_t sum = SIZE_MAX;
@@ -125,9 +127,9 @@ ortp_status ortp_plan_estimate(const ortp_manifest *manifest, size_t beam_width,
         /* Each part is what it adds to those before it, since they share slabs. */
         add_inputs(&l, manifest, threads);
         plan.tensor_bytes = bytes_of(&l);
-        add_cache(&l, manifest, parts, threads, cache_entries);
+        add_cache(&l, manifest, runs, threads, cache_entries);
         plan.cache_bytes = bytes_of(&l) - plan.tensor_bytes;
-        add_buffers(&l, manifest, step ? ORTP_PATH_INCREMENTAL : ORTP_PATH_BATCHED, rows, threads);
+        add_buffers(&l, manifest, runs, rows, threads);
         sum = bytes_of(&l);
         plan.decode_bytes = sum - plan.cache_bytes - plan.tensor_bytes;
     }

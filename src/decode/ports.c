@@ -100,10 +100,16 @@ static ortp_status find_input(checker *c, const role *wanted, size_t *index, ort
     }
     const ortp_port *port = ortp_session_input(c->session, found);
     const ortp_status status = check_port(c, wanted, port);
+    const uint64_t bit = found < 64 ? UINT64_C(1) << found : 0;
+    if (status == ORTP_OK && (c->with_role & bit) != 0) {
+        return ortp__fail(c->error, ORTP_E_INVAL,
+                          "%s: '%s', which the manifest names as %s, has another role, too",
+                          c->path, wanted->name, wanted->what);
+    }
     if (status == ORTP_OK) {
         *index = found;
         c->inputs_with_role++;
-        c->with_role |= found < 64 ? UINT64_C(1) << found : 0;
+        c->with_role |= bit;
         if (type != NULL) {
             *type = port->type;
         }
@@ -223,12 +229,13 @@ ortp_status ortp__cross_check(const ortp_manifest *manifest, const ortp_session 
     const checker c = {manifest, encoder, manifest->encoder_path, error, 0, 0};
     ortp_status status = ORTP_OK;
     for (size_t i = 0; i < manifest->step.cross_count && status == ORTP_OK; i++) {
-        const role cross = {manifest->encoder.cross[i],
-                            "cross",
-                            false,
-                            ORTP_TYPE_FLOAT,
-                            3,
-                            {1, DIM_SOURCE, (int64_t)manifest->hidden}};
+        const role cross = {
+            manifest->encoder.cross[i],
+            "cross",
+            false,
+            ORTP_TYPE_FLOAT,
+            4,
+            {1, (int64_t)manifest->step.kv_heads, DIM_SOURCE, (int64_t)manifest->step.kv_size}};
         status = check_output(&c, &cross);
     }
     return status;
@@ -238,14 +245,13 @@ ortp_status ortp__cross_check(const ortp_manifest *manifest, const ortp_session 
 static ortp_status resolve_layers(checker *c, ortp__step_ports *out)
 {
     const ortp_manifest *m = c->manifest;
-    const int64_t hidden = (int64_t)m->hidden;
     const int64_t heads = (int64_t)m->step.kv_heads;
     const int64_t size = (int64_t)m->step.kv_size;
     const int64_t tokens = (int64_t)m->max_tokens;
     ortp_status status = ORTP_OK;
     for (size_t i = 0; i < m->step.cross_count && status == ORTP_OK; i++) {
         const role cross = {m->step.cross[i], "cross", false,
-                            ORTP_TYPE_FLOAT,  3,       {1, DIM_SOURCE, hidden}};
+                            ORTP_TYPE_FLOAT,  4,       {1, heads, DIM_SOURCE, size}};
         role kv = {m->step.past[i], "past", false,
                    ORTP_TYPE_FLOAT, 4,      {DIM_ROWS, heads, tokens, size}};
         status = find_input(c, &cross, &out->cross[i], NULL);
@@ -267,7 +273,7 @@ ortp_status ortp__step_ports_resolve(const ortp_manifest *manifest, const ortp_s
     checker c = {manifest, session, manifest->step_path, error, 0, 0};
     const int64_t tokens = (int64_t)manifest->max_tokens;
     const role roles[] = {
-        {manifest->step.token, "token", true, ORTP_TYPE_INT32, 2, {DIM_ROWS, 1}},
+        {manifest->step.token, "token", true, ORTP_TYPE_INT32, 1, {DIM_ROWS}},
         {manifest->step.past_length, "past_length", false, ORTP_TYPE_INT32, 1, {1}},
         {manifest->step.length, "length", true, ORTP_TYPE_INT32, 1, {1}},
         {manifest->step.beam_width, "beam_width", false, ORTP_TYPE_INT32, 1, {1}},
@@ -291,7 +297,7 @@ ortp_status ortp__step_ports_resolve(const ortp_manifest *manifest, const ortp_s
     if (status == ORTP_OK) {
         const role logits = {
             manifest->step.logits, "logits", false,
-            ORTP_TYPE_FLOAT,       3,        {DIM_ROWS, 1, (int64_t)manifest->vocabulary}};
+            ORTP_TYPE_FLOAT,       2,        {DIM_ROWS, (int64_t)manifest->vocabulary}};
         status = check_output(&c, &logits);
     }
     return status == ORTP_OK ? check_inputs_have_roles(&c) : status;
