@@ -17,7 +17,7 @@ run writes those of row i to row i at past_length. Beams share the encoder's out
 one sequence. No name of the step's has more than 15 characters: ORT copies names in each run, and such short
 ones need no memory of the heap.
 
-Operators of com.microsoft: Attention, MultiHeadAttention, BiasGelu, and in the step
+Operators of com.microsoft: Attention, MultiHeadAttention, BiasGelu, and in the step SkipLayerNormalization and
 DecoderMaskedMultiHeadAttention, which works on a CPU from ONNX Runtime 1.21 on (1.20 opens it and gives wrong
 results). With --int8 matrices are int8, with a scale for each column, and activations are quantised in each
 run: DynamicQuantizeMatMul, QAttention. Values of weights keep to 7 bits, so that no sum of two products
@@ -185,6 +185,12 @@ class Graph:
         total = self.node("Add", [y, skip], name + ".sum")
         return self.norm(total, norm, name), total
 
+    def add_last(self, y, weight, skip, norm, name):
+        """The same where nobody reads the sum, as one node: for few rows it takes no longer."""
+        y = self.product(y, weight, name + ".out", self.weight(weight + ".bias"))
+        inputs = [y, skip, self.weight(norm + ".weight"), self.weight(norm + ".bias")]
+        return self.node("SkipLayerNormalization", inputs, norm, epsilon=EPSILON)
+
     def feed_forward(self, y, layer):
         """Without the second product, which the next norm takes."""
         y = self.product(y, layer + ".f.a", layer + ".up")
@@ -253,7 +259,10 @@ class Graph:
         y, x = self.add(y, layer + ".m.o", x, layer + ".n2", layer + ".self")
         y = self.cross_attention(y, layer, length)
         y, x = self.add(y, layer + ".c.o", x, layer + ".n3", layer + ".crossed")
-        return self.add(self.feed_forward(y, layer), layer + ".f.b", x, after, layer + ".end")
+        y = self.feed_forward(y, layer)
+        if after == "dn" and self.name == "decoder_step":
+            return self.add_last(y, layer + ".f.b", x, after, layer + ".end"), None
+        return self.add(y, layer + ".f.b", x, after, layer + ".end")
 
     def logits(self, y, name):
         return self.product(y, "out", name, self.weight("out.bias"))
