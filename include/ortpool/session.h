@@ -217,7 +217,7 @@ typedef struct ortp_session_info {
     size_t overdraft_bytes; /* held above the limit at this moment */
     uint64_t runs;
     uint64_t waits;       /* runs that waited for memory */
-    uint64_t turned_away; /* runs that ended before ORT was entered */
+    uint64_t turned_away; /* runs, or repetitions of one, that ended before ORT was entered */
 } ortp_session_info;
 
 /* Thread-safe: yes; figures of several threads at one moment only at a quiet point. */

@@ -105,12 +105,18 @@ static ortp_status enter(ortp_session *session, const call *c, ortp_error *error
     return ortp__session_take_status(session, status, denials, error);
 }
 
+/* How far a run came. */
+typedef struct attempt {
+    bool entered; /* ORT */
+    bool wished;  /* and was refused there what the next one asks for before it enters */
+} attempt;
+
 static ortp_status run_with_ticket(ortp_session *session, const call *c, uint64_t key,
-                                   const ortp__patience *patience, bool *entered, ortp_error *error)
+                                   const ortp__patience *patience, attempt *out, ortp_error *error)
 {
     const ortp__need need = ortp__needs_get(&session->needs, key);
     const bool wishes = need.wanted > need.bytes;
-    *entered = false;
+    *out = (attempt){false, false};
     ortp__ticket *ticket;
     ortp_status status =
         ortp__admit(session, wishes ? need.wanted : need.bytes, patience, &ticket, error);
@@ -120,7 +126,7 @@ static ortp_status run_with_ticket(ortp_session *session, const call *c, uint64_
         }
         return status;
     }
-    *entered = true;
+    out->entered = true;
     ticket->escapes = need.escapes;
     ortp__ticket_begin(ticket);
     status = enter(session, c, error);
@@ -129,6 +135,7 @@ static ortp_status run_with_ticket(ortp_session *session, const call *c, uint64_
     ortp__ticket_close(ticket, &left);
     if (status != ORTP_OK && left.wanted > 0) {
         ortp__needs_wish(&session->needs, key, left.wanted);
+        out->wished = !wishes || left.wanted > need.wanted;
     } else if (status == ORTP_OK &&
                (left.need > need.bytes || need.wanted > 0 ||
                 memcmp(&left.escapes, &need.escapes, sizeof left.escapes) != 0)) {
@@ -139,14 +146,20 @@ static ortp_status run_with_ticket(ortp_session *session, const call *c, uint64_
     return status;
 }
 
-/* Again, with patience, where ORT was refused in the middle: a run may be repeated. */
+/*
+ * Again, where ORT was refused in the middle, since a run may be repeated: at once where the next one asks for
+ * what was wanted before it enters, when tensors and cache can be got out of the way; and with patience.
+ */
 static ortp_status run_patiently(ortp_session *session, const call *c, uint64_t key,
                                  const ortp__patience *patience, ortp_error *error)
 {
     for (;;) {
-        bool entered;
-        ortp_status status = run_with_ticket(session, c, key, patience, &entered, error);
-        if (status != ORTP_E_BUDGET || !entered || patience->deadline_ms == 0) {
+        attempt done;
+        ortp_status status = run_with_ticket(session, c, key, patience, &done, error);
+        while (status == ORTP_E_BUDGET && done.wished) { /* each time for more */
+            status = run_with_ticket(session, c, key, patience, &done, error);
+        }
+        if (status != ORTP_E_BUDGET || !done.entered || patience->deadline_ms == 0) {
             return status;
         }
         status = ortp__wait_for_room(session->runtime, patience);
