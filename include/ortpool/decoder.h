@@ -20,8 +20,8 @@
  * only read the manifest and are thread-safe.
  *
  * A decoder serves one search at a time; use one per thread, or a pool of them (the swipe predictor
- * has one). After ortp_decoder_warm() with n beams, a search of up to n beams makes no tensor
- * allocation and no heap allocation of ortpool's own, over every bucket; only where the model wants
+ * has one). After ortp_decoder_warm() with n beams, a search of up to n beams (on the incremental path: of
+ * n beams) makes no tensor allocation and no heap allocation of ortpool's own, over every bucket; only where the model wants
  * replicated memory or a source mask in its decoder, that holds for the warmed bucket alone.
  */
 #ifndef ORTPOOL_DECODER_H

@@ -25,7 +25,9 @@
  * (parallel execution: nearly everything) goes to the pool. Admission is therefore one decision, before ORT is entered: the run gets its block,
  * waits for it until its deadline, or is refused. A refusal after that (the first run of a shape,
  * other threads, outputs that have their own blocks) is a std::bad_alloc, which ends in a clean status;
- * with a deadline the run is then made again when memory has come free. Where ortpool was built
+ * before that the run is made again at once where idle memory, tensors and cache entries can make room for what
+ * it wanted, and with a deadline when memory has come free: a run whose inputs share memory with its outputs
+ * must bear that. Where ortpool was built
  * without it (ORTPOOL_THROW=OFF) it is granted and counted as overdraft: such a build's limit is
  * soft.
  *

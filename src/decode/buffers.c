@@ -88,7 +88,8 @@ size_t ortp__decoder_buffer_bytes(const ortp_model *model, size_t rows)
     shapes_of(model, rows, model->manifest->max_points, shapes);
     size_t bytes = 0;
     for (size_t i = 0; i < ORTP__BUFFER_COUNT; i++) {
-        bytes += ortp__buffer_bytes(&shapes[i]);
+        const size_t more = ortp__buffer_bytes(&shapes[i]);
+        bytes = more > SIZE_MAX - bytes ? SIZE_MAX : bytes + more;
     }
     return bytes;
 }

@@ -63,6 +63,13 @@ ortp_status ortp__step_ports_resolve(const ortp_manifest *manifest, const ortp_s
 ortp_status ortp__cross_check(const ortp_manifest *manifest, const ortp_session *encoder,
                               ortp_error *error);
 
+/* One of the four. */
+static inline bool ortp__path_known(ortp_path path)
+{
+    return path == ORTP_PATH_AUTO || path == ORTP_PATH_SEQUENTIAL || path == ORTP_PATH_BATCHED ||
+           path == ORTP_PATH_INCREMENTAL;
+}
+
 /*
  * Which of the decoder's graphs serves a path on the running ONNX Runtime: BATCHED or INCREMENTAL.
  * Errors: INVAL (the model has no decoder_step), VERSION.

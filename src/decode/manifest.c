@@ -160,6 +160,10 @@ static size_t read_names(ortp__json *r, const char *field, size_t count, const c
 static void read_step(ortp__json *r, ortp_manifest *m)
 {
     if (m->step_path == NULL) {
+        ortp__json_enter(r, NULL, "");
+        if (ortp__json_value(r, "decoder_step") != NULL) {
+            ortp__json_expected(r, "graphs.decoder_step", "a path, since there is a decoder_step");
+        }
         return;
     }
     ortp__json_enter(r, "decoder_step", "decoder_step.");

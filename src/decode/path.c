@@ -4,6 +4,8 @@
  */
 #include "decode_internal.h"
 
+#include <string.h>
+
 /*
  * Of a host that does not say its version the least that it can be is known; `said`: it did say it.
  */
@@ -38,16 +40,29 @@ ortp_status ortp__path_resolve(const ortp_manifest *m, const ortp_runtime *runti
     if (status != ORTP_OK) {
         return status;
     }
+    if (!ortp__path_known(wanted)) {
+        return ortp__fail(error, ORTP_E_INVAL, "%s: path: %d, unknown", m->path, (int)wanted);
+    }
     const bool has_step = m->step_path != NULL;
     if (wanted == ORTP_PATH_INCREMENTAL && !has_step) {
         return ortp__fail(error, ORTP_E_INVAL,
                           "%s: graphs.decoder_step: none, expected for the incremental path",
                           m->path);
     }
-    /* A host that does not say its version is not checked: what is missing shows when a graph loads. */
+    /*
+     * A host that does not say its version is not refused the encoder and decoder, which tell by themselves that
+     * they cannot load. The step does not: ONNX Runtime 1.20 runs it and its results are wrong.
+     */
     const bool step_runs = has_step && is_at_least(&found, m->step.min_ort);
     const bool step = wanted == ORTP_PATH_AUTO ? step_runs : wanted == ORTP_PATH_INCREMENTAL;
     const bool refused = !is_at_least(&found, m->min_ort) || (step && !step_runs);
+    if (!said && step && !step_runs) {
+        return ortp__fail(
+            error, ORTP_E_VERSION,
+            "%s: the incremental path needs ONNX Runtime %s or later; the host does not say its "
+            "version (ort_version of the runtime's options), expected it, or api_version %s",
+            m->path, m->step.min_ort, strchr(m->step.min_ort, '.') + 1);
+    }
     if (said && refused) {
         return ortp__fail(error, ORTP_E_VERSION, "%s: needs ONNX Runtime %s or later%s, this is %s",
                           m->path, step && !step_runs ? m->step.min_ort : m->min_ort,

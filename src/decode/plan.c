@@ -99,10 +99,12 @@ ortp_status ortp_plan_estimate(const ortp_manifest *manifest, size_t beam_width,
                                size_t threads, size_t cache_entries, ortp_plan *out,
                                ortp_error *error)
 {
-    if (manifest == NULL || out == NULL || threads == 0 || beam_width > ORTP_BEAM_MAX) {
-        return ortp__fail(error, ORTP_E_INVAL,
-                          "plan: a manifest, at least 1 thread and at most %u beams are needed",
-                          ORTP_BEAM_MAX);
+    if (manifest == NULL || out == NULL || threads == 0 || beam_width > ORTP_BEAM_MAX ||
+        !ortp__path_known(path)) {
+        return ortp__fail(
+            error, ORTP_E_INVAL,
+            "plan: a manifest, a path, at least 1 thread and at most %u beams are needed",
+            ORTP_BEAM_MAX);
     }
     memset(out, 0, sizeof *out);
     if (path == ORTP_PATH_INCREMENTAL && manifest->step_path == NULL) {

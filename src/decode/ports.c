@@ -24,8 +24,7 @@ typedef struct checker {
     const ortp_session *session;
     const char *path;
     ortp_error *error;
-    size_t inputs_with_role;
-    uint64_t with_role; /* the same as bits, for the first 64 */
+    bool has_role[ORTP__STEP_INPUTS_MAX]; /* of each input; more than these no model names */
 } checker;
 
 static bool dim_fits(const ortp_manifest *manifest, int64_t found, int64_t wanted)
@@ -100,31 +99,21 @@ static ortp_status find_input(checker *c, const role *wanted, size_t *index, ort
     }
     const ortp_port *port = ortp_session_input(c->session, found);
     const ortp_status status = check_port(c, wanted, port);
-    const uint64_t bit = found < 64 ? UINT64_C(1) << found : 0;
-    if (status == ORTP_OK && (c->with_role & bit) != 0) {
-        return ortp__fail(c->error, ORTP_E_INVAL,
-                          "%s: '%s', which the manifest names as %s, has another role, too",
-                          c->path, wanted->name, wanted->what);
+    if (status == ORTP_OK && (found >= ORTP__COUNT(c->has_role) || c->has_role[found])) {
+        return ortp__fail(c->error, ORTP_E_INVAL, "%s: '%s', which the manifest names as %s, %s",
+                          c->path, wanted->name, wanted->what,
+                          found < ORTP__COUNT(c->has_role)
+                              ? "has another role, too"
+                              : "comes after more inputs than a model has");
     }
     if (status == ORTP_OK) {
         *index = found;
-        c->inputs_with_role++;
-        c->with_role |= bit;
+        c->has_role[found] = true;
         if (type != NULL) {
             *type = port->type;
         }
     }
     return status;
-}
-
-/* `inputs` are more than have a role. */
-static size_t first_without_role(const checker *c, size_t inputs)
-{
-    size_t i = 0;
-    while (i + 1 < inputs && i < 64 && (c->with_role >> i & 1) != 0) {
-        i++;
-    }
-    return i;
 }
 
 /* Outputs without a role are not asked for in runs. */
@@ -143,13 +132,19 @@ static ortp_status check_output(const checker *c, const role *output)
 static ortp_status check_inputs_have_roles(const checker *c)
 {
     const size_t inputs = ortp_session_input_count(c->session);
-    if (inputs != c->inputs_with_role) {
+    size_t without = inputs;
+    size_t with_role = 0;
+    for (size_t i = inputs; i > 0; i--) {
+        const bool has_role = i <= ORTP__COUNT(c->has_role) && c->has_role[i - 1];
+        with_role += has_role ? 1 : 0;
+        without = has_role ? without : i - 1;
+    }
+    if (without < inputs) {
         return ortp__fail(
             c->error, ORTP_E_INVAL,
             "%s: found %zu inputs, expected the %zu that the manifest names: '%s' has "
             "no role",
-            c->path, inputs, c->inputs_with_role,
-            ortp_session_input(c->session, first_without_role(c, inputs))->name);
+            c->path, inputs, with_role, ortp_session_input(c->session, without)->name);
     }
     return ORTP_OK;
 }
@@ -157,7 +152,7 @@ static ortp_status check_inputs_have_roles(const checker *c)
 ortp_status ortp__encoder_ports_resolve(const ortp_manifest *manifest, const ortp_session *session,
                                         ortp__encoder_ports *out, ortp_error *error)
 {
-    checker c = {manifest, session, manifest->encoder_path, error, 0, 0};
+    checker c = {manifest, session, manifest->encoder_path, error, {false}};
     const int64_t features = (int64_t)manifest->features;
     const int64_t hidden = (int64_t)manifest->hidden;
     const role roles[] = {
@@ -188,7 +183,7 @@ ortp_status ortp__encoder_ports_resolve(const ortp_manifest *manifest, const ort
 ortp_status ortp__decoder_ports_resolve(const ortp_manifest *manifest, const ortp_session *session,
                                         ortp__decoder_ports *out, ortp_error *error)
 {
-    checker c = {manifest, session, manifest->decoder_path, error, 0, 0};
+    checker c = {manifest, session, manifest->decoder_path, error, {false}};
     const bool replicated = manifest->decoder.layout == ORTP_MEMORY_REPLICATED;
     const int64_t hidden = (int64_t)manifest->hidden;
     const int64_t tokens = (int64_t)manifest->max_tokens;
@@ -226,7 +221,7 @@ ortp_status ortp__decoder_ports_resolve(const ortp_manifest *manifest, const ort
 ortp_status ortp__cross_check(const ortp_manifest *manifest, const ortp_session *encoder,
                               ortp_error *error)
 {
-    const checker c = {manifest, encoder, manifest->encoder_path, error, 0, 0};
+    const checker c = {manifest, encoder, manifest->encoder_path, error, {false}};
     ortp_status status = ORTP_OK;
     for (size_t i = 0; i < manifest->step.cross_count && status == ORTP_OK; i++) {
         const role cross = {
@@ -270,7 +265,7 @@ static ortp_status resolve_layers(checker *c, ortp__step_ports *out)
 ortp_status ortp__step_ports_resolve(const ortp_manifest *manifest, const ortp_session *session,
                                      ortp__step_ports *out, ortp_error *error)
 {
-    checker c = {manifest, session, manifest->step_path, error, 0, 0};
+    checker c = {manifest, session, manifest->step_path, error, {false}};
     const int64_t tokens = (int64_t)manifest->max_tokens;
     const role roles[] = {
         {manifest->step.token, "token", true, ORTP_TYPE_INT32, 1, {DIM_ROWS}},

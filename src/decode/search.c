@@ -39,12 +39,6 @@ static bool within(double value, double below)
     return value >= 0.0 && value < below;
 }
 
-static bool path_known(ortp_path path)
-{
-    return path == ORTP_PATH_BATCHED || path == ORTP_PATH_SEQUENTIAL ||
-           path == ORTP_PATH_INCREMENTAL;
-}
-
 /* Copies the params, zeros replaced by what they stand for. */
 static ortp_status resolve(const ortp_decoder *decoder, const ortp_search_params *given,
                            ortp_search_params *out, ortp_error *error)
@@ -70,7 +64,7 @@ static ortp_status resolve(const ortp_decoder *decoder, const ortp_search_params
     const char *wrong = NULL;
     if (out->strategy != ORTP_STRATEGY_BEAM && out->strategy != ORTP_STRATEGY_GREEDY) {
         wrong = "strategy: unknown";
-    } else if (!path_known(out->path)) {
+    } else if (!ortp__path_known(out->path)) {
         wrong = "path: unknown";
     } else if ((out->path == ORTP_PATH_INCREMENTAL) !=
                (decoder->model->path == ORTP_PATH_INCREMENTAL)) {

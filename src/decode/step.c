@@ -8,8 +8,8 @@
  *     table[i][t] = the row that holds position t of the beam that is now row i
  *
  * so that a beam that moves takes a row of small numbers with it, and no keys. Rows are as many as the
- * search is wide, whatever lives, so that shapes never change; those without a beam repeat row 0's past and
- * nobody reads what comes out.
+ * search is wide, whatever lives, so that shapes never change. Those without a beam are row 0 once more, so
+ * that in int8 graphs, where rows share the range of their values, they widen it for nobody.
  */
 #include "decode_internal.h"
 #include "model_run.h"
@@ -31,7 +31,8 @@ static void move_rows(ortp_decoder *decoder, size_t rows)
     int32_t before[ORTP_BEAM_MAX * ORTP_TOKENS_MAX];
     memcpy(before, table, rows * width * sizeof *table);
     for (size_t row = 0; row < rows; row++) {
-        const size_t from = row < beams->live_count ? beams->live[row].row : 0;
+        const size_t beam = row < beams->live_count ? row : 0;
+        const size_t from = beams->live[beam].row;
         memcpy(table + row * width, before + from * width, last * sizeof *table);
         table[row * width + last] = (int32_t)from;
     }
@@ -52,10 +53,9 @@ void ortp__step_set_rows(ortp_decoder *decoder, size_t rows)
     *ints_of(decoder, ORTP__BUFFER_PAST_LENGTH) = (int32_t)beams->length;
     void *tokens = ortp_tensor_data(decoder->buffers->tensor[ORTP__BUFFER_TOKENS]);
     for (size_t row = 0; row < rows; row++) {
-        int32_t token = beams->length == 0 ? m->sos : m->pad;
-        if (beams->length > 0 && row < beams->live_count) {
-            token = beams->nodes[beams->live[row].node].token;
-        }
+        const size_t beam = row < beams->live_count ? row : 0;
+        const int32_t token =
+            beams->length == 0 ? m->sos : beams->nodes[beams->live[beam].node].token;
         ortp__int_set(tokens, model->step_ports.token_type, row, token);
     }
 }
@@ -118,7 +118,7 @@ static ortp_status place_all(ortp_decoder *decoder, size_t rows, values *v, ortp
 ortp_status ortp__step_run(ortp_decoder *decoder, size_t rows, ortp_error *error)
 {
     const ortp_model *model = decoder->model;
-    values v;
+    values v = {0};
     ortp_status status = place_all(decoder, rows, &v, error);
     if (status != ORTP_OK) {
         return status;

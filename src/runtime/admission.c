@@ -8,7 +8,7 @@
  * and is counted as a denial, is made only where it may succeed.
  *
  * What is refused inside ORT in spite of it (a first run of a shape, another thread's allocation, an output
- * that lies beside the block) is made again by those who have patience.
+ * that lies beside the block) is made again for what it wanted, and later by those who have patience.
  */
 #include "admission.h"
 

@@ -4,8 +4,6 @@
  */
 #include "needs.h"
 
-#define WISH_MAX (SIZE_MAX / 4)
-
 bool ortp__needs_init(ortp__needs *needs)
 {
     return ortp__mutex_init(&needs->mutex, ORTP_RANK_NEEDS); /* the rest is zero */
@@ -83,7 +81,7 @@ void ortp__needs_learn(ortp__needs *needs, const ortp__need *learned)
 void ortp__needs_wish(ortp__needs *needs, uint64_t key, size_t bytes)
 {
     ortp__lock(&needs->mutex);
-    entry_locked(needs, key)->wanted = bytes < WISH_MAX ? bytes : 0;
+    entry_locked(needs, key)->wanted = bytes < ORTP__WISH_MAX ? bytes : 0;
     ortp__unlock(&needs->mutex);
 }
 

@@ -14,6 +14,7 @@
 #include "ticket.h"
 
 #define ORTP__NEEDS_MAX 256u
+#define ORTP__WISH_MAX (SIZE_MAX / 4) /* nobody could grant as much */
 
 typedef struct ortp__need {
     uint64_t key;

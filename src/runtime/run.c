@@ -13,6 +13,7 @@
 
 #include <string.h>
 
+#define REPEATS_MAX 8        /* each for more than the one before */
 #define SHAPE_DATA_SINCE 24u /* the API that gives a value's shape without an allocation */
 
 /* What Run is called with. */
@@ -107,8 +108,8 @@ static ortp_status enter(ortp_session *session, const call *c, ortp_error *error
 
 /* How far a run came. */
 typedef struct attempt {
-    bool entered; /* ORT */
-    bool wished;  /* and was refused there what the next one asks for before it enters */
+    bool entered;  /* ORT */
+    size_t wanted; /* what it was refused there; 0: nothing, or what nobody could grant */
 } attempt;
 
 static ortp_status run_with_ticket(ortp_session *session, const call *c, uint64_t key,
@@ -116,7 +117,7 @@ static ortp_status run_with_ticket(ortp_session *session, const call *c, uint64_
 {
     const ortp__need need = ortp__needs_get(&session->needs, key);
     const bool wishes = need.wanted > need.bytes;
-    *out = (attempt){false, false};
+    *out = (attempt){false, 0};
     ortp__ticket *ticket;
     ortp_status status =
         ortp__admit(session, wishes ? need.wanted : need.bytes, patience, &ticket, error);
@@ -135,7 +136,7 @@ static ortp_status run_with_ticket(ortp_session *session, const call *c, uint64_
     ortp__ticket_close(ticket, &left);
     if (status != ORTP_OK && left.wanted > 0) {
         ortp__needs_wish(&session->needs, key, left.wanted);
-        out->wished = !wishes || left.wanted > need.wanted;
+        out->wanted = left.wanted < ORTP__WISH_MAX ? left.wanted : 0;
     } else if (status == ORTP_OK &&
                (left.need > need.bytes || need.wanted > 0 ||
                 memcmp(&left.escapes, &need.escapes, sizeof left.escapes) != 0)) {
@@ -147,16 +148,19 @@ static ortp_status run_with_ticket(ortp_session *session, const call *c, uint64_
 }
 
 /*
- * Again, where ORT was refused in the middle, since a run may be repeated: at once where the next one asks for
- * what was wanted before it enters, when tensors and cache can be got out of the way; and with patience.
+ * Again, where ORT was refused in the middle, since a run may be repeated: at once, a few times, where the next
+ * one asks for what was wanted before it enters, when tensors and cache can be got out of the way; and with
+ * patience.
  */
 static ortp_status run_patiently(ortp_session *session, const call *c, uint64_t key,
                                  const ortp__patience *patience, ortp_error *error)
 {
     for (;;) {
         attempt done;
+        size_t asked = 0;
         ortp_status status = run_with_ticket(session, c, key, patience, &done, error);
-        while (status == ORTP_E_BUDGET && done.wished) { /* each time for more */
+        for (int i = 0; i < REPEATS_MAX && status == ORTP_E_BUDGET && done.wanted > asked; i++) {
+            asked = done.wanted;
             status = run_with_ticket(session, c, key, patience, &done, error);
         }
         if (status != ORTP_E_BUDGET || !done.entered || patience->deadline_ms == 0) {

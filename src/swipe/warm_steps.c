@@ -125,7 +125,8 @@ static size_t level_of(const ortp_predictor *p, size_t bucket, size_t beams)
 {
     const ortp_manifest *m = ortp_model_manifest(p->model);
     const bool views_by_bucket =
-        m->decoder.layout == ORTP_MEMORY_REPLICATED || m->decoder.source_mask != NULL;
+        ortp_model_path(p->model) != ORTP_PATH_INCREMENTAL &&
+        (m->decoder.layout == ORTP_MEMORY_REPLICATED || m->decoder.source_mask != NULL);
     const bool needed =
         beams == ortp__rows_most(p) && (views_by_bucket || bucket + 1 == m->bucket_count);
     return needed ? m->bucket_count - bucket : 0;

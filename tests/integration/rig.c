@@ -15,6 +15,7 @@ ortp_status rig_try(rig *r, const rig_options *given, ortp_error *error)
     const rig_options *options = given != NULL ? given : &none;
     ortp_runtime_options runtime = ORTP_RUNTIME_OPTIONS_INIT;
     runtime.api = options->api != NULL ? options->api : test_ort_api();
+    runtime.ort_version = test_ort_library()->version;
     runtime.pool_kind = options->pool_kind;
     runtime.limit_bytes = options->limit_bytes;
     runtime.alloc = counting_alloc_use(&r->alloc);

@@ -64,7 +64,7 @@ typedef struct worker {
     rig *rig;
     size_t first, step;
     bool harried;
-    size_t different;
+    size_t different, hits;
     tally tally;
 } worker;
 
@@ -75,10 +75,15 @@ static void *work(void *ctx)
         if (w->harried && i % 7 == w->first % 7) {
             (void)ortp_predictor_trim(w->rig->predictor, 0, i % 2 == 0, NULL);
         }
-        const ortp_prediction got = rig_predict(w->rig, &rows.rows[i], 3);
-        if (!same_but_ties(&expected[i], &got, 1e-3)) {
-            print_error("row %zu, %s: the paths disagree\n", i, rows.rows[i].word);
-            w->different++;
+        ortp_prediction got;
+        for (size_t again = 0; again < (w->harried ? 2 : 1);
+             again++) { /* the second from the cache */
+            got = rig_predict(w->rig, &rows.rows[i], 3);
+            w->hits += got.cache_hit ? 1 : 0;
+            if (!same_but_ties(&expected[i], &got, 1e-3)) {
+                print_error("row %zu, %s: the paths disagree\n", i, rows.rows[i].word);
+                w->different++;
+            }
         }
         tally_add(&w->tally, &rows.rows[i], &got);
     }
@@ -99,12 +104,15 @@ static void agree(ortp_path path, const char *name, size_t threads, bool harried
         assert_int_equal(pthread_create(&ids[i], NULL, work, &workers[i]), 0);
     }
     size_t different = 0;
+    size_t hits = 0;
     for (size_t i = 0; i < threads; i++) {
         assert_int_equal(pthread_join(ids[i], NULL), 0);
         different += workers[i].different;
+        hits += workers[i].hits;
         tally_print(&workers[i].tally, name);
     }
     assert_int_equal(different, 0);
+    assert_true(harried ? hits > rows.count / 4 : hits == 0);
     rig_close(&r);
 }
 
@@ -135,19 +143,30 @@ static void sequential_agrees(void **state)
     agree(ORTP_PATH_SEQUENTIAL, "sequential", 1, false);
 }
 
+/* ONNX Runtime before 1.21 has no kernel for the step. */
+static void skip_without_step(void)
+{
+    if (test_ort_library()->api_version < 21) {
+        skip();
+    }
+}
+
 static void incremental_agrees(void **state)
 {
     (void)state;
+    skip_without_step();
     for (size_t threads = 1; threads <= THREADS_MOST; threads *= 2) {
-        agree(ORTP_PATH_AUTO, "incremental", threads, false);
+        agree(ORTP_PATH_INCREMENTAL, "incremental", threads, false);
     }
 }
 
 static void incremental_agrees_after_trims_and_evictions(void **state)
 {
     (void)state;
-    agree(ORTP_PATH_AUTO, "incremental, trimmed", 1, true);
-    agree(ORTP_PATH_AUTO, "incremental, trimmed", 2, true);
+    skip_without_step();
+    for (size_t threads = 1; threads <= THREADS_MOST; threads *= 2) {
+        agree(ORTP_PATH_INCREMENTAL, "incremental, trimmed", threads, true);
+    }
 }
 
 int main(void)

@@ -11,7 +11,7 @@
 #define RESULTS 64u
 #define WIDTH_MOST ORTP_BEAM_MAX
 
-/* ONNX Runtime before 1.21 has no kernel for the step. */
+/* ONNX Runtime before 1.21 has no kernel for the step, or (1.20) a wrong one. */
 static bool step_runs(void)
 {
     return test_ort_library()->api_version >= 21;
@@ -83,16 +83,25 @@ static void the_path_is_what_model_and_version_allow(void **state)
         {"1.17.3", 18, ORTP_PATH_AUTO, ORTP_PATH_AUTO, ORTP_E_VERSION},
         {"1.20.1", 18, ORTP_PATH_INCREMENTAL, ORTP_PATH_AUTO, ORTP_E_VERSION},
     };
+    static const path_case told_nothing = {NULL, 18, ORTP_PATH_INCREMENTAL, ORTP_PATH_AUTO,
+                                           ORTP_E_VERSION};
+    open_case(test_file(STEP), &told_nothing,
+              "incremental path needs ONNX Runtime 1.21 or later; the host does not say");
+    static const path_case unknown = {"1.29.0", 18, (ortp_path)7, ORTP_PATH_AUTO, ORTP_E_INVAL};
+    open_case(test_file(STEP), &unknown, "path: 7, unknown");
     for (size_t i = 0; i < sizeof with_step / sizeof with_step[0]; i++) {
         if (with_step[i].expected == ORTP_PATH_INCREMENTAL && !step_runs()) {
             continue;
         }
-        open_case(test_file(STEP), &with_step[i], "step/model.json: needs ONNX Runtime 1.");
+        open_case(test_file(STEP), &with_step[i],
+                  with_step[i].wanted == ORTP_PATH_INCREMENTAL
+                      ? "needs ONNX Runtime 1.21 or later for the incremental path, this is 1.20.1"
+                      : "needs ONNX Runtime 1.18 or later, this is 1.17.3");
     }
     if (step_runs()) {
         const path_case told[] = {
             {NULL, 21, ORTP_PATH_AUTO, ORTP_PATH_INCREMENTAL, ORTP_OK},
-            {NULL, 18, ORTP_PATH_INCREMENTAL, ORTP_PATH_INCREMENTAL, ORTP_OK}, /* not checked */
+            {NULL, 21, ORTP_PATH_INCREMENTAL, ORTP_PATH_INCREMENTAL, ORTP_OK},
         };
         open_case(test_file(STEP), &told[0], "");
         open_case(test_file(STEP), &told[1], "");
@@ -137,6 +146,24 @@ static void manifest_and_graph_must_agree(void **state)
     mismatch("decoder_step.present",
              "[\"a\", \"present_value_0\", \"present_key_1\", \"present_value_1\"]",
              "decoder_step.onnx: no output 'a', which the manifest names as present");
+    mismatch("decoder_step.cross", "\"cross_key_0\"", "decoder_step.cross: expected an array of 2");
+    mismatch("decoder_step.cross", "[\"a\", \"b\", \"c\"]",
+             "decoder_step.cross: expected an array of 2");
+    mismatch("decoder_step.cross", "[\"cross_key_0\", 7, \"cross_key_1\", \"x\"]",
+             "decoder_step.cross[1]: expected the name of a port, each once");
+    mismatch("decoder_step.present",
+             "[\"present_key_0\", \"present_key_0\", \"present_key_1\", \"present_value_1\"]",
+             "decoder_step.present[1]: expected the name of a port, each once");
+    mismatch("decoder_step.past",
+             "[\"past_key_0\", \"past_value_0\", \"past_key_1\", \"indirection\"]",
+             "past 'indirection': found int32 [1,?,20], expected float [rows,2,20,8]");
+    mismatch("decoder_step.cross",
+             "[\"past_key_0\", \"cross_value_0\", \"cross_key_1\", \"cross_value_1\"]",
+             "cross 'past_key_0': found float [?,2,20,8], expected float [1,2,S,8]");
+    mismatch("decoder_step.kv_size", "70000",
+             "decoder_step.kv_size: expected an integer from 1 to");
+    mismatch("graphs.decoder_step", NULL,
+             "graphs.decoder_step: expected a path, since there is a decoder_step");
     mismatch("encoder.cross", NULL, "encoder.cross: expected an array of 4 strings");
     mismatch("encoder.cross", "[\"cross_value_0\", \"cross_key_0\", \"cross_key_1\", \"x\"]",
              "encoder.onnx: no output 'x', which the manifest names as cross");
@@ -144,12 +171,22 @@ static void manifest_and_graph_must_agree(void **state)
     mismatch("graphs.decoder_step", "\"decoder.onnx\"", "decoder.onnx: no input 'token'");
 }
 
-/* A manifest without the step is one without the path, whatever its other fields say. */
+static void forget_section(const char *file, const char *name)
+{
+    json_t *root = json_load_file(file, 0, NULL);
+    assert_non_null(root);
+    assert_int_equal(json_object_del(root, name), 0);
+    assert_int_equal(json_dump_file(root, file, JSON_INDENT(1)), 0);
+    json_decref(root);
+}
+
+/* A manifest without the step is one without the path, whatever the encoder gives besides. */
 static void a_step_that_is_not_named_is_none(void **state)
 {
     (void)state;
     fixture f;
     make_model_folder("step.test", STEP, "graphs.decoder_step", NULL);
+    forget_section("step.test/model.json", "decoder_step");
     fixture_open_at(&f, "step.test", NULL);
     assert_int_equal(ortp_model_path(f.model), ORTP_PATH_BATCHED);
     assert_null(f.manifest->step_path);

@@ -39,7 +39,10 @@ static void *work(void *arg)
     float features[64 * 6] = {0};
     int32_t keys[64] = {0};
     for (size_t i = 0; i < ROUNDS && w->status == ORTP_OK; i++) {
-        const ortp_path path = (i + w->turn) % 2 == 0 ? ORTP_PATH_BATCHED : ORTP_PATH_SEQUENTIAL;
+        const bool step = ortp_model_path(w->f->model) == ORTP_PATH_INCREMENTAL;
+        const ortp_path path = step                     ? ORTP_PATH_INCREMENTAL
+                               : (i + w->turn) % 2 == 0 ? ORTP_PATH_BATCHED
+                                                        : ORTP_PATH_SEQUENTIAL;
         const size_t length = 1 + (i * 13 + w->turn * 7) % 64;
         const ortp_encoder_input input = {features, keys, length};
         ortp_tensor *memory = NULL;
@@ -59,12 +62,12 @@ static void *work(void *arg)
 static void threads_equal_one_thread(void **state)
 {
     (void)state;
-    static const char *const models[] = {TINY, MASK};
-    for (size_t model = 0; model < 2; model++) {
+    static const char *const models[] = {TINY, MASK, STEP};
+    for (size_t model = 0; model < 3; model++) {
         char file[100];
         fixture f;
-        fixture_open(&f, models[model], NULL);
-        (void)snprintf(file, sizeof file, "%s/expected.json", models[model]);
+        fixture_open_on(&f, models[model], ORTP_PATH_AUTO);
+        (void)snprintf(file, sizeof file, "%s/expected.json", model < 2 ? models[model] : TINY);
         json_t *expected = load_json(file);
         ortp_tensor *memory = encode(&f, expected);
         const size_t length = (size_t)json_integer_value(json_object_get(expected, "length"));
