@@ -29,7 +29,7 @@ static const subcommand eval_command = {
             "  --json           one JSON object instead of a table; top1, top3 and top5\n"
             "                   are fractions\n"
             "  --beam N         beam width of the search, 1 to 32 (the model's)\n"
-            "  --path PATH      batched (default) or sequential\n"
+            "  --path PATH      auto (default), incremental, batched or sequential\n"
             "  --pool KIND      thread (default) or striped\n"
             "  --budget SIZE    limit of all memory that ortpool maps or declares:\n"
             "                   512K, 64M, 1G, or bytes (none)\n"
