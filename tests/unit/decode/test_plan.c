@@ -84,7 +84,10 @@ static void predictor_case(const char *directory, ortp_path path, size_t threads
 
     const ortp_manifest *m = ortp_model_manifest(ortp_predictor_model(predictor));
     ortp_plan plan;
-    assert_ok(ortp_plan_estimate(m, 0, path, threads, cache_entries, &plan, &error), error);
+    /* The plan alone does not know whether this ONNX Runtime can run the step. */
+    const ortp_path runs =
+        path == ORTP_PATH_AUTO ? ortp_model_path(ortp_predictor_model(predictor)) : path;
+    assert_ok(ortp_plan_estimate(m, 0, runs, threads, cache_entries, &plan, &error), error);
     char what[100];
     (void)snprintf(what, sizeof what, "%s, path %d, %zu threads, %zu cache entries", directory,
                    (int)path, threads, cache_entries);
