@@ -191,6 +191,7 @@ struct ortp_decoder {
     size_t source;           /* its positions */
     size_t length;           /* those that count */
     ortp__patience patience; /* of its runs */
+    bool beside;             /* they wait so; set by the room above */
     size_t filled;           /* rows of replicated memory and mask that are filled */
 };
 

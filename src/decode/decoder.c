@@ -67,6 +67,11 @@ void ortp_decoder_destroy(ortp_decoder *decoder)
     atomic_fetch_sub_explicit(&model->users, 1, memory_order_release);
 }
 
+void ortp__decoder_wait_beside(ortp_decoder *decoder, bool beside)
+{
+    decoder->beside = beside;
+}
+
 size_t ortp_decoder_last_runs(const ortp_decoder *decoder)
 {
     return decoder->runs;

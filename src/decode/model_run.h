@@ -8,7 +8,7 @@
 
 #include "session_run.h"
 
-#include <ortpool/model.h>
+#include <ortpool/decoder.h>
 
 /* As ortp_model_encode(), but with patience (TIMEOUT, CANCELLED). */
 ORTP_CHECK ortp_status ortp__model_encode_patient(ortp_model *model,
@@ -25,6 +25,9 @@ ORTP_CHECK ortp_status ortp__encoded_acquire(ortp_model *model, size_t source, o
 ORTP_CHECK ortp_status ortp__encoded_part(const ortp_model *model, ortp_tensor *encoded,
                                           size_t source, size_t part, OrtValue **out,
                                           ortp_error *error);
+
+/* Whether the runs of this decoder's next searches wait only beside others: session_run.h. */
+void ortp__decoder_wait_beside(ortp_decoder *decoder, bool beside);
 
 /* What the buffers of a decoder for `rows` rows take, blocks' rounding left out. */
 size_t ortp__decoder_buffer_bytes(const ortp_model *model, size_t rows);

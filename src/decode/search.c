@@ -325,7 +325,8 @@ ortp_status ortp_decoder_search(ortp_decoder *decoder, ortp_tensor *encoded, siz
     if (status != ORTP_OK) {
         return status;
     }
-    decoder->patience = (ortp__patience){resolved.deadline_ms, resolved.stop, resolved.stop_ctx};
+    decoder->patience =
+        (ortp__patience){resolved.deadline_ms, resolved.stop, resolved.stop_ctx, decoder->beside};
     search s = {
         .decoder = decoder,
         .params = &resolved,

@@ -13,6 +13,7 @@
 #include "admission.h"
 
 #define SLICE_MS 5u
+#define ALONE_MAX 2u
 #define SLICES_MAX 20u /* without a sign: then a try all the same */
 
 /* What says that a charge denied before may do now. */
@@ -51,11 +52,18 @@ static bool changed_since(ortp_runtime *runtime, const sight *seen)
            now.charged < seen->charged || now.limit > seen->limit;
 }
 
-/* OK: worth another try. TIMEOUT, CANCELLED: no patience left. */
+/* OK: worth another try. TIMEOUT, CANCELLED: no patience left. BUDGET: nobody runs beside whom it would wait. */
 static ortp_status wait_for_memory(ortp_runtime *runtime, const sight *seen,
                                    const ortp__patience *patience)
 {
+    unsigned alone =
+        0; /* slices in which nobody ran: between two of a search's steps nobody does, either */
     for (unsigned slice = 0; slice < SLICES_MAX; slice++) {
+        const bool others = atomic_load_explicit(&runtime->running, memory_order_relaxed) > 0;
+        alone = others ? 0 : alone + 1;
+        if (patience->beside && alone > ALONE_MAX) {
+            return ORTP_E_BUDGET;
+        }
         if (patience->stop != NULL && patience->stop(patience->stop_ctx)) {
             return ORTP_E_CANCELLED;
         }
@@ -127,7 +135,7 @@ ortp_status ortp__admit(ortp_session *session, size_t need, const ortp__patience
         }
         seen.released = look(runtime).released; /* without what the try itself put back */
         waited = wait_for_memory(runtime, &seen, patience);
-        if (waited == ORTP_E_CANCELLED) {
+        if (waited == ORTP_E_CANCELLED || waited == ORTP_E_BUDGET) {
             return turn_away(session, waited, need, error);
         }
     }

@@ -128,6 +128,7 @@ static ortp_status run_with_ticket(ortp_session *session, const call *c, uint64_
         return status;
     }
     out->entered = true;
+    (void)atomic_fetch_add_explicit(&session->runtime->running, 1, memory_order_relaxed);
     ticket->escapes = need.escapes;
     ortp__ticket_begin(ticket);
     status = enter(session, c, error);
@@ -143,6 +144,7 @@ static ortp_status run_with_ticket(ortp_session *session, const call *c, uint64_
         const ortp__need learned = {.key = key, .bytes = left.need, .escapes = left.escapes};
         ortp__needs_learn(&session->needs, &learned);
     }
+    (void)atomic_fetch_sub_explicit(&session->runtime->running, 1, memory_order_relaxed);
     ortp__admission_tell(session->runtime);
     return status;
 }

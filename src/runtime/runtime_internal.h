@@ -51,6 +51,7 @@ struct ortp_runtime {
     ortp__cond released; /* runs that have no memory wait here for one to end */
     size_t waiting;
     uint64_t ended;                     /* runs */
+    atomic_size_t running;              /* runs in ORT with a ticket */
     struct ortp__allocator *allocators; /* every one ever made */
     struct ortp_session *first_session; /* all, for their counters */
     ortp__retired retired;

@@ -13,6 +13,9 @@ typedef struct ortp__patience {
     uint64_t deadline_ms;    /* by ortp_runtime_now_ms(); 0: not at all */
     bool (*stop)(void *ctx); /* polled while it waits, may be NULL; true ends with CANCELLED */
     void *stop_ctx;
+    bool
+        beside; /* waits only while other runs are in ORT, whose end may make room; else BUDGET: the caller
+                    gives up what it holds, so that of several that wait for each other one gets on */
 } ortp__patience;
 
 /* The outputs that are wanted, by names of the session's; preallocated, with their exact shapes. */

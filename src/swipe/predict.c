@@ -96,8 +96,8 @@ static void offer(ortp_predictor *p, const ortp_cache_key *key, int32_t length, 
 }
 
 static ortp_status encode(ortp_predictor *p, ortp__state *state, size_t rows,
-                          const ortp_predict_options *options, bool rehearsal, source *s,
-                          ortp_error *error)
+                          const ortp_predict_options *options, bool beside, bool rehearsal,
+                          source *s, ortp_error *error)
 {
     const int32_t length = (int32_t)rows;
     const ortp_cache_key key = make_key(p, state, &length);
@@ -122,7 +122,8 @@ static ortp_status encode(ortp_predictor *p, ortp__state *state, size_t rows,
     }
     const ortp_encoder_input input = {
         .features = state->features, .keys = state->keys, .length = rows};
-    const ortp__patience patience = {options->deadline_ms, options->stop, options->stop_ctx};
+    const ortp__patience patience = {options->deadline_ms, options->stop, options->stop_ctx,
+                                     beside};
     status = ortp__model_encode_patient(p->model, &input, &patience, &s->owned, error);
     if (status != ORTP_OK) {
         return status;
@@ -172,15 +173,16 @@ static ortp_status search(ortp_predictor *p, ortp__state *state, const source *s
 }
 
 ortp_status ortp__predict(ortp_predictor *p, ortp__state *state, const ortp_swipe *swipe,
-                          const ortp_predict_options *options, bool rehearsal, ortp_prediction *out,
-                          ortp_error *error)
+                          const ortp_predict_options *options, bool beside, bool rehearsal,
+                          ortp_prediction *out, ortp_error *error)
 {
     source s = {0};
+    ortp__decoder_wait_beside(state->decoder, beside);
     size_t rows = 0;
     ortp_status status =
         ortp_swipe_features(&p->config, swipe, state->features, state->keys, &rows, error);
     if (status == ORTP_OK) {
-        status = encode(p, state, rows, options, rehearsal, &s, error);
+        status = encode(p, state, rows, options, beside, rehearsal, &s, error);
     }
     if (status == ORTP_OK) {
         status = search(p, state, &s, options, out, error);
@@ -207,29 +209,39 @@ static ortp_status check_options(const ortp_predict_options *given, ortp_predict
 }
 
 /*
- * Runs wait for memory by themselves, holding what the prediction has. What they cannot wait for (a decode
- * state, a tensor, a cache entry's block) is waited for here with nothing held, so that others get on.
+ * Runs wait for memory by themselves, beside others that run. What they cannot wait for (a decode state, a tensor,
+ * a cache entry's block, or a run while nobody else runs) is waited for here with nothing held: first for those
+ * beside it to be done, and then alone for whoever else uses the runtime.
  */
 static ortp_status predict_patiently(ortp_predictor *p, const ortp_swipe *swipe,
                                      const ortp_predict_options *options, ortp_prediction *out,
                                      ortp_error *error)
 {
-    const ortp__patience patience = {options->deadline_ms, options->stop, options->stop_ctx};
-    for (;;) {
+    ortp__patience patience = {options->deadline_ms, options->stop, options->stop_ctx,
+                               .beside = true};
+    for (bool alone = false;; alone = true) {
         memset(out, 0, sizeof *out);
-        ortp__state *state = NULL;
-        ortp_status status = ortp__state_acquire(p, &state, error);
-        if (status == ORTP_OK) {
-            status = ortp__predict(p, state, swipe, options, false, out, error);
-            ortp__state_release(p, state);
-        }
-        if (status != ORTP_E_BUDGET || patience.deadline_ms == 0) {
+        ortp_status status = ortp__turn_take(p, alone, &patience, error);
+        if (status != ORTP_OK) {
             return status;
         }
-        status = ortp__wait_for_room(p->runtime, &patience);
-        if (status != ORTP_OK) {
-            return ortp__fail(error, status, "predict: waiting for memory: %s",
-                              ortp_status_text(status));
+        patience.beside = !alone;
+        ortp__state *state = NULL;
+        status = ortp__state_acquire(p, &state, error);
+        if (status == ORTP_OK) {
+            status = ortp__predict(p, state, swipe, options, !alone, false, out, error);
+            ortp__state_release(p, state);
+        }
+        if (status == ORTP_E_BUDGET && patience.deadline_ms > 0 && alone) {
+            const ortp_status waited = ortp__wait_for_room(p->runtime, &patience);
+            if (waited != ORTP_OK) {
+                status = ortp__fail(error, waited, "predict: waiting for memory: %s",
+                                    ortp_status_text(waited));
+            }
+        }
+        ortp__turn_give(p, alone);
+        if (status != ORTP_E_BUDGET || patience.deadline_ms == 0) {
+            return status;
         }
     }
 }

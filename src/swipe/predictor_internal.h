@@ -4,6 +4,7 @@
  *
  *     predictor.c  create, close, destroy, trim, statistics
  *     states.c     the pool of decode states
+ *     turns.c      whose turn it is where memory is short
  *     predict.c    features -> encoder or cache -> search -> words
  *     warm.c       the warm-up plan; warm_steps.c its steps
  */
@@ -12,6 +13,7 @@
 
 #include "internal.h"
 #include "runtime_parts.h"
+#include "session_run.h"
 
 #include <ortpool/predictor.h>
 
@@ -80,6 +82,10 @@ struct ortp_predictor {
     ortp__state_waiter *waiters; /* first come, first served */
     size_t state_count;
     size_t level_count[ORTP_BUCKETS_MAX + 1]; /* states of each level */
+    uint64_t reclaimed;                       /* states that went for lack of memory */
+    size_t beside;                            /* predictions that go on beside others */
+    size_t to_be_alone;                       /* that wait to be the only one, or are */
+    bool alone;                               /* one is */
     uint64_t predictions;
     uint64_t failures;
 };
@@ -113,16 +119,17 @@ void ortp__state_release(ortp_predictor *predictor, ortp__state *state);
 bool ortp__state_drop(ortp_predictor *predictor);
 /* About what the idle states hold, their buffers included. */
 size_t ortp__state_idle_bytes(ortp_predictor *predictor);
-/* A reclaimer of level ORTP_RECLAIM_TENSORS. */
+/* A reclaimer of level ORTP_RECLAIM_TENSORS; how many states it ever dropped. */
 size_t ortp__state_reclaim(void *ctx, size_t bytes_wanted);
+uint64_t ortp__state_reclaimed(ortp_predictor *predictor);
 
 /*
- * A prediction between enter and leave, in a state of its own. `rehearsal`: neither looks into the cache
+ * A prediction between enter and leave, in a state of its own. `beside`: its runs wait so. `rehearsal`: neither looks into the cache
  * nor adds to it.
  */
 ortp_status ortp__predict(ortp_predictor *predictor, ortp__state *state, const ortp_swipe *swipe,
-                          const ortp_predict_options *options, bool rehearsal, ortp_prediction *out,
-                          ortp_error *error);
+                          const ortp_predict_options *options, bool beside, bool rehearsal,
+                          ortp_prediction *out, ortp_error *error);
 
 /* Cache entries that may live at once beyond the table's. */
 size_t ortp__entries_beyond(const ortp_predictor *predictor);
@@ -134,6 +141,14 @@ ortp_status ortp__warm_plan(ortp_predictor *predictor, ortp_error *error);
 void ortp__warm_plan_free(ortp_predictor *predictor);
 /* The most rows that one decoder run has: the beam width, or one where beams run one by one. */
 size_t ortp__rows_most(const ortp_predictor *predictor);
+
+/*
+ * The turn of a prediction that may wait: beside others, or, once it had no room there, alone. It holds nothing
+ * while it waits for its turn, so that who goes alone has all the memory there is. Errors: TIMEOUT, CANCELLED.
+ */
+ortp_status ortp__turn_take(ortp_predictor *predictor, bool alone, const ortp__patience *patience,
+                            ortp_error *error);
+void ortp__turn_give(ortp_predictor *predictor, bool alone);
 
 /* The steps. */
 ortp_status ortp__warm_states(ortp_predictor *predictor, size_t bucket, size_t beams,

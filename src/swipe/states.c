@@ -311,6 +311,9 @@ size_t ortp__state_reclaim(void *ctx, size_t bytes_wanted)
     ortp_predictor *p = ctx;
     size_t given = 0;
     while (given < bytes_wanted && ortp__state_drop(p)) {
+        ortp__lock(&p->mutex);
+        p->reclaimed++;
+        ortp__unlock(&p->mutex);
         given += state_bytes(p);
         if (given < bytes_wanted) {
             ortp_tensor_pool_info info;
@@ -323,4 +326,12 @@ size_t ortp__state_reclaim(void *ctx, size_t bytes_wanted)
         }
     }
     return given;
+}
+
+uint64_t ortp__state_reclaimed(ortp_predictor *p)
+{
+    ortp__lock(&p->mutex);
+    const uint64_t reclaimed = p->reclaimed;
+    ortp__unlock(&p->mutex);
+    return reclaimed;
 }

@@ -159,6 +159,7 @@ ortp_status ortp__warm_decoder(ortp_predictor *p, size_t bucket, size_t beams, o
         }
         ortp__state_release(p, state);
     }
+    const uint64_t before = ortp__state_reclaimed(p);
     while (status == ORTP_OK) {
         status = ortp__state_borrow(p, level, &state, error);
         if (status != ORTP_OK || state == NULL) {
@@ -166,6 +167,11 @@ ortp_status ortp__warm_decoder(ortp_predictor *p, size_t bucket, size_t beams, o
         }
         status = catch_up(p, state, level, error);
         ortp__state_release(p, state);
+        if (status == ORTP_OK && ortp__state_reclaimed(p) - before > p->threads) {
+            /* Each new one takes the place of one that was ready. */
+            status = ortp__fail(error, ORTP_E_BUDGET, "%zu decode states: %s", p->threads,
+                                ortp_status_text(ORTP_E_BUDGET));
+        }
     }
     return status;
 }
@@ -243,7 +249,7 @@ ortp_status ortp__warm_rehearsal(ortp_predictor *p, size_t bucket, size_t beams,
     ortp__state *state = NULL;
     status = ortp__state_borrow(p, ORTP__LEVEL_ANY, &state, error);
     if (status == ORTP_OK) {
-        status = ortp__predict(p, state, &swipe, &options, true, &ignored, error);
+        status = ortp__predict(p, state, &swipe, &options, false, true, &ignored, error);
         ortp__state_release(p, state);
     }
     ortp__room_give(p->runtime, room, bytes);
