@@ -585,6 +585,26 @@ class Setup(OrtCase):
             self.ends(done, 0)
             self.assertEqual(words(done), expected)
 
+    @unittest.skipIf(SANITIZED, "a sanitizer's own memory looks like ONNX Runtime's")
+    def test_threads_take_turns(self):
+        """Where one prediction fits, each of many threads gets its words: none waits for what another holds."""
+        def run_with(kib, threads, count):
+            return run("predict", "--budget", f"{kib}K", "--threads", str(threads), "--no-warmup", "--json",
+                       stdin="\n".join(samples(count)))
+        below, enough = 8 << 10, 64 << 10
+        while enough - below > 256:
+            middle = (below + enough) // 2
+            below, enough = (below, middle) if run_with(middle, 1, 8).returncode == 0 else (middle, enough)
+        for more in (256, 384, 512, 640, 768, 1024, 2048):
+            done = run_with(enough + more, 8, 50)
+            self.ends(done, 0)
+            self.assertEqual(len(done.out.splitlines()), 50)
+
+    def test_warm_up_that_does_not_fit_ends(self):
+        done = run("predict", "--budget", "20M", "--threads", "4", "--beam", "32", stdin=samples(1)[0])
+        self.ends(done, 2)
+        self.assertIn("is too small for this model and these options", done.err)
+
     def test_small_budget_loads_no_graph(self):
         """A limit is not broken in order to say which one would do."""
         source = path("models", "swipe-en-usual")
