@@ -502,7 +502,7 @@ static ortp_status open_graphs(inspection *i, const ort_library *library, ortp_e
         status = ortp_model_open(&model_options, &model, error);
     }
     if (status == ORTP_OK) {
-        i->checked_path = ortp_model_path(model);
+        i->checked_path = i->path == ORTP_PATH_SEQUENTIAL ? i->path : ortp_model_path(model);
     }
     (void)ortp_model_close(model);
     (void)ortp_tensor_pool_destroy(tensors, NULL);

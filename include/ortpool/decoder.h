@@ -149,8 +149,8 @@ ORTP_API void ortp_decoder_destroy(ortp_decoder *decoder);
 
 /*
  * Finds the best sequences for an encoder's output, as ortp_model_encode() gives it: f32 [1,S,D], on the
- * incremental path f32 [2 L,H,S,K]; only read, may be shared among searches of outputs of encode. length:
- * valid positions, 1 to S. params NULL: the manifest's settings.
+ * incremental path f32 [2 L,H,S,K]; it is only read, and searches of several decoders may share it. length: valid
+ * positions, 1 to S. params NULL: the manifest's settings.
  * constraint NULL: every token but pad, unk and sos may follow, any sequence but the empty one may
  * end. In the last step a sequence can only end. results: filled best first, *count of at most
  * `capacity`; 0 is possible when nothing allowed could finish. Errors: INVAL (also: logits with NaN

@@ -69,6 +69,13 @@ ortp_status ortp__path_resolve(const ortp_manifest *m, const ortp_runtime *runti
                           step && !step_runs ? " for the incremental path" : "",
                           ortp_runtime_ort_version(runtime));
     }
+    if (wanted == ORTP_PATH_AUTO && has_step && !step) {
+        ortp__log(ortp__runtime_log(runtime), ORTP_LOG_WARNING,
+                  "%s: batched, not incremental: that needs ONNX Runtime %s, %s", m->path,
+                  m->step.min_ort,
+                  said ? "this is an older one"
+                       : "and the host does not say its version (ort_version)");
+    }
     *out = step ? ORTP_PATH_INCREMENTAL : ORTP_PATH_BATCHED;
     return ORTP_OK;
 }

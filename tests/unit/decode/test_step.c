@@ -41,12 +41,22 @@ typedef struct path_case {
     ortp_status status;
 } path_case;
 
+static size_t warnings;
+
+static void count_warning(void *ctx, ortp_log_level level, const char *message)
+{
+    (void)ctx;
+    warnings += level == ORTP_LOG_WARNING && strstr(message, "batched, not incremental") ? 1 : 0;
+}
+
 static void open_case(const char *directory, const path_case *c, const char *part)
 {
     ortp_runtime_options options = ORTP_RUNTIME_OPTIONS_INIT;
     options.api = test_ort_api();
     options.api_version = c->api_version;
     options.ort_version = c->running;
+    options.log.fn = count_warning;
+    warnings = 0;
     ortp_error error = ORTP_ERROR_INIT;
     fixture f = {.runtime = test_runtime_create(&options)};
     ortp_tensor_pool_options tensors = ORTP_TENSOR_POOL_OPTIONS_INIT;
@@ -64,6 +74,8 @@ static void open_case(const char *directory, const path_case *c, const char *par
     }
     if (status == ORTP_OK) {
         assert_int_equal(ortp_model_path(f.model), c->expected);
+        const bool fell_back = c->wanted == ORTP_PATH_AUTO && c->expected == ORTP_PATH_BATCHED;
+        assert_int_equal(warnings, fell_back ? 1 : 0);
     } else if (strstr(error.message, part) == NULL) {
         fail_msg("no '%s' in: %s", part, error.message);
     }
