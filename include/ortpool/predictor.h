@@ -83,7 +83,7 @@ typedef struct ortp_predict_options {
                              span, see ortp_runtime_now_ms(); CLOCK_MONOTONIC unless one was given */
     bool (*stop)(
         void *ctx); /* polled between runs; true ends with ORTP_E_CANCELLED. Runs inside the
-                                prediction: it must not wait for a close or a warm-up */
+                                prediction: it must not wait for a close, a warm-up or another prediction */
     void *stop_ctx;
 } ortp_predict_options;
 #define ORTP_PREDICT_OPTIONS_INIT ORTP_STRUCT_INIT(ortp_predict_options)
@@ -91,7 +91,9 @@ typedef struct ortp_predict_options {
 /*
  * *out is the caller's; meaningful with ORTP_OK only. options may be NULL. Errors: INVAL (the
  * swipe, see ortp_swipe_features), CLOSED, CANCELLED, TIMEOUT, BUDGET, NOMEM, ORT; after each the
- * next prediction works. After warm-up, and with at most `threads` at once, it takes no memory
+ * next prediction works. With a deadline it waits for memory: while others run, whose end may make room, and else
+ * with nothing held until those are done, to go alone; who has a deadline and comes meanwhile waits, too. After
+ * warm-up, and with at most `threads` at once, it takes no memory
  * from the system: no tensor, block or control structure (save that a new thread's first use of a
  * pool of kind THREAD_CACHED makes its cache). Thread-safe: yes.
  */
@@ -103,8 +105,7 @@ ORTP_API ORTP_CHECK ortp_status ortp_predictor_predict(ortp_predictor *predictor
 /*
  * Warm-up: decoders for `threads`, blocks and tensors for every bucket and beam count, one encoder
  * run per bucket, one decoder run per bucket and beam count (on the incremental path one per
- * bucket), and rehearsed predictions; largest
- * shapes first. warm runs it here; warm_start on a thread of its own while predictions go on (join
+ * bucket), and rehearsed predictions; largest shapes first. BUDGET where that does not fit at once. warm runs it here; warm_start on a thread of its own while predictions go on (join
  * with ortp_warmup_join before destroy; a close ends it with ORTP_E_CLOSED). A step that needs a
  * decoder takes one at a time, and where predictions have them all, waits for the next that comes
  * back; it is done when `threads` decoders are warm. Idempotent; leaves no cache entry and counts
