@@ -19,10 +19,11 @@
  * model and tensor pool may serve many at once; ortp_search_params_from() and ortp_plan_estimate()
  * only read the manifest and are thread-safe.
  *
- * A decoder serves one search at a time; use one per thread, or a pool of them (the swipe predictor
- * has one). After ortp_decoder_warm() with n beams, a search of up to n beams (on the incremental path: of
- * n beams) makes no tensor allocation and no heap allocation of ortpool's own, over every bucket; only where the model wants
- * replicated memory or a source mask in its decoder, that holds for the warmed bucket alone.
+ * A decoder serves one search at a time; use one per thread, or a pool of them (the swipe
+ * predictor has one). After ortp_decoder_warm() with n beams, a search of up to n beams (on the
+ * incremental path: of n beams) makes no tensor allocation and no heap allocation of ortpool's
+ * own, over every bucket; only where the model wants replicated memory or a source mask in its
+ * decoder, that holds for the warmed bucket alone.
  */
 #ifndef ORTPOOL_DECODER_H
 #define ORTPOOL_DECODER_H
@@ -148,14 +149,14 @@ ORTP_API ORTP_CHECK ortp_status ortp_decoder_create(ortp_model *model, ortp_tens
 ORTP_API void ortp_decoder_destroy(ortp_decoder *decoder);
 
 /*
- * Finds the best sequences for an encoder's output, as ortp_model_encode() gives it: f32 [1,S,D], on the
- * incremental path f32 [2 L,H,S,K]; it is only read, and searches of several decoders may share it. length: valid
- * positions, 1 to S. params NULL: the manifest's settings.
- * constraint NULL: every token but pad, unk and sos may follow, any sequence but the empty one may
- * end. In the last step a sequence can only end. results: filled best first, *count of at most
- * `capacity`; 0 is possible when nothing allowed could finish. Errors: INVAL (also: logits with NaN
- * or infinity above, as a damaged weight gives), CANCELLED, TIMEOUT, BUDGET, NOMEM, ORT; the
- * decoder stays usable. One search at a time per decoder.
+ * Finds the best sequences for an encoder's output, as ortp_model_encode() gives it: f32 [1,S,D],
+ * on the incremental path f32 [2 L,H,S,K]; it is only read, and searches of several decoders may
+ * share it. length: valid positions, 1 to S. params NULL: the manifest's settings. constraint
+ * NULL: every token but pad, unk and sos may follow, any sequence but the empty one may end. In
+ * the last step a sequence can only end. results: filled best first, *count of at most `capacity`;
+ * 0 is possible when nothing allowed could finish. Errors: INVAL (also: logits with NaN or
+ * infinity above, as a damaged weight gives), CANCELLED, TIMEOUT, BUDGET, NOMEM, ORT; the decoder
+ * stays usable. One search at a time per decoder.
  */
 ORTP_API ORTP_CHECK ortp_status ortp_decoder_search(ortp_decoder *decoder, ortp_tensor *encoded,
                                                     size_t length, const ortp_search_params *params,

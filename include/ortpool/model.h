@@ -124,10 +124,11 @@ typedef struct ortp_model_options {
 
 /*
  * Loads manifest, encoder and the path's decoder and checks that they agree (roles, types, ranks,
- * fixed dimensions). Errors: as ortp_manifest_load and ortp_session_create; INVAL names graph, port,
- * found and expected, or the path is not one of the model's; VERSION where the runtime was told ORT's
- * version and the manifest's min_ort (of the path) is later. Where it was not told, both PATH_AUTO and
- * PATH_INCREMENTAL go by the runtime's api_version. INVAL for options NULL (three of them are required). Thread-safe: yes.
+ * fixed dimensions). Errors: as ortp_manifest_load and ortp_session_create; INVAL names graph,
+ * port, found and expected, or the path is not one of the model's; VERSION where the runtime was
+ * told ORT's version and the manifest's min_ort (of the path) is later. Where it was not told,
+ * both PATH_AUTO and PATH_INCREMENTAL go by the runtime's api_version. INVAL for options NULL
+ * (three of them are required). Thread-safe: yes.
  */
 ORTP_API ORTP_CHECK ortp_status ortp_model_open(const ortp_model_options *options, ortp_model **out,
                                                 ortp_error *error);

@@ -91,9 +91,9 @@ typedef struct ortp_predict_options {
 /*
  * *out is the caller's; meaningful with ORTP_OK only. options may be NULL. Errors: INVAL (the
  * swipe, see ortp_swipe_features), CLOSED, CANCELLED, TIMEOUT, BUDGET, NOMEM, ORT; after each the
- * next prediction works. With a deadline it waits for memory: while others run, whose end may make room, and else
- * with nothing held until those are done, to go alone; who has a deadline and comes meanwhile waits, too. After
- * warm-up, and with at most `threads` at once, it takes no memory
+ * next prediction works. With a deadline it waits for memory: while others run, whose end may make
+ * room, and else, with nothing held, until those are done, to go alone; who has a deadline and
+ * comes meanwhile waits, too. After warm-up, and with at most `threads` at once, it takes no memory
  * from the system: no tensor, block or control structure (save that a new thread's first use of a
  * pool of kind THREAD_CACHED makes its cache). Thread-safe: yes.
  */
@@ -105,8 +105,9 @@ ORTP_API ORTP_CHECK ortp_status ortp_predictor_predict(ortp_predictor *predictor
 /*
  * Warm-up: decoders for `threads`, blocks and tensors for every bucket and beam count, one encoder
  * run per bucket, one decoder run per bucket and beam count (on the incremental path one per
- * bucket), and rehearsed predictions; largest shapes first. BUDGET where that does not fit at once. warm runs it here; warm_start on a thread of its own while predictions go on (join
- * with ortp_warmup_join before destroy; a close ends it with ORTP_E_CLOSED). A step that needs a
+ * bucket), and rehearsed predictions; largest shapes first. BUDGET where that does not fit at
+ * once. warm runs it here; warm_start on a thread of its own while predictions go on (join with
+ * ortp_warmup_join before destroy; a close ends it with ORTP_E_CLOSED). A step that needs a
  * decoder takes one at a time, and where predictions have them all, waits for the next that comes
  * back; it is done when `threads` decoders are warm. Idempotent; leaves no cache entry and counts
  * no prediction, but encoder and decoder runs. options NULL: no progress is told. Thread-safe:

@@ -17,19 +17,19 @@
  * Run ticket: a run first acquires one block, as large as this session has needed for these shapes
  * (the first run of a shape finds that out, and its block grows while it runs; the last 256 shapes
  * are remembered; by shapes, so that where sizes depend on values the largest counts, while what a
- * refused run asked for bars the next one of its shapes alone). What ORT allocates
- * on the calling thread lies in it, by best fit; also an output that you passed NULL for, which is
- * best freed before the next run of the runtime begins: the block is then there again, whole. Where
- * a session's outputs are held longer, all but their pages goes back, and as long as the session lives
- * they go to blocks of their own, of at most four times their size. What comes from other threads
- * (parallel execution: nearly everything) goes to the pool. Admission is therefore one decision, before ORT is entered: the run gets its block,
- * waits for it until its deadline, or is refused. A refusal after that (the first run of a shape,
- * other threads, outputs that have their own blocks) is a std::bad_alloc, which ends in a clean status;
- * before that the run is made again at once where idle memory, tensors and cache entries can make room for what
- * it wanted, and with a deadline when memory has come free: a run whose inputs share memory with its outputs
- * must bear that. Where ortpool was built
- * without it (ORTPOOL_THROW=OFF) it is granted and counted as overdraft: such a build's limit is
- * soft.
+ * refused run asked for bars the next one of its shapes alone). What ORT allocates on the calling
+ * thread lies in it, by best fit; also an output that you passed NULL for, which is best freed
+ * before the next run of the runtime begins: the block is then there again, whole. Where a
+ * session's outputs are held longer, all but their pages goes back, and as long as the session
+ * lives they go to blocks of their own, of at most four times their size. What comes from other
+ * threads (parallel execution: nearly everything) goes to the pool. Admission is therefore one
+ * decision, before ORT is entered: the run gets its block, waits for it until its deadline, or is
+ * refused. A refusal after that (the first run of a shape, other threads, outputs that have their
+ * own blocks) is a std::bad_alloc, which ends in a clean status; before that the run is made again
+ * at once where idle memory, tensors and cache entries can make room for what it wanted, and with
+ * a deadline when memory has come free: a run whose inputs share memory with its outputs must bear
+ * that. Where ortpool was built without it (ORTPOOL_THROW=OFF) it is granted and counted as
+ * overdraft: such a build's limit is soft.
  *
  * Packed weights have a block of their own as long as the session lives (label: weights). What ORT
  * keeps where no allocator sees it is declared.

@@ -57,7 +57,8 @@ typedef struct ortp_tensor_pool_options {
 
 /*
  * Errors: INVAL (also options NULL: the runtime is required), VERSION, CLOSED (the runtime is half
- * destroyed), NOMEM, BUDGET, SYS. Registers a reclaimer of level ORTP_RECLAIM_TENSORS. Thread-safe: yes.
+ * destroyed), NOMEM, BUDGET, SYS. Registers a reclaimer of level ORTP_RECLAIM_TENSORS.
+ * Thread-safe: yes.
  */
 ORTP_API ORTP_CHECK ortp_status ortp_tensor_pool_create(const ortp_tensor_pool_options *options,
                                                         ortp_tensor_pool **out, ortp_error *error);
@@ -107,8 +108,8 @@ ORTP_API ORTP_CHECK ortp_status ortp_tensor_view(ortp_tensor *tensor, ortp_type 
                                                  const int64_t *shape, size_t rank, OrtValue **out,
                                                  ortp_error *error);
 /* The same over the bytes from `offset` on, so that one tensor holds several values; `offset` is a multiple
- * of the element's size, and all the alignment that the view has. A view that exists is only looked up: where
- * all were made before, other threads that hold the tensor may ask for them, too. */
+ * of the element's size, and all the alignment that the view has. A view that exists is only
+ * looked up: where all were made before, other threads that hold the tensor may ask for them, too. */
 ORTP_API ORTP_CHECK ortp_status ortp_tensor_view_at(ortp_tensor *tensor, size_t offset,
                                                     ortp_type type, const int64_t *shape,
                                                     size_t rank, OrtValue **out, ortp_error *error);

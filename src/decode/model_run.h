@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The encoder's run for the room above, which has a deadline and warms what it takes. Includes no header
- * of ONNX Runtime.
+ * The encoder's run for the room above, which has a deadline and warms what it takes. Includes no
+ * header of ONNX Runtime.
  */
 #ifndef ORTP_MODEL_RUN_H
 #define ORTP_MODEL_RUN_H

@@ -50,8 +50,9 @@ ortp_status ortp__path_resolve(const ortp_manifest *m, const ortp_runtime *runti
                           m->path);
     }
     /*
-     * A host that does not say its version is not refused the encoder and decoder, which tell by themselves that
-     * they cannot load. The step does not: ONNX Runtime 1.20 runs it and its results are wrong.
+     * A host that does not say its version is not refused the encoder and decoder, which tell by
+     * themselves that they cannot load. The step does not: ONNX Runtime 1.20 runs it and its
+     * results are wrong.
      */
     const bool step_runs = has_step && is_at_least(&found, m->step.min_ort);
     const bool step = wanted == ORTP_PATH_AUTO ? step_runs : wanted == ORTP_PATH_INCREMENTAL;

@@ -2,14 +2,16 @@
 /*
  * The incremental path's run: one token of each beam, over the KV cache of the tokens before it.
  *
- * Row i of a run writes its keys and values at the run's position of row i of the cache. A beam's history
- * is then scattered over the rows that its ancestors had, and the indirection table says where:
+ * Row i of a run writes its keys and values at the run's position of row i of the cache. A beam's
+ * history is then scattered over the rows that its ancestors had, and the indirection table says
+ * where:
  *
  *     table[i][t] = the row that holds position t of the beam that is now row i
  *
- * so that a beam that moves takes a row of small numbers with it, and no keys. Rows are as many as the
- * search is wide, whatever lives, so that shapes never change. Those without a beam are row 0 once more, so
- * that in int8 graphs, where rows share the range of their values, they widen it for nobody.
+ * so that a beam that moves takes a row of small numbers with it, and no keys. Rows are as many as
+ * the search is wide, whatever lives, so that shapes never change. Those without a beam are row 0
+ * once more, so that in int8 graphs, where rows share the range of their values, they widen it for
+ * nobody.
  */
 #include "decode_internal.h"
 #include "model_run.h"

@@ -5,11 +5,11 @@
  *     data | committed: footprint, charged | reserved address space, neither memory nor charged |
  *
  * A block grows in place, page by page; it never shrinks but is unmapped as a whole. Idle ones lie
- * in stripe 0, so that every holder finds them all, and are handed out whatever their size to the same
- * use: the smallest that is large enough, else the largest, grown. So holders whose needs vary share one
- * block that is as large as the largest need, where blocks of fixed sizes would leave one behind
- * for each; and no value that is held takes the block that the next run would have to grow anew,
- * nor one of more than four times its size.
+ * in stripe 0, so that every holder finds them all, and are handed out whatever their size to the
+ * same use: the smallest that is large enough, else the largest, grown. So holders whose needs
+ * vary share one block that is as large as the largest need, where blocks of fixed sizes would
+ * leave one behind for each; and no value that is held takes the block that the next run would
+ * have to grow anew, nor one of more than four times its size.
  */
 #ifndef ORTP_GROWABLE_H
 #define ORTP_GROWABLE_H
@@ -35,7 +35,8 @@ ORTP_CHECK ortp_status ortp__pool_acquire_growable(ortp_pool *pool, size_t bytes
 ORTP_CHECK ortp_status ortp__block_grow(ortp_block *block, size_t bytes, ortp_reclaim reclaim);
 /*
  * Gives back the whole pages between `from` and `to`, which nobody may touch any more, and says
- * how many bytes that was. The block is to be discarded after that, not released. One thread at a time; locks below the pool's may be held.
+ * how many bytes that was. The block is to be discarded after that, not released. One thread at a
+ * time; locks below the pool's may be held.
  */
 size_t ortp__block_give_pages(ortp_block *block, void *from, void *to);
 /* Unmaps it at once, in place of a release. The owner's thread only, under no lock. */

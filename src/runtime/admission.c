@@ -2,13 +2,14 @@
 /*
  * Admission: see admission.h.
  *
- * Nobody tells a waiting run of all that may come free: runs of this runtime do, blocks and limits are
- * seen by looking, every few milliseconds; what is seen by neither (an idle tensor, a lease given
- * back) is tried for now and then, and once more when the deadline has come. So a try, which may reclaim
- * and is counted as a denial, is made only where it may succeed.
+ * Nobody tells a waiting run of all that may come free: runs of this runtime do, blocks and limits
+ * are seen by looking, every few milliseconds; what is seen by neither (an idle tensor, a lease
+ * given back) is tried for now and then, and once more when the deadline has come. So a try, which
+ * may reclaim and is counted as a denial, is made only where it may succeed.
  *
- * What is refused inside ORT in spite of it (a first run of a shape, another thread's allocation, an output
- * that lies beside the block) is made again for what it wanted, and later by those who have patience.
+ * What is refused inside ORT in spite of it (a first run of a shape, another thread's allocation,
+ * an output that lies beside the block) is made again for what it wanted, and later by those who
+ * have patience.
  */
 #include "admission.h"
 
@@ -52,7 +53,10 @@ static bool changed_since(ortp_runtime *runtime, const sight *seen)
            now.charged < seen->charged || now.limit > seen->limit;
 }
 
-/* OK: worth another try. TIMEOUT, CANCELLED: no patience left. BUDGET: nobody runs beside whom it would wait. */
+/*
+ * OK: worth another try. TIMEOUT, CANCELLED: no patience left. BUDGET: nobody runs beside whom it
+ * would wait.
+ */
 static ortp_status wait_for_memory(ortp_runtime *runtime, const sight *seen,
                                    const ortp__patience *patience)
 {

@@ -4,9 +4,9 @@
  * used out. Keys are hashes; two shapes of one hash share an entry, which costs memory, never
  * correctness.
  *
- * A run that was refused wanted more than it got. That is remembered for the next run of the shape alone,
- * which waits for as much or is turned away: the wish may have come from values, not from shapes, and must
- * not bar runs that want less.
+ * A run that was refused wanted more than it got. That is remembered for the next run of the shape
+ * alone, which waits for as much or is turned away: the wish may have come from values, not from
+ * shapes, and must not bar runs that want less.
  */
 #ifndef ORTP_NEEDS_H
 #define ORTP_NEEDS_H
@@ -38,8 +38,9 @@ bool ortp__needs_init(ortp__needs *needs);
 void ortp__needs_destroy(ortp__needs *needs);
 
 /*
- * Where the key is not known: bytes 0, and the escapes of what was learned last, since one graph allocates
- * in one order, mostly. A wrong guess costs a detour through the pool, once. Any thread, as those below.
+ * Where the key is not known: bytes 0, and the escapes of what was learned last, since one graph
+ * allocates in one order, mostly. A wrong guess costs a detour through the pool, once. Any thread,
+ * as those below.
  */
 ortp__need ortp__needs_get(ortp__needs *needs, uint64_t key);
 /* A run went well: raises what is known to its bytes, or replaces it where its values no longer lie in the

@@ -150,9 +150,9 @@ static ortp_status run_with_ticket(ortp_session *session, const call *c, uint64_
 }
 
 /*
- * Again, where ORT was refused in the middle, since a run may be repeated: at once, a few times, where the next
- * one asks for what was wanted before it enters, when tensors and cache can be got out of the way; and with
- * patience.
+ * Again, where ORT was refused in the middle, since a run may be repeated: at once, a few times,
+ * where the next one asks for what was wanted before it enters, when tensors and cache can be got
+ * out of the way; and with patience.
  */
 static ortp_status run_patiently(ortp_session *session, const call *c, uint64_t key,
                                  const ortp__patience *patience, ortp_error *error)

@@ -89,8 +89,8 @@ typedef struct ortp__ticket_left {
 } ortp__ticket_left;
 
 /*
- * Ends it; the ticket is gone, or goes with the last of its chunks, held or settled. *left (may be NULL):
- * escapes are those that it knew and, where values are to lie apart, what is still out.
+ * Ends it; the ticket is gone, or goes with the last of its chunks, held or settled. *left (may be
+ * NULL): escapes are those that it knew and, where values are to lie apart, what is still out.
  */
 void ortp__ticket_close(ortp__ticket *ticket, ortp__ticket_left *left);
 /* Chunks that are out, and the bytes of the block. */

@@ -209,9 +209,10 @@ static ortp_status check_options(const ortp_predict_options *given, ortp_predict
 }
 
 /*
- * Runs wait for memory by themselves, beside others that run. What they cannot wait for (a decode state, a tensor,
- * a cache entry's block, or a run while nobody else runs) is waited for here with nothing held: first for those
- * beside it to be done, and then alone for whoever else uses the runtime.
+ * Runs wait for memory by themselves, beside others that run. What they cannot wait for (a decode
+ * state, a tensor, a cache entry's block, or a run while nobody else runs) is waited for here with
+ * nothing held: first for those beside it to be done, and then alone for whoever else uses the
+ * runtime.
  */
 static ortp_status predict_patiently(ortp_predictor *p, const ortp_swipe *swipe,
                                      const ortp_predict_options *options, ortp_prediction *out,

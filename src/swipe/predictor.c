@@ -305,9 +305,10 @@ static bool parts_are_out(const ortp_predictor *p)
 }
 
 /*
- * Frees everything, or ORTP_E_BUSY where the host still uses a part. Up to the model's close, which asks
- * for its decoders, only what is made again goes: idle states and cache entries. The reclaimer goes
- * first, since it would hold states at the wrong moment; a closed predictor needs it no more.
+ * Frees everything, or ORTP_E_BUSY where the host still uses a part. Up to the model's close,
+ * which asks for its decoders, only what is made again goes: idle states and cache entries. The
+ * reclaimer goes first, since it would hold states at the wrong moment; a closed predictor needs
+ * it no more.
  */
 static ortp_status predictor_free(ortp_predictor *p)
 {

@@ -104,9 +104,9 @@ ortp_status ortp__state_fill(ortp_predictor *predictor, size_t count, ortp_error
 /* For a prediction: an idle state or a new one. */
 ortp_status ortp__state_acquire(ortp_predictor *predictor, ortp__state **out, ortp_error *error);
 /*
- * For a warm-up step: a state below `level` (ORTP__LEVEL_ANY: any), idle, new where there are fewer than
- * `threads`, or else the next that a prediction gives back. NULL where `threads` have reached the level.
- * CLOSED when the predictor is closed meanwhile.
+ * For a warm-up step: a state below `level` (ORTP__LEVEL_ANY: any), idle, new where there are
+ * fewer than `threads`, or else the next that a prediction gives back. NULL where `threads` have
+ * reached the level. CLOSED when the predictor is closed meanwhile.
  */
 #define ORTP__LEVEL_ANY SIZE_MAX
 ortp_status ortp__state_borrow(ortp_predictor *predictor, size_t level, ortp__state **out,
@@ -124,8 +124,8 @@ size_t ortp__state_reclaim(void *ctx, size_t bytes_wanted);
 uint64_t ortp__state_reclaimed(ortp_predictor *predictor);
 
 /*
- * A prediction between enter and leave, in a state of its own. `beside`: its runs wait so. `rehearsal`: neither looks into the cache
- * nor adds to it.
+ * A prediction between enter and leave, in a state of its own. `beside`: its runs wait so.
+ * `rehearsal`: neither looks into the cache nor adds to it.
  */
 ortp_status ortp__predict(ortp_predictor *predictor, ortp__state *state, const ortp_swipe *swipe,
                           const ortp_predict_options *options, bool beside, bool rehearsal,
@@ -143,8 +143,9 @@ void ortp__warm_plan_free(ortp_predictor *predictor);
 size_t ortp__rows_most(const ortp_predictor *predictor);
 
 /*
- * The turn of a prediction that may wait: beside others, or, once it had no room there, alone. It holds nothing
- * while it waits for its turn, so that who goes alone has all the memory there is. Errors: TIMEOUT, CANCELLED.
+ * The turn of a prediction that may wait: beside others, or, once it had no room there, alone. It
+ * holds nothing while it waits for its turn, so that who goes alone has all the memory there is.
+ * Errors: TIMEOUT, CANCELLED.
  */
 ortp_status ortp__turn_take(ortp_predictor *predictor, bool alone, const ortp__patience *patience,
                             ortp_error *error);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The pool of decode states: a stack of idle ones, so that the last used is used next. A prediction that
- * finds none idle makes one and never waits. `threads` of them are kept until trim, reclaim or destroy;
- * of more than that the least warm go as they come back.
+ * The pool of decode states: a stack of idle ones, so that the last used is used next. A
+ * prediction that finds none idle makes one and never waits. `threads` of them are kept until
+ * trim, reclaim or destroy; of more than that the least warm go as they come back.
  *
  * A warm-up step takes one state at a time. Where predictions hold all that it could take it queues up,
  * and the next state that comes back is handed to it: left among the idle ones it would be gone again

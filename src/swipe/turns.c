@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Turns: predictions go on beside each other until one finds no room. Several that hold something each and wait
- * for more could wait for each other for ever; so that one gives up what it has and goes on when all others are
- * done, alone. Who comes meanwhile and may wait, waits; who may not goes on, and is refused where it must be.
+ * Turns: predictions go on beside each other until one finds no room. Several that hold something
+ * each and wait for more could wait for each other for ever; so that one gives up what it has and
+ * goes on when all others are done, alone. Who comes meanwhile and may wait, waits; who may not
+ * goes on, and is refused where it must be.
  */
 #include "predictor_internal.h"
 
