@@ -41,27 +41,20 @@ void ortp__classes_init(ortp__classes *classes, size_t alignment, size_t page_by
         size_t step = round_up(power_below(stride) / 4, alignment);
         stride += step;
     }
-}
-
-static size_t small_class(const ortp__classes *classes, size_t bytes)
-{
-    size_t low = 0;
-    size_t high = classes->count - 1;
-    while (low < high) {
-        size_t middle = (low + high) / 2;
-        if (classes->strides[middle] >= bytes) {
-            high = middle;
-        } else {
-            low = middle + 1;
+    size_t index = 0;
+    for (size_t units = 0; units < sizeof classes->of_units; units++) {
+        if (classes->strides[index] < units * ORTP__SIZE_UNIT) {
+            index++;
         }
+        classes->of_units[units] = (uint8_t)index;
     }
-    return low;
 }
 
 bool ortp__classes_resolve(const ortp__classes *classes, size_t bytes, ortp__size *out)
 {
-    if (bytes <= classes->strides[classes->count - 1]) {
-        *out = (ortp__size){.small = true, .index = small_class(classes, bytes), .mapping = 0};
+    if (bytes <= ORTP__SMALL_STRIDE_MAX) {
+        *out =
+            (ortp__size){.small = true, .index = ortp__classes_small(classes, bytes), .mapping = 0};
         return true;
     }
     /* A quarter of the address space leaves room for every sum and rounding below. */

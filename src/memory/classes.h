@@ -13,7 +13,8 @@
 #include <stdint.h>
 
 #define ORTP__CLASSES_MAX 48
-#define ORTP__SMALL_STRIDE_MAX (56u * 1024u)
+#define ORTP__SMALL_STRIDE_MAX (56u * 1024u) /* of every alignment's classes the last */
+#define ORTP__SIZE_UNIT 64u                  /* strides are multiples of it */
 
 typedef struct ortp__classes {
     size_t page_bytes;
@@ -21,10 +22,17 @@ typedef struct ortp__classes {
     size_t strides[ORTP__CLASSES_MAX];    /* rising */
     size_t slab_bytes[ORTP__CLASSES_MAX]; /* the mapping of one slab */
     size_t slab_blocks[ORTP__CLASSES_MAX];
+    uint8_t of_units[ORTP__SMALL_STRIDE_MAX / ORTP__SIZE_UNIT + 1]; /* class of a size in units */
 } ortp__classes;
 
 /* alignment: a power of two, 64 to 4096. */
 void ortp__classes_init(ortp__classes *classes, size_t alignment, size_t page_bytes);
+
+/* The least class for up to ORTP__SMALL_STRIDE_MAX bytes. */
+static inline size_t ortp__classes_small(const ortp__classes *classes, size_t bytes)
+{
+    return classes->of_units[(bytes + ORTP__SIZE_UNIT - 1) / ORTP__SIZE_UNIT];
+}
 
 /* What an acquire asks for, resolved once. */
 typedef struct ortp__size {

@@ -225,7 +225,8 @@ static ortp_status large_create(ortp_pool *pool, ortp__stripe *stripe, const ort
     large->block.pool = pool;
     large->block.stripe = stripe;
     large->block.data = pages;
-    large->block.bytes = mapping - ORTP_BLOCK_TAIL;
+    large->block.index = ORTP__CLASSES_MAX;
+    large->bytes = mapping - ORTP_BLOCK_TAIL;
     large->block.footprint = mapping;
     atomic_init(&large->block.state, (uint8_t)ORTP__BLOCK_CACHED);
     atomic_init(&large->block.label, (uint8_t)ORTP_LABEL_OTHER);
@@ -323,8 +324,8 @@ size_t ortp__depot_map_bytes(const ortp_pool *pool, const ortp__request *request
         return request->size.mapping + sizeof(ortp__large);
     }
     size_t index = request->size.index;
-    return pool->classes.slab_bytes[index] + sizeof(ortp__slab) +
-           pool->classes.slab_blocks[index] * sizeof(ortp_block);
+    return pool->classes.slab_bytes[index] +
+           ortp__slab_struct_bytes(pool->classes.slab_blocks[index]);
 }
 
 static void put_locked(ortp_block *block)
@@ -509,7 +510,7 @@ bool ortp__depot_find_out(ortp_pool *pool, ortp_label *label, size_t *bytes)
         const ortp_block *block = out_in_stripe_locked(pool, stripe);
         if (block != NULL) {
             *label = ortp__block_label_get(block);
-            *bytes = block->bytes;
+            *bytes = ortp_block_bytes(block);
             found = true;
         }
         ortp__unlock(&stripe->lock);

@@ -13,15 +13,15 @@
 /* Address space costs nothing where there is plenty of it. */
 #define RESERVE_BYTES (sizeof(void *) >= 8 ? (size_t)256 << 20 : (size_t)16 << 20)
 
-static const ortp__large *large_of(const ortp_block *block)
+static ortp__large *large_of(ortp_block *block)
 {
     assert(block->slab == NULL);
-    return (const ortp__large *)block; /* its first member */
+    return (ortp__large *)block; /* its first member */
 }
 
 bool ortp__block_is_growable(const ortp_block *block)
 {
-    return block->slab == NULL && large_of(block)->reserved > 0;
+    return block->slab == NULL && ((const ortp__large *)block)->reserved > 0;
 }
 
 /* Whole pages for `bytes` and the readable tail; false: too large to map. */
@@ -114,7 +114,7 @@ ortp_status ortp__block_grow(ortp_block *block, size_t bytes, ortp_reclaim recla
     ortp__lock(&block->stripe->lock);
     block->stripe->ledger.in_use_bytes[ortp__block_label_get(block)] += more;
     block->footprint += more;
-    block->bytes += more;
+    large_of(block)->bytes += more;
     ortp__unlock(&block->stripe->lock);
     return ORTP_OK;
 }

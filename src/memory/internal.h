@@ -13,6 +13,20 @@
 #include <ortpool/pool.h>
 #include <ortpool/status.h>
 
+/* Says which way code is laid out for. */
+#if defined(__GNUC__)
+#define ORTP__LIKELY(condition) __builtin_expect((condition), 1)
+#else
+#define ORTP__LIKELY(condition) (condition)
+#endif
+
+/* For what is long beside a short way that its caller has. */
+#if defined(__GNUC__)
+#define ORTP__OUT_OF_LINE __attribute__((noinline))
+#else
+#define ORTP__OUT_OF_LINE
+#endif
+
 #define ORTP__COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 /*

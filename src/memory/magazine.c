@@ -9,47 +9,42 @@
 #include <assert.h>
 #include <string.h>
 
-struct ortp__thread_cache {
-    ortp__mutex lock; /* guards ledger, cached_bytes and the arrays */
-    ortp_pool *pool;
-    ortp__stripe *home;
-    ortp__thread_cache *previous, *next; /* registry; guarded by the pool's */
-    ortp__ledger ledger;
-    size_t cached_bytes;
-    size_t counts[ORTP__CLASSES_MAX];
-    ortp_block *slots[ORTP__CLASSES_MAX][ORTP__MAGAZINE_SLOTS]; /* last in, first out */
-    size_t large_count;
-    ortp_block *larges[ORTP__MAGAZINE_LARGES]; /* oldest first */
-};
+/* A pool that no caller has. */
+#define AT_HAND_NONE ((ortp__at_hand){.pool = (const ortp_pool *)(uintptr_t)1})
 
-/* ---- what one cache holds; all under its lock ---- */
+_Thread_local ortp__at_hand ortp__mine = {.pool = (const ortp_pool *)(uintptr_t)1};
 
-/* The first `count` of the array, its oldest, go to the depot. */
-static void flush_array_locked(ortp__thread_cache *cache, ortp_block **blocks, size_t *held,
-                               size_t count)
+/* ---- what one cache holds; all under its mutex ---- */
+
+/* The first `count` of the array, its oldest, go to the depot: small ones as released by now. */
+static void flush_array_locked(ortp__thread_cache *cache, ortp_block **blocks, uint8_t *held,
+                               size_t count, uint64_t now_ms)
 {
-    ortp__assert_held(&cache->lock);
+    ortp__assert_held(&cache->lock.mutex);
     assert(count <= *held);
     for (size_t i = 0; i < count; i++) {
-        cache->cached_bytes -= blocks[i]->footprint;
+        cache->room_bytes += blocks[i]->footprint;
+        if (blocks[i]->slab != NULL) {
+            blocks[i]->released_ms = now_ms;
+        }
         ortp__depot_put(blocks[i]);
     }
-    *held -= count;
+    *held = (uint8_t)(*held - count);
     memmove(blocks, blocks + count, *held * sizeof *blocks);
 }
 
-static void flush_locked(ortp__thread_cache *cache)
+static void flush_locked(ortp__thread_cache *cache, uint64_t now_ms)
 {
     for (size_t i = 0; i < cache->pool->classes.count; i++) {
-        flush_array_locked(cache, cache->slots[i], &cache->counts[i], cache->counts[i]);
+        flush_array_locked(cache, cache->slots[i], &cache->counts[i], cache->counts[i], now_ms);
     }
-    flush_array_locked(cache, cache->larges, &cache->large_count, cache->large_count);
-    assert(cache->cached_bytes == 0);
+    flush_array_locked(cache, cache->larges, &cache->large_count, cache->large_count, now_ms);
+    assert(cache->room_bytes == cache->pool->thread_cache_bytes);
 }
 
 static ortp_block *take_large_locked(ortp__thread_cache *cache, const ortp__request *request)
 {
-    ortp__assert_held(&cache->lock);
+    ortp__assert_held(&cache->lock.mutex);
     size_t need = request->size.mapping;
     size_t most = request->exact ? need : ortp__classes_reuse_max(need);
     size_t best = cache->large_count;
@@ -67,61 +62,82 @@ static ortp_block *take_large_locked(ortp__thread_cache *cache, const ortp__requ
     cache->large_count--;
     memmove(&cache->larges[best], &cache->larges[best + 1],
             (cache->large_count - best) * sizeof cache->larges[0]);
+    ortp__magazine_hand_out_locked(cache, block, request->label);
     return block;
 }
 
 ortp_block *ortp__magazine_take(ortp__thread_cache *cache, const ortp__request *request)
 {
-    ortp_block *block = NULL;
-    ortp__lock(&cache->lock);
-    if (!request->size.small) {
-        block = take_large_locked(cache, request);
-    } else if (cache->counts[request->size.index] > 0) {
-        size_t index = request->size.index;
-        block = cache->slots[index][--cache->counts[index]];
-    }
-    if (block != NULL) {
-        cache->cached_bytes -= block->footprint;
-        ortp__ledger_acquire(&cache->ledger, block, request, true);
-    }
-    ortp__unlock(&cache->lock);
+    assert(!request->warming);
+    ortp__lock(&cache->lock.mutex);
+    ortp_block *block = request->size.small
+                            ? ortp__magazine_pop_locked(cache, request->size.index, request->label)
+                            : take_large_locked(cache, request);
+    ortp__unlock(&cache->lock.mutex);
     return block;
 }
 
 /* Puts the block into its array, of which the older half makes room when it is full. */
 static void keep_locked(ortp__thread_cache *cache, ortp_block *block)
 {
-    ortp__assert_held(&cache->lock);
+    ortp__assert_held(&cache->lock.mutex);
     ortp_block **blocks = cache->larges;
-    size_t *held = &cache->large_count;
+    uint8_t *held = &cache->large_count;
     size_t capacity = ORTP__MAGAZINE_LARGES;
     if (block->slab != NULL) {
-        blocks = cache->slots[block->slab->index];
-        held = &cache->counts[block->slab->index];
+        blocks = cache->slots[block->index];
+        held = &cache->counts[block->index];
         capacity = ORTP__MAGAZINE_SLOTS;
     }
     if (*held == capacity) {
-        flush_array_locked(cache, blocks, held, capacity / 2);
+        flush_array_locked(cache, blocks, held, capacity / 2, block->released_ms);
     }
     blocks[(*held)++] = block;
-    cache->cached_bytes += block->footprint;
+    cache->room_bytes -= block->footprint;
 }
 
 void ortp__magazine_release(ortp__thread_cache *cache, ortp_block *block)
 {
-    size_t cap = cache->pool->thread_cache_bytes;
-    ortp__lock(&cache->lock);
-    ortp__ledger_release(&cache->ledger, block, false);
-    if (block->footprint > cap) {
+    ortp__lock(&cache->lock.mutex);
+    cache->in_use_bytes[ortp__block_label_get(block)] -= block->footprint;
+    cache->kept++;
+    if (block->footprint > cache->pool->thread_cache_bytes) {
         ortp__depot_put(block);
     } else {
-        if (cache->cached_bytes > cap - block->footprint) {
+        if (block->footprint > cache->room_bytes) {
             /* All of it: what lay here unused must not keep the thread from caching what it uses. */
-            flush_locked(cache);
+            flush_locked(cache, block->released_ms);
         }
         keep_locked(cache, block);
     }
-    ortp__unlock(&cache->lock);
+    ortp__unlock(&cache->lock.mutex);
+}
+
+/* ---- other threads' caches: under the registry, after a barrier ---- */
+
+/* From here on the owner takes the mutex; once the barrier is over. */
+static void revoke_locked(ortp_pool *pool, ortp__thread_cache *first, ortp__thread_cache *end)
+{
+    ortp__assert_held(&pool->registry);
+    for (ortp__thread_cache *cache = first; cache != end; cache = cache->next) {
+        ortp__biased_revoke(&cache->lock);
+    }
+    if (pool->biased) {
+        ortp__barrier();
+    }
+}
+
+static void add_ledger_locked(const ortp__thread_cache *cache, ortp__ledger *into)
+{
+    ortp__assert_held(&cache->lock.mutex);
+    const ortp__ledger counts = {.in_use_blocks = (size_t)(cache->taken - cache->kept),
+                                 .acquires = cache->taken,
+                                 .releases = cache->kept,
+                                 .reuses = cache->taken};
+    ortp__ledger_add(into, &counts);
+    for (size_t i = 0; i < ORTP_LABEL_COUNT; i++) {
+        into->in_use_bytes[i] += cache->in_use_bytes[i];
+    }
 }
 
 /* ---- the registry ---- */
@@ -138,20 +154,22 @@ static void unregister_locked(ortp__thread_cache *cache)
     if (cache->next != NULL) {
         cache->next->previous = cache->previous;
     }
-    ortp__ledger_add(&pool->ended, &cache->ledger);
+    add_ledger_locked(cache, &pool->ended);
 }
 
 /* Flushes, takes out of the registry and frees. Under no lock. */
 static void cache_destroy(ortp__thread_cache *cache)
 {
     ortp_pool *pool = cache->pool;
+    const uint64_t now_ms = ortp__clock_ms(&pool->clock);
     ortp__lock(&pool->registry);
-    ortp__lock(&cache->lock);
-    flush_locked(cache);
+    revoke_locked(pool, cache, cache->next);
+    ortp__biased_seize(&cache->lock);
+    flush_locked(cache, now_ms);
     unregister_locked(cache);
-    ortp__unlock(&cache->lock);
+    ortp__biased_give_back(&cache->lock);
     ortp__unlock(&pool->registry);
-    ortp__mutex_destroy(&cache->lock);
+    ortp__biased_destroy(&cache->lock);
     ortp__meta_free(pool->budget, &pool->alloc, cache, sizeof *cache);
 }
 
@@ -162,6 +180,9 @@ static void cache_destroy(ortp__thread_cache *cache)
  */
 static void thread_ends(void *value)
 {
+    if (ortp__mine.cache == value) {
+        ortp__mine = AT_HAND_NONE;
+    }
     cache_destroy(value);
 }
 
@@ -177,11 +198,13 @@ static ortp__thread_cache *cache_create(ortp_pool *pool)
         return NULL;
     }
     ortp__thread_cache *cache = memory;
-    if (!ortp__mutex_init(&cache->lock, ORTP_RANK_THREAD_CACHE)) {
+    if (!ortp__biased_init(&cache->lock, ORTP_RANK_THREAD_CACHE, pool->biased)) {
         ortp__meta_free(pool->budget, &pool->alloc, cache, sizeof *cache);
         return NULL;
     }
     cache->pool = pool;
+    cache->room_bytes = pool->thread_cache_bytes;
+    cache->counts[ORTP__CLASSES_MAX] = ORTP__MAGAZINE_SLOTS;
     ortp__lock(&pool->registry);
     cache->home = &pool->stripes[pool->next_stripe++ % pool->stripe_count];
     cache->next = pool->caches;
@@ -195,14 +218,22 @@ static ortp__thread_cache *cache_create(ortp_pool *pool)
 
 ortp__thread_cache *ortp__magazine_mine(ortp_pool *pool)
 {
-    ortp__thread_cache *cache = ortp__thread_key_get(&pool->key);
-    if (cache != NULL) {
-        return cache;
+    if (ortp__magazine_at_hand(pool)) {
+        return ortp__mine.cache;
     }
-    cache = cache_create(pool);
-    if (cache != NULL && !ortp__thread_key_set(&pool->key, cache)) {
-        cache_destroy(cache);
-        return NULL;
+    ortp__thread_cache *cache = ortp__thread_key_get(&pool->key);
+    if (cache == NULL) {
+        cache = cache_create(pool);
+        if (cache == NULL) {
+            return NULL;
+        }
+        if (!ortp__thread_key_set(&pool->key, cache)) {
+            cache_destroy(cache);
+            return NULL;
+        }
+    }
+    if (!pool->poison) {
+        ortp__mine = (ortp__at_hand){pool, pool->made_at, cache};
     }
     return cache;
 }
@@ -214,6 +245,8 @@ ortp__stripe *ortp__magazine_home(ortp__thread_cache *cache)
 
 ortp_status ortp__magazines_init(ortp_pool *pool)
 {
+    pool->biased = ortp__barrier_ready();
+    pool->made_at = ortp__moment();
     return ortp__thread_key_create(&pool->key, thread_ends) ? ORTP_OK : ORTP_E_SYS;
 }
 
@@ -227,11 +260,13 @@ void ortp__magazines_destroy(ortp_pool *pool)
 
 void ortp__magazines_flush(ortp_pool *pool)
 {
+    const uint64_t now_ms = ortp__clock_ms(&pool->clock);
     ortp__lock(&pool->registry);
+    revoke_locked(pool, pool->caches, NULL);
     for (ortp__thread_cache *cache = pool->caches; cache != NULL; cache = cache->next) {
-        ortp__lock(&cache->lock);
-        flush_locked(cache);
-        ortp__unlock(&cache->lock);
+        ortp__biased_seize(&cache->lock);
+        flush_locked(cache, now_ms);
+        ortp__biased_give_back(&cache->lock);
     }
     ortp__unlock(&pool->registry);
 }
@@ -249,14 +284,15 @@ void ortp__magazines_add_info(ortp_pool *pool, ortp_pool_info *out, ortp__ledger
 {
     ortp__lock(&pool->registry);
     ortp__ledger_add(ledger, &pool->ended);
+    revoke_locked(pool, pool->caches, NULL);
     for (ortp__thread_cache *cache = pool->caches; cache != NULL; cache = cache->next) {
-        ortp__lock(&cache->lock);
+        ortp__biased_seize(&cache->lock);
         for (size_t i = 0; i < pool->classes.count; i++) {
             add_blocks(cache->slots[i], cache->counts[i], out);
         }
         add_blocks(cache->larges, cache->large_count, out);
-        ortp__ledger_add(ledger, &cache->ledger);
-        ortp__unlock(&cache->lock);
+        add_ledger_locked(cache, ledger);
+        ortp__biased_give_back(&cache->lock);
     }
     ortp__unlock(&pool->registry);
 }

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Locks, pages, time and process figures for Linux and Android; POSIX elsewhere where it has them.
+ * Locks, barriers, pages, time and process figures for Linux and Android; POSIX elsewhere where it has them.
  */
-#define _DEFAULT_SOURCE 1 /* madvise, MAP_ANONYMOUS, O_NONBLOCK beyond C17 */
+#define _DEFAULT_SOURCE 1 /* madvise, MAP_ANONYMOUS, O_NONBLOCK, syscall beyond C17 */
 
 #include "platform.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,10 +19,20 @@
 #if defined(__GLIBC__) || defined(__ANDROID__)
 #include <malloc.h>
 #endif
+#if defined(__linux__)
+#include <sys/syscall.h>
+#endif
 
 #ifndef MADV_POPULATE_WRITE
 #define MADV_POPULATE_WRITE 23 /* Linux 5.14; older kernels answer EINVAL */
 #endif
+
+/* Of <linux/membarrier.h>: Linux 4.14; older kernels answer EINVAL or ENOSYS. */
+#define BARRIER_EXPEDITED (1 << 3)
+#define BARRIER_REGISTER (1 << 4)
+
+#define YIELDS 100u        /* before a wait sleeps */
+#define MOMENT_TRIES 10000 /* a clock of microseconds needs some hundred; one may stand still */
 
 const char *ortp__errno_text(int number, char text[ORTP__ERRNO_BYTES])
 {
@@ -207,6 +218,46 @@ void ortp__cond_broadcast(ortp__cond *cond)
     (void)pthread_cond_broadcast(&cond->c);
 }
 
+/* ---- barriers ---- */
+
+static void sleep_us(long us)
+{
+    const struct timespec time = {.tv_nsec = us * 1000};
+    (void)nanosleep(&time, NULL);
+}
+
+static bool barrier_call(int command)
+{
+#if defined(SYS_membarrier)
+    return syscall(SYS_membarrier, command, 0, 0) == 0;
+#else
+    (void)command;
+    return false;
+#endif
+}
+
+bool ortp__barrier_ready(void)
+{
+    return barrier_call(BARRIER_REGISTER); /* as often as one likes */
+}
+
+void ortp__barrier(void)
+{
+    if (!barrier_call(BARRIER_EXPEDITED)) {
+        /* A filter of system calls that came after the first. No store waits so long in a buffer. */
+        sleep_us(1000);
+    }
+}
+
+void ortp__wait_a_little(unsigned tries)
+{
+    if (tries < YIELDS) {
+        (void)sched_yield();
+    } else {
+        sleep_us(100); /* for whom we wait may be of lower priority */
+    }
+}
+
 /* ---- a pointer per thread ---- */
 
 bool ortp__thread_key_create(ortp__thread_key *key, void (*ends)(void *))
@@ -231,11 +282,24 @@ bool ortp__thread_key_set(const ortp__thread_key *key, void *value)
 
 /* ---- time and machine ---- */
 
-uint64_t ortp__now_us(void)
+static uint64_t now_ns(void)
 {
     struct timespec now = {0};
     (void)clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000u + (uint64_t)now.tv_nsec / 1000u;
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+uint64_t ortp__moment(void)
+{
+    const uint64_t moment = now_ns();
+    for (int i = 0; i < MOMENT_TRIES && now_ns() == moment; i++) {
+    }
+    return moment;
+}
+
+uint64_t ortp__now_us(void)
+{
+    return now_ns() / 1000u;
 }
 
 uint64_t ortp__now_ms(void)

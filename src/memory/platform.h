@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The one door to the operating system: locks with ranks, threads' own data, pages, time.
+ * The one door to the operating system: locks with ranks, barriers, threads' own data, pages, time.
  * Only platform.c includes headers of the system beyond <pthread.h>.
  *
  * Locks have ranks; a thread takes them in rising order only (docs/threading.md). Debug builds
@@ -86,6 +86,15 @@ void *ortp__thread_key_get(const ortp__thread_key *key);
 /* false: no memory. */
 bool ortp__thread_key_set(const ortp__thread_key *key, void *value);
 
+/*
+ * A barrier of memory in all threads of the process at once (Linux: membarrier). ready: whether there is
+ * one; to be asked before the first.
+ */
+bool ortp__barrier_ready(void);
+void ortp__barrier(void);
+/* For a wait of some instructions of another thread: gives the processor away, later sleeps. */
+void ortp__wait_a_little(unsigned tries);
+
 bool ortp__cond_init(ortp__cond *cond);
 void ortp__cond_destroy(ortp__cond *cond);
 void ortp__cond_wait(ortp__cond *cond, ortp__mutex *mutex);
@@ -106,6 +115,8 @@ void ortp__thread_join(ortp__thread *thread);
 
 uint64_t ortp__now_ms(void);
 uint64_t ortp__now_us(void);
+/* A time that a call after this one does not return again. */
+uint64_t ortp__moment(void);
 size_t ortp__page_size(void);
 size_t ortp__processor_count(void);
 /* A number of the calling thread, well mixed, the same as long as it lives. */

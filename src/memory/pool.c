@@ -296,13 +296,8 @@ static ortp_status find_or_map(ortp_pool *pool, ortp__thread_cache *cache, ortp_
     return status;
 }
 
-ortp_status ortp_pool_acquire(ortp_pool *pool, size_t bytes, ortp_label label, ortp_block **out)
-{
-    return ortp_pool_acquire_within(pool, bytes, label, ORTP_RECLAIM_CACHE, out);
-}
-
-ortp_status ortp_pool_acquire_within(ortp_pool *pool, size_t bytes, ortp_label label,
-                                     ortp_reclaim reclaim, ortp_block **out)
+static ORTP__OUT_OF_LINE ortp_status acquire(ortp_pool *pool, size_t bytes, ortp_label label,
+                                             ortp_reclaim reclaim, ortp_block **out)
 {
     if (out == NULL) {
         return ORTP_E_INVAL;
@@ -317,7 +312,42 @@ ortp_status ortp_pool_acquire_within(ortp_pool *pool, size_t bytes, ortp_label l
     return find_or_map(pool, cache, home_stripe(pool, cache), &request, out);
 }
 
-ortp_status ortp_block_release(ortp_block *block)
+/* The short way: a small block that the thread has at hand; NULL: the long way. */
+static inline ortp_block *at_hand(const ortp_pool *pool, size_t bytes, ortp_label label,
+                                  ortp_block **out)
+{
+    if (ortp__magazine_at_hand(pool) && ORTP__LIKELY(bytes <= ORTP__SMALL_STRIDE_MAX) &&
+        ORTP__LIKELY(label_known(label)) && ORTP__LIKELY(out != NULL)) {
+        const size_t index = ortp__classes_small(&pool->classes, bytes);
+        return ortp__magazine_pop(ortp__mine.cache, index, label);
+    }
+    return NULL;
+}
+
+ortp_status ortp_pool_acquire(ortp_pool *pool, size_t bytes, ortp_label label, ortp_block **out)
+{
+    ortp_block *block = at_hand(pool, bytes, label, out);
+    if (ORTP__LIKELY(block != NULL)) {
+        *out = block;
+        return ORTP_OK;
+    }
+    return acquire(pool, bytes, label, ORTP_RECLAIM_CACHE, out);
+}
+
+ortp_status ortp_pool_acquire_within(ortp_pool *pool, size_t bytes, ortp_label label,
+                                     ortp_reclaim reclaim, ortp_block **out)
+{
+    if (ORTP__LIKELY((unsigned)reclaim <= ORTP_RECLAIM_CACHE)) {
+        ortp_block *block = at_hand(pool, bytes, label, out);
+        if (ORTP__LIKELY(block != NULL)) {
+            *out = block;
+            return ORTP_OK;
+        }
+    }
+    return acquire(pool, bytes, label, reclaim, out);
+}
+
+static ORTP__OUT_OF_LINE ortp_status release(ortp_block *block)
 {
     if (block == NULL) {
         return ORTP_OK;
@@ -332,7 +362,7 @@ ortp_status ortp_block_release(ortp_block *block)
     ortp_pool *pool = block->pool;
     block->released_ms = ortp__clock_ms(&pool->clock);
     if (pool->poison) {
-        memset(block->data, POISON_BYTE, block->bytes);
+        memset(block->data, POISON_BYTE, ortp_block_bytes(block));
     }
     const bool own_place = thread_cached(pool) && !ortp__block_is_growable(block);
     ortp__thread_cache *cache = own_place ? ortp__magazine_mine(pool) : NULL;
@@ -344,6 +374,17 @@ ortp_status ortp_block_release(ortp_block *block)
     return ORTP_OK;
 }
 
+/* The short way first: a block for which the thread's magazine has room. */
+ortp_status ortp_block_release(ortp_block *block)
+{
+    if (ORTP__LIKELY(block != NULL) && ortp__magazine_at_hand(block->pool) &&
+        ORTP__LIKELY(ortp__block_state_get(block) == ORTP__BLOCK_OUT) &&
+        ORTP__LIKELY(ortp__magazine_push(ortp__mine.cache, block))) {
+        return ORTP_OK;
+    }
+    return release(block);
+}
+
 void *ortp_block_data(const ortp_block *block)
 {
     return block->data;
@@ -351,7 +392,7 @@ void *ortp_block_data(const ortp_block *block)
 
 size_t ortp_block_bytes(const ortp_block *block)
 {
-    return block->bytes;
+    return block->slab != NULL ? block->footprint : ((const ortp__large *)block)->bytes;
 }
 
 size_t ortp__block_footprint(const ortp_block *block)

@@ -43,16 +43,22 @@ struct ortp_block {
     ortp__stripe *stripe; /* home: where it goes when it is free */
     ortp__slab *slab;     /* NULL: a large block, this is its ortp__large */
     unsigned char *data;
-    size_t bytes;          /* usable */
     size_t footprint;      /* what the ledger counts: stride or mapping */
     ortp_block *next;      /* slab's free list; a chain of the owner's while OUT */
-    uint64_t released_ms;  /* the owner's, then the holder's */
+    uint64_t released_ms;  /* the owner's, then the holder's; not of a small one in a magazine */
     _Atomic uint8_t state; /* an ortp__block_state */
     _Atomic uint8_t label; /* an ortp_label, while OUT */
+    uint8_t index;         /* class; of a large block ORTP__CLASSES_MAX */
 };
+
+/* Of two blocks in a slab one thread each may have one, and writes its state and label. */
+#define ORTP__LINE_BYTES ((size_t)64)
+_Static_assert(sizeof(void *) != 8 || sizeof(ortp_block) == ORTP__LINE_BYTES,
+               "a block's descriptor fills a cache line");
 
 typedef struct ortp__large {
     ortp_block block; /* first: a large block is found from its block */
+    size_t bytes;     /* usable; of a small block that is its footprint */
     struct ortp__large *all_previous, *all_next;
     struct ortp__large *older, *newer; /* idle list */
     size_t reserved; /* growable: its address space, of which the footprint is committed; else 0 */
@@ -69,7 +75,7 @@ struct ortp__slab {
     size_t free_count;
     ortp_block *free;
     uint64_t released_ms; /* the latest release of one of its blocks */
-    ortp_block blocks[];
+    ortp_block *blocks;   /* behind the struct, each on a line of its own */
 };
 
 typedef struct ortp__slab_list {
@@ -110,6 +116,8 @@ struct ortp_pool {
     size_t thread_cache_bytes;
     ortp__classes classes;
     ortp_reclaimer *reclaimer;
+    uint64_t made_at;     /* option A: tells it from an earlier pool at this address */
+    bool biased;          /* option A: the caches' locks are */
     ortp__thread_key key; /* option A: this thread's cache */
 
     ortp__mutex registry;       /* guards the four below */

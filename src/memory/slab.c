@@ -6,9 +6,17 @@
 
 #include <assert.h>
 
-static size_t slab_struct_bytes(size_t block_count)
+size_t ortp__slab_struct_bytes(size_t block_count)
 {
-    return sizeof(ortp__slab) + block_count * sizeof(ortp_block);
+    return sizeof(ortp__slab) + ORTP__LINE_BYTES + block_count * sizeof(ortp_block);
+}
+
+/* The first place behind the struct that begins a line. */
+static ortp_block *blocks_of(ortp__slab *slab)
+{
+    const uintptr_t behind = (uintptr_t)(slab + 1);
+    const uintptr_t line = (behind + ORTP__LINE_BYTES - 1) / ORTP__LINE_BYTES * ORTP__LINE_BYTES;
+    return (ortp_block *)((unsigned char *)(slab + 1) + (line - behind));
 }
 
 static ortp__slab_list *list_of(const ortp__slab *slab)
@@ -68,8 +76,8 @@ static void cut_blocks(ortp_pool *pool, ortp__slab *slab)
         block->stripe = slab->stripe;
         block->slab = slab;
         block->data = slab->pages + i * stride;
-        block->bytes = stride;
         block->footprint = stride;
+        block->index = (uint8_t)slab->index;
         block->next = slab->free;
         atomic_init(&block->state, (uint8_t)ORTP__BLOCK_FREE);
         atomic_init(&block->label, (uint8_t)ORTP_LABEL_OTHER);
@@ -92,7 +100,7 @@ ortp_status ortp__slab_create(ortp_pool *pool, ortp__stripe *stripe, const ortp_
                                       : status; /* a sum that overflows never fits */
     }
     void *memory;
-    status = ortp__meta_alloc(pool->budget, &pool->alloc, slab_struct_bytes(block_count),
+    status = ortp__meta_alloc(pool->budget, &pool->alloc, ortp__slab_struct_bytes(block_count),
                               request->reclaim, &memory);
     if (status != ORTP_OK) {
         goto fail_charge;
@@ -107,12 +115,13 @@ ortp_status ortp__slab_create(ortp_pool *pool, ortp__stripe *stripe, const ortp_
     slab->mapping = mapping;
     slab->index = index;
     slab->block_count = block_count;
+    slab->blocks = blocks_of(slab);
     cut_blocks(pool, slab);
     *out = slab;
     return ORTP_OK;
 
 fail_struct:
-    ortp__meta_free(pool->budget, &pool->alloc, memory, slab_struct_bytes(block_count));
+    ortp__meta_free(pool->budget, &pool->alloc, memory, ortp__slab_struct_bytes(block_count));
 fail_charge:
     (void)ortp_budget_refund(pool->budget, ORTP_ACCOUNT_BLOCKS, mapping);
     return status;
@@ -122,7 +131,7 @@ size_t ortp__slab_destroy(ortp_pool *pool, ortp__slab *slab)
 {
     assert(slab->free_count == slab->block_count);
     size_t mapping = slab->mapping;
-    size_t struct_bytes = slab_struct_bytes(slab->block_count);
+    size_t struct_bytes = ortp__slab_struct_bytes(slab->block_count);
     ortp__pages_unmap(slab->pages, mapping);
     (void)ortp_budget_refund(pool->budget, ORTP_ACCOUNT_BLOCKS, mapping);
     ortp__meta_free(pool->budget, &pool->alloc, slab, struct_bytes);

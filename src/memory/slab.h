@@ -12,6 +12,9 @@
 
 #include "pool_internal.h"
 
+/* Bytes of a slab's control structures. */
+size_t ortp__slab_struct_bytes(size_t block_count);
+
 /* Maps a slab, charged; all blocks free, in no list yet. Takes no lock. Errors: BUDGET, NOMEM. */
 ortp_status ortp__slab_create(ortp_pool *pool, ortp__stripe *stripe, const ortp__request *request,
                               ortp__slab **out);

@@ -313,6 +313,13 @@ bool __wrap_ortp__thread_key_set(const ortp__thread_key *key, void *value)
     return !fails(FAULT_LOCK, SITE, -1) && __real_ortp__thread_key_set(key, value);
 }
 
+bool __real_ortp__barrier_ready(void);
+bool __wrap_ortp__barrier_ready(void);
+bool __wrap_ortp__barrier_ready(void)
+{
+    return !fails(FAULT_LOCK, SITE, -1) && __real_ortp__barrier_ready();
+}
+
 bool __real_ortp__thread_start(ortp__thread *thread, void (*fn)(void *ctx), void *ctx);
 bool __wrap_ortp__thread_start(ortp__thread *thread, void (*fn)(void *ctx), void *ctx);
 bool __wrap_ortp__thread_start(ortp__thread *thread, void (*fn)(void *ctx), void *ctx)

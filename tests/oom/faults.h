@@ -25,7 +25,7 @@
 typedef enum fault_kind {
     FAULT_ALLOC,   /* control structures: the injected allocator returns NULL */
     FAULT_PAGES,   /* mmap */
-    FAULT_LOCK,    /* mutexes, conditions, thread keys */
+    FAULT_LOCK,    /* mutexes, conditions, thread keys, barriers */
     FAULT_THREAD,  /* a thread cannot be started */
     FAULT_CHARGE,  /* the budget denies */
     FAULT_JANSSON, /* the JSON library's malloc */

@@ -48,6 +48,7 @@ static void every_small_size_has_the_least_class(void **state)
             assert_true(size.small);
             assert_true(c.strides[size.index] >= bytes);
             assert_true(size.index == 0 || c.strides[size.index - 1] < bytes);
+            assert_int_equal(size.index, ortp__classes_small(&c, bytes));
         }
     }
 }

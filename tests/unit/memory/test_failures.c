@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What fails: every allocation, mapping, lock, condition and thread key, one at a time and from one on,
+ * What fails: every allocation, mapping, lock, condition, thread key and barrier, one at a time and from one on,
  * and every charge. After each failure: the right status, a NULL result, a balanced ledger, and the
  * same call succeeds once the fault is gone.
  */
@@ -13,7 +13,7 @@
 
 /* ---- wrapped calls of the platform (see CMakeLists.txt) ---- */
 
-enum { SITE_MAP, SITE_MUTEX, SITE_COND, SITE_KEY, SITE_KEY_SET, SITE_COUNT };
+enum { SITE_MAP, SITE_MUTEX, SITE_COND, SITE_KEY, SITE_KEY_SET, SITE_BARRIER, SITE_COUNT };
 
 typedef struct site {
     uint64_t calls;
@@ -45,6 +45,8 @@ bool __real_ortp__thread_key_create(ortp__thread_key *key, void (*ends)(void *))
 bool __wrap_ortp__thread_key_create(ortp__thread_key *key, void (*ends)(void *));
 bool __real_ortp__thread_key_set(const ortp__thread_key *key, void *value);
 bool __wrap_ortp__thread_key_set(const ortp__thread_key *key, void *value);
+bool __real_ortp__barrier_ready(void);
+bool __wrap_ortp__barrier_ready(void);
 
 void *__wrap_ortp__pages_map(size_t bytes)
 {
@@ -69,6 +71,11 @@ bool __wrap_ortp__thread_key_create(ortp__thread_key *key, void (*ends)(void *))
 bool __wrap_ortp__thread_key_set(const ortp__thread_key *key, void *value)
 {
     return !fails(SITE_KEY_SET) && __real_ortp__thread_key_set(key, value);
+}
+
+bool __wrap_ortp__barrier_ready(void)
+{
+    return !fails(SITE_BARRIER) && __real_ortp__barrier_ready();
 }
 
 /* ---- one life of everything, step by step ---- */
@@ -324,11 +331,8 @@ static void every_call_of_the_system_fails_once(void **state)
     static const struct {
         int site;
         uint64_t least[2]; /* calls in a life: thread cached, striped */
-    } expected[] = {{SITE_MAP, {5, 5}},
-                    {SITE_MUTEX, {7, 6}},
-                    {SITE_COND, {1, 1}},
-                    {SITE_KEY, {1, 0}},
-                    {SITE_KEY_SET, {1, 0}}};
+    } expected[] = {{SITE_MAP, {5, 5}}, {SITE_MUTEX, {7, 6}},   {SITE_COND, {1, 1}},
+                    {SITE_KEY, {1, 0}}, {SITE_KEY_SET, {1, 0}}, {SITE_BARRIER, {1, 0}}};
     for (size_t i = 0; i < sizeof expected / sizeof *expected; i++) {
         for (int persistent = 0; persistent < 2; persistent++) {
             uint64_t n = 1;

@@ -107,6 +107,37 @@ static void released_blocks_are_reused(void **state)
     fixture_close(&f);
 }
 
+/* One byte more than a class holds is the next class's, also where blocks lie in a magazine. */
+static void borders_of_classes(void **state)
+{
+    fixture f;
+    fixture_open(&f, KIND_OF(state), 0);
+    size_t stride = 0;
+    do {
+        ortp_block *block = must_acquire(f.pool, stride + 1, ORTP_LABEL_RUN);
+        const size_t next = ortp_block_bytes(block);
+        assert_true(next > stride);
+        must_release(block);
+        for (int turn = 0; turn < 2; turn++) { /* mapped, then reused */
+            ortp_block *last = must_acquire(f.pool, next, ORTP_LABEL_RUN);
+            ortp_block *first = must_acquire(f.pool, next + 1, ORTP_LABEL_RUN);
+            ortp_block *within;
+            assert_int_equal(ortp_pool_acquire_within(f.pool, stride + 1, ORTP_LABEL_RUN,
+                                                      ORTP_RECLAIM_NONE, &within),
+                             ORTP_OK);
+            assert_int_equal(ortp_block_bytes(last), next);
+            assert_int_equal(ortp_block_bytes(within), next);
+            assert_true(ortp_block_bytes(first) > next);
+            must_release(last);
+            must_release(within);
+            must_release(first);
+        }
+        stride = next;
+    } while (stride < 57344);
+    assert_int_equal(stride, 57344);
+    fixture_close(&f);
+}
+
 static void large_blocks_serve_what_is_a_little_smaller(void **state)
 {
     fixture f;
@@ -569,6 +600,7 @@ int main(void)
         BOTH_KINDS(blocks_are_large_aligned_and_readable_behind),
         BOTH_KINDS(blocks_do_not_overlap),
         BOTH_KINDS(released_blocks_are_reused),
+        BOTH_KINDS(borders_of_classes),
         BOTH_KINDS(large_blocks_serve_what_is_a_little_smaller),
         BOTH_KINDS(labels_are_counted),
         BOTH_KINDS(ledger_holds_after_random_operations),

@@ -26,6 +26,29 @@ typedef struct worker {
     uint64_t random;
 } worker;
 
+/* ---- the kernel's barrier, wrapped (see CMakeLists.txt) ---- */
+
+static _Atomic bool refuse_barrier;
+static _Atomic uint64_t barriers;
+
+bool __real_ortp__barrier_ready(void);
+bool __wrap_ortp__barrier_ready(void);
+void __real_ortp__barrier(void);
+void __wrap_ortp__barrier(void);
+
+bool __wrap_ortp__barrier_ready(void)
+{
+    return !refuse_barrier && __real_ortp__barrier_ready();
+}
+
+void __wrap_ortp__barrier(void)
+{
+    barriers++;
+    __real_ortp__barrier();
+}
+
+/* ---- random operations ---- */
+
 /* Every byte of a block tells of its address, so that two owners would be seen. */
 static void fill(ortp_block *block)
 {
@@ -145,6 +168,21 @@ static void random_threads_keep_patterns_and_sums(void **state)
     run_random_threads(&f, &s);
     assert_int_equal(s.denied, 0);
     fixture_close(&f);
+}
+
+static void random_threads_without_a_barrier(void **state)
+{
+    (void)state;
+    const uint64_t before = barriers;
+    refuse_barrier = true;
+    fixture f;
+    fixture_open(&f, ORTP_POOL_THREAD_CACHED, 0);
+    refuse_barrier = false;
+    shared s;
+    run_random_threads(&f, &s);
+    assert_int_equal(s.denied, 0);
+    fixture_close(&f);
+    assert_int_equal(barriers, before);
 }
 
 static void random_threads_under_a_short_budget(void **state)
@@ -383,6 +421,8 @@ static void check_order_of_use(ortp_pool_kind kind, size_t bytes, size_t count)
     for (size_t i = 0; i + 1 < count; i++) {
         must_release(blocks[i]);
     }
+    /* Small ones are used until they leave their magazine. */
+    assert_int_equal(ortp_pool_trim(f.pool, ORTP_UNLIMITED, 0, NULL), ORTP_OK);
     fake_clock_advance(&f.clock, 10);
     holder h;
     pthread_t thread;
@@ -441,6 +481,172 @@ static void destroy_with_idle_threads(void **state)
     holder_end(&h, thread);
     assert_int_equal(ortp_budget_destroy(f.budget), ORTP_OK);
     counting_alloc_assert_empty(&f.alloc);
+}
+
+/* Whoever looks into the magazines of others does so behind a barrier, one for all of them. */
+static void others_come_behind_a_barrier(void **state)
+{
+    fixture f;
+    fixture_open(&f, KIND_OF(state), 0);
+    holder h[3];
+    pthread_t threads[3];
+    for (size_t i = 0; i < 3; i++) {
+        holder_start(&h[i], &f, NULL, &threads[i]);
+    }
+    const bool biased = KIND_OF(state) == ORTP_POOL_THREAD_CACHED && __real_ortp__barrier_ready();
+    uint64_t before = barriers;
+    ortp_pool_info info;
+    ortp_pool_get_info(f.pool, &info);
+    assert_int_equal(barriers - before, biased ? 1 : 0);
+    before = barriers;
+    (void)ortp_budget_reclaim(f.budget, ORTP_RECLAIM_BLOCKS, 1);
+    assert_int_equal(barriers - before, biased ? 1 : 0);
+    before = barriers;
+    for (size_t i = 0; i < 3; i++) {
+        holder_end(&h[i], threads[i]);
+    }
+    assert_int_equal(barriers - before, biased ? 3 : 0);
+    fixture_close(&f);
+}
+
+/* ---- a pool at the address of an earlier one ---- */
+
+enum { KEPT_MAX = 64 };
+
+/* Gives the same memory for the same first request; what is freed is not used for anything else. */
+typedef struct same_place {
+    void *kept[KEPT_MAX];
+    size_t count;
+    void *pool;
+    size_t pool_bytes;
+} same_place;
+
+static void *place_alloc(void *ctx, size_t bytes)
+{
+    same_place *p = ctx;
+    if (p->pool != NULL && bytes == p->pool_bytes) {
+        return p->pool;
+    }
+    void *ptr = p->count < KEPT_MAX ? calloc(1, bytes) : NULL;
+    if (ptr != NULL) {
+        p->kept[p->count++] = ptr;
+    }
+    if (p->pool == NULL) {
+        p->pool = ptr;
+        p->pool_bytes = bytes;
+    }
+    return ptr;
+}
+
+static void place_free(void *ctx, void *ptr, size_t bytes)
+{
+    (void)ctx;
+    (void)ptr;
+    (void)bytes;
+}
+
+typedef struct comer_back {
+    ortp_pool *pool;
+    ortp_block *given;
+    _Atomic int step;
+    ortp_status status;
+} comer_back;
+
+static void wait_for_step(comer_back *c, int step)
+{
+    while (c->step < step) {
+        sleep_ms(1);
+    }
+}
+
+static void *use_and_come_back(void *ctx)
+{
+    comer_back *c = ctx;
+    ortp_block *block;
+    c->status = ortp_pool_acquire(c->pool, 640, ORTP_LABEL_RUN, &block);
+    if (c->status == ORTP_OK) {
+        c->status = ortp_block_release(block);
+    }
+    c->step = 1;
+    wait_for_step(c, 2);
+    c->status = ortp_block_release(c->given);
+    c->step = 3;
+    wait_for_step(c, 4);
+    return NULL;
+}
+
+/* What a thread remembers of a pool is not taken for the one that came to the same place. */
+static void a_pool_where_another_was(void **state)
+{
+    fixture f;
+    fixture_open(&f, KIND_OF(state), 0);
+    same_place place = {.count = 0};
+    ortp_pool_options options = fixture_pool_options(&f, KIND_OF(state));
+    options.alloc = (ortp_alloc){.alloc = place_alloc, .free = place_free, .ctx = &place};
+    comer_back c = {.status = ORTP_E_BUSY};
+    assert_int_equal(ortp_pool_create(&options, &c.pool, NULL), ORTP_OK);
+    must_release(must_acquire(c.pool, 640, ORTP_LABEL_RUN)); /* this thread remembers it, too */
+    pthread_t thread;
+    assert_int_equal(pthread_create(&thread, NULL, use_and_come_back, &c), 0);
+    wait_for_step(&c, 1);
+    assert_int_equal(c.status, ORTP_OK);
+    assert_int_equal(ortp_pool_destroy(c.pool, NULL), ORTP_OK);
+
+    ortp_pool *again;
+    memset(place.pool, 0, place.pool_bytes); /* as memory of an allocator is */
+    assert_int_equal(ortp_pool_create(&options, &again, NULL), ORTP_OK);
+    assert_ptr_equal(again, c.pool);
+    ortp_block *ours = must_acquire(again, 640, ORTP_LABEL_RUN);
+    c.given = must_acquire(again, 640, ORTP_LABEL_RUN);
+    c.step = 2;
+    wait_for_step(&c, 3);
+    assert_int_equal(c.status, ORTP_OK);
+    must_release(ours);
+    ortp_pool_info info;
+    ortp_pool_get_info(again, &info);
+    assert_int_equal(info.in_use_blocks, 0);
+    assert_int_equal(info.releases, 2);
+    assert_int_equal(info.cached_bytes, KIND_OF(state) == ORTP_POOL_THREAD_CACHED ? 2 * 640 : 0);
+    c.step = 4;
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    assert_int_equal(ortp_pool_destroy(again, NULL), ORTP_OK);
+    for (size_t i = 0; i < place.count; i++) {
+        free(place.kept[i]);
+    }
+    fixture_close(&f);
+}
+
+/* ---- several pools on one thread ---- */
+
+static void pools_in_turn(void **state)
+{
+    enum { POOLS = 3 };
+    fixture f;
+    fixture_open(&f, KIND_OF(state), 0);
+    ortp_pool *pools[POOLS];
+    ortp_pool_options options = fixture_pool_options(&f, KIND_OF(state));
+    for (size_t i = 0; i < POOLS; i++) {
+        assert_int_equal(ortp_pool_create(&options, &pools[i], NULL), ORTP_OK);
+    }
+    ortp_block *blocks[POOLS] = {NULL};
+    for (size_t turn = 0; turn < 10; turn++) {
+        for (size_t i = 0; i < POOLS; i++) {
+            blocks[i] = must_acquire(pools[i], 640, ORTP_LABEL_RUN);
+        }
+        for (size_t i = 0; i < POOLS; i++) {
+            must_release(blocks[i]);
+        }
+    }
+    for (size_t i = 0; i < POOLS; i++) {
+        ortp_pool_info info;
+        ortp_pool_get_info(pools[i], &info);
+        assert_int_equal(info.acquires, 10);
+        assert_int_equal(info.releases, 10);
+        assert_int_equal(info.reuses, 9);
+        assert_int_equal(info.maps, 1);
+        assert_int_equal(ortp_pool_destroy(pools[i], NULL), ORTP_OK);
+    }
+    fixture_close(&f);
 }
 
 /* ---- two releases of one block at the same time ---- */
@@ -578,6 +784,10 @@ int main(void)
         BOTH_KINDS(destroy_is_refused_while_a_release_runs),
         BOTH_KINDS(random_threads_keep_patterns_and_sums),
         BOTH_KINDS(random_threads_under_a_short_budget),
+        cmocka_unit_test(random_threads_without_a_barrier),
+        BOTH_KINDS(others_come_behind_a_barrier),
+        BOTH_KINDS(a_pool_where_another_was),
+        BOTH_KINDS(pools_in_turn),
         BOTH_KINDS(release_on_another_thread),
         BOTH_KINDS(ending_threads_give_all_back),
         BOTH_KINDS(destructors_may_release),

@@ -12,12 +12,16 @@
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <sys/types.h>
+#include <time.h>
 #include <unistd.h>
 
 static bool refuse_sysconf, refuse_madvise, refuse_open, refuse_condattr, refuse_clock;
-static bool refuse_cond, refuse_mutex, refuse_thread;
-static const char *status_text; /* instead of /proc/self/status; NULL: the real one */
+static bool refuse_cond, refuse_mutex, refuse_thread, refuse_syscall;
+static int barrier_command;         /* the last one asked for */
+static unsigned clock_stands_still; /* for so many calls */
+static const char *status_text;     /* instead of /proc/self/status; NULL: the real one */
 static size_t status_at;
 
 long __real_sysconf(int name);
@@ -40,6 +44,39 @@ int __real_pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
                           void *(*start)(void *), void *arg);
 int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
                           void *(*start)(void *), void *arg);
+
+long __real_syscall(long number, ...);
+long __wrap_syscall(long number, ...);
+int __real_clock_gettime(clockid_t clock, struct timespec *now);
+int __wrap_clock_gettime(clockid_t clock, struct timespec *now);
+
+long __wrap_syscall(long number, ...)
+{
+    va_list arguments;
+    va_start(arguments, number);
+    const int command = va_arg(arguments, int);
+    va_end(arguments);
+    assert_int_equal(number, SYS_membarrier);
+    barrier_command = command;
+    if (refuse_syscall) {
+        errno = ENOSYS;
+        return -1;
+    }
+    return __real_syscall(number, command, 0, 0);
+}
+
+int __wrap_clock_gettime(clockid_t clock, struct timespec *now)
+{
+    static struct timespec latest;
+    if (clock_stands_still > 0) {
+        clock_stands_still--;
+        *now = latest;
+        return 0;
+    }
+    const int result = __real_clock_gettime(clock, now);
+    latest = *now;
+    return result;
+}
 
 long __wrap_sysconf(int name)
 {
@@ -157,6 +194,42 @@ static void locks_conditions_and_threads_are_refused(void **state)
     ortp__mutex_destroy(&mutex);
 }
 
+static void barriers_are_the_kernels_or_a_wait(void **state)
+{
+    (void)state;
+    refuse_syscall = true;
+    assert_false(ortp__barrier_ready());
+    uint64_t before = ortp__now_us();
+    ortp__barrier(); /* one that was ready and is refused now */
+    assert_true(ortp__now_us() >= before + 1000);
+    refuse_syscall = false;
+    if (!ortp__barrier_ready()) {
+        skip(); /* such a kernel */
+    }
+    assert_int_equal(barrier_command, 1 << 4);
+    ortp__barrier();
+    assert_int_equal(barrier_command, 1 << 3);
+}
+
+/* Of a clock that ticks slowly; and one that does not tick is not waited for. */
+static void moments_do_not_come_again(void **state)
+{
+    (void)state;
+    uint64_t latest = ortp__moment();
+    for (unsigned still = 0; still < 20; still++) {
+        clock_stands_still = still;
+        uint64_t moment = ortp__moment();
+        assert_int_equal(clock_stands_still, 0);
+        uint64_t next = ortp__moment();
+        assert_true(moment >= latest && next > moment);
+        latest = next;
+    }
+    clock_stands_still = 1000000;
+    (void)ortp__moment();
+    assert_true(clock_stands_still > 0);
+    clock_stands_still = 0;
+}
+
 static void count_up(void *ctx)
 {
     atomic_fetch_add((atomic_int *)ctx, 1);
@@ -213,6 +286,8 @@ int main(void)
         cmocka_unit_test(a_machine_that_says_nothing),
         cmocka_unit_test(pages_are_touched_where_the_kernel_cannot_populate),
         cmocka_unit_test(locks_conditions_and_threads_are_refused),
+        cmocka_unit_test(barriers_are_the_kernels_or_a_wait),
+        cmocka_unit_test(moments_do_not_come_again),
         cmocka_unit_test(a_thread_starts_or_is_refused),
         cmocka_unit_test(process_memory_of_odd_kernels),
     };
