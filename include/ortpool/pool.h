@@ -11,7 +11,9 @@
  *   ORTP_POOL_THREAD_CACHED (option A): each thread keeps magazines of free small blocks, and a few
  *     large ones within its byte cap, over a striped depot. Trim, reclaim and a short budget empty
  *     the magazines of all threads, so that no idle block is out of reach for where it lies. A
- *     thread that ends gives its magazines back.
+ *     thread that ends gives its magazines back. A small block that lies in the thread's magazine
+ *     is acquired, and one for which there is room released, without a lock, an atomic instruction
+ *     or a look at the clock (where the kernel has membarrier(), Linux 4.14; else under a mutex).
  *   ORTP_POOL_STRIPED (option B): lock-striped depot only, no thread-local state.
  *
  * Slack: a slab is unmapped when all of its blocks are free. The free blocks of a slab that is
@@ -113,7 +115,8 @@ ORTP_API ORTP_CHECK ortp_status ortp_pool_acquire_within(ortp_pool *pool, size_t
 /*
  * NULL is a no-op. ORTP_E_INVAL for a block that is not out (released twice). That is best effort:
  * once a second release comes after the block was handed out again or its memory unmapped, it
- * cannot be told from a right one. Thread-safe: yes.
+ * cannot be told from a right one, nor can, with option A, the second of two at the same time on
+ * two threads. Thread-safe: yes.
  */
 ORTP_API ortp_status ortp_block_release(ortp_block *block);
 
@@ -146,8 +149,9 @@ ORTP_API size_t ortp_pool_warm_bytes(const ortp_pool *pool, const ortp_pool_need
 
 /*
  * Unmaps idle memory that has not been used for `idle_ms`, least recently used first, until at most
- * `keep_bytes` are idle. Flushes the magazines of all threads. *freed_bytes (may be NULL):
- * unmapped. Thread-safe: yes.
+ * `keep_bytes` are idle. Flushes the magazines of all threads. Small blocks of option A count as
+ * used until they leave a magazine, by this call at the latest: one that lay there goes at the next
+ * call that is idle_ms later. *freed_bytes (may be NULL): unmapped. Thread-safe: yes.
  */
 ORTP_API ortp_status ortp_pool_trim(ortp_pool *pool, size_t keep_bytes, uint64_t idle_ms,
                                     size_t *freed_bytes);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A lock for what one thread, its owner, uses all the time and others hardly ever. The owner takes it
- * with two plain stores and a load; the others pay for that with a barrier in all threads:
+ * A lock for what one thread, its owner, uses all the time and others hardly ever. The owner takes
+ * it with two plain stores and a load; the others pay for that with a barrier in all threads:
  *
  *     owner                               another
  *       busy = 1                            revoked = 1
@@ -14,8 +14,8 @@
  * After the barrier either the other sees busy == 1, or the owner sees revoked == 1. What one wrote
  * is seen by the next: over busy (owner to other), revoked (other to owner), or the mutex.
  *
- * Without such a barrier (not Linux, an old kernel, a filter of system calls) revoked is always 1, which
- * makes it a mutex.
+ * Without such a barrier (not Linux, an old kernel, a filter of system calls) revoked is always 1,
+ * which makes it a mutex.
  *
  * The others must come one at a time, each from its revoke to its give back: a lock of lower rank
  * does that. In the owner's short way no lock is taken and nothing is called that might take one;
@@ -60,8 +60,8 @@ static inline void ortp__biased_leave(ortp__biased_lock *lock)
 }
 
 /*
- * Another: revoke (of several locks at once, if it likes), ortp__barrier() where they are biased, seize,
- * give back.
+ * Another: revoke (of several locks at once, if it likes), ortp__barrier() where they are biased,
+ * seize, give back.
  */
 void ortp__biased_revoke(ortp__biased_lock *lock);
 void ortp__biased_seize(ortp__biased_lock *lock);

@@ -600,15 +600,15 @@ static void a_pool_where_another_was(void **state)
     c.given = must_acquire(again, 640, ORTP_LABEL_RUN);
     c.step = 2;
     wait_for_step(&c, 3);
-    assert_int_equal(c.status, ORTP_OK);
     must_release(ours);
     ortp_pool_info info;
     ortp_pool_get_info(again, &info);
+    c.step = 4;
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    assert_int_equal(c.status, ORTP_OK);
     assert_int_equal(info.in_use_blocks, 0);
     assert_int_equal(info.releases, 2);
     assert_int_equal(info.cached_bytes, KIND_OF(state) == ORTP_POOL_THREAD_CACHED ? 2 * 640 : 0);
-    c.step = 4;
-    assert_int_equal(pthread_join(thread, NULL), 0);
     assert_int_equal(ortp_pool_destroy(again, NULL), ORTP_OK);
     for (size_t i = 0; i < place.count; i++) {
         free(place.kept[i]);
