@@ -5,15 +5,15 @@
  *     room_bytes + footprints of the blocks in slots and larges == pool->thread_cache_bytes
  *
  * A cache has a biased lock (biased_lock.h): its thread takes it at each use without an atomic
- * instruction, others only to flush or to count. So idle memory in magazines is never out of reach, and a
- * denial has no slack. The others come under the pool's registry, one at a time.
+ * instruction, others only to flush or to count. So idle memory in magazines is never out of reach,
+ * and a denial has no slack. The others come under the pool's registry, one at a time.
  *
  * Its life: made at a thread's first use of the pool, registered in the pool; when the thread ends
  * its blocks go to the depot and its counts to pool->ended. A thread whose cache cannot be made (no
  * memory, no budget) uses the depot; it tries again the next time.
  *
- * Small blocks are stamped with a time when they leave for the depot, not when they come: no clock is
- * read for them.
+ * Small blocks are stamped with a time when they leave for the depot, not when they come: no clock
+ * is read for them.
  */
 #ifndef ORTP_MAGAZINE_H
 #define ORTP_MAGAZINE_H
@@ -34,7 +34,8 @@ struct ortp__thread_cache {
     ortp__biased_lock lock;                /* guards all below */
     size_t room_bytes;                     /* the pool's cap less what is cached */
     size_t in_use_bytes[ORTP_LABEL_COUNT]; /* its part of the ledger, as in ortp__ledger */
-    /* Blocks; all that a magazine hands out are reuses. Apart from room_bytes: no vector of both. */
+    /* Blocks; all that a magazine hands out are reuses. Apart from room_bytes: no vector of both,
+     * whose load would wait for the single stores before it. */
     uint64_t taken, kept;
     uint8_t counts[ORTP__CLASSES_MAX + 1]; /* the last: full for ever, of large blocks */
     uint8_t large_count;
@@ -75,8 +76,8 @@ typedef struct ortp__at_hand {
 } ortp__at_hand;
 
 /*
- * glibc keeps room for such small data of libraries that are loaded while the process runs; elsewhere the
- * usual way, a call.
+ * glibc keeps room for such small data of libraries that are loaded while the process runs;
+ * elsewhere the usual way, a call.
  */
 #if defined(__GLIBC__)
 #define ORTP__NEAR __attribute__((visibility("hidden"), tls_model("initial-exec")))

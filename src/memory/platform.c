@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Locks, barriers, pages, time and process figures for Linux and Android; POSIX elsewhere where it has them.
+ * Locks, barriers, pages, time and process figures for Linux and Android; POSIX elsewhere where it
+ * has them.
  */
 #define _DEFAULT_SOURCE 1 /* madvise, MAP_ANONYMOUS, O_NONBLOCK, syscall beyond C17 */
 
@@ -244,7 +245,7 @@ bool ortp__barrier_ready(void)
 void ortp__barrier(void)
 {
     if (!barrier_call(BARRIER_EXPEDITED)) {
-        /* A filter of system calls that came after the first. No store waits so long in a buffer. */
+        /* A filter of system calls that came later. No store waits so long in a buffer. */
         sleep_us(1000);
     }
 }

@@ -87,8 +87,8 @@ void *ortp__thread_key_get(const ortp__thread_key *key);
 bool ortp__thread_key_set(const ortp__thread_key *key, void *value);
 
 /*
- * A barrier of memory in all threads of the process at once (Linux: membarrier). ready: whether there is
- * one; to be asked before the first.
+ * A barrier of memory in all threads of the process at once (Linux: membarrier). ready: whether
+ * there is one; to be asked before the first.
  */
 bool ortp__barrier_ready(void);
 void ortp__barrier(void);
