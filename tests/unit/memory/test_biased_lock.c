@@ -86,6 +86,7 @@ typedef struct meeting {
     bool biased;
     uint64_t count; /* guarded by the lock */
     uint64_t owners_turns, short_turns;
+    _Atomic bool started; /* the owner is at work */
     _Atomic int others_left;
     _Atomic uint64_t intrusions;
 } meeting;
@@ -106,6 +107,7 @@ static void *own(void *ctx)
                 ortp__unlock(&m->lock.mutex);
             }
         }
+        m->started = true;
     }
     return NULL;
 }
@@ -113,6 +115,9 @@ static void *own(void *ctx)
 static void *intrude(void *ctx)
 {
     meeting *m = ctx;
+    while (!m->started) {
+        sleep_ms(1);
+    }
     for (int i = 0; i < VISITS; i++) {
         ortp__lock(&m->registry);
         ortp__biased_revoke(&m->lock);
