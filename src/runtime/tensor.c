@@ -252,7 +252,6 @@ ortp_status ortp_tensor_pool_destroy(ortp_tensor_pool *pool, ortp_error *error)
     while (pool->all) {
         ortp_tensor *tensor = pool->all;
         pool->all = tensor->all_next;
-        ortp__tensor_free_views(tensor);
         ortp__meta_free(runtime->budget, &runtime->alloc, tensor, sizeof(*tensor));
     }
     ortp__mutex_destroy(&pool->mutex);

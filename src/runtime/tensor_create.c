@@ -148,6 +148,17 @@ static ortp_status make_value(const ortp_tensor *tensor, size_t offset,
     return status;
 }
 
+static void free_views(ortp_tensor *tensor)
+{
+    const ortp_runtime *runtime = tensor->pool->runtime;
+    if (tensor->views) {
+        ortp__meta_free(runtime->budget, &runtime->alloc, tensor->views,
+                        tensor->view_capacity * sizeof(*tensor->views));
+    }
+    tensor->views = NULL;
+    tensor->view_capacity = 0;
+}
+
 ortp_status ortp__tensor_fill(ortp_tensor *tensor, const ortp__tensor_kind *kind, ortp_label label,
                               ortp_error *error)
 {
@@ -178,6 +189,7 @@ void ortp__tensor_empty(ortp_tensor *tensor)
         api->ReleaseValue(tensor->views[i].value);
     }
     tensor->view_count = 0;
+    free_views(tensor); /* the next one in this struct may have none */
     if (tensor->value) {
         api->ReleaseValue(tensor->value);
         tensor->value = NULL;
@@ -186,17 +198,6 @@ void ortp__tensor_empty(ortp_tensor *tensor)
     tensor->block = NULL;
     tensor->block_bytes = 0;
     tensor->footprint = 0;
-}
-
-void ortp__tensor_free_views(ortp_tensor *tensor)
-{
-    const ortp_runtime *runtime = tensor->pool->runtime;
-    if (tensor->views) {
-        ortp__meta_free(runtime->budget, &runtime->alloc, tensor->views,
-                        tensor->view_capacity * sizeof(*tensor->views));
-    }
-    tensor->views = NULL;
-    tensor->view_capacity = 0;
 }
 
 static ortp_status grow_views(ortp_tensor *tensor, ortp_error *error)
@@ -214,7 +215,7 @@ static ortp_status grow_views(ortp_tensor *tensor, ortp_error *error)
     if (tensor->view_count > 0) {
         memcpy(views, tensor->views, tensor->view_count * sizeof(*tensor->views));
     }
-    ortp__tensor_free_views(tensor);
+    free_views(tensor);
     tensor->views = views;
     tensor->view_capacity = capacity;
     return ORTP_OK;

@@ -25,7 +25,7 @@ typedef struct ortp__tensor_view {
     OrtValue *value;
 } ortp__tensor_view;
 
-/* unused: a struct kept for the next, holds nothing but its array of views. */
+/* unused: a struct kept for the next, holds nothing. */
 typedef enum ortp__tensor_state {
     ORTP__TENSOR_UNUSED = 0,
     ORTP__TENSOR_OUT,
@@ -96,9 +96,7 @@ void ortp__tensor_kind_text(const ortp__tensor_kind *kind, char *text, size_t ca
 /* Gives an empty struct its block and OrtValue; on failure it stays empty. No lock is held. */
 ortp_status ortp__tensor_fill(ortp_tensor *tensor, const ortp__tensor_kind *kind, ortp_label label,
                               ortp_error *error);
-/* Drops OrtValue, views and block; keeps the array of views. No lock is held. */
+/* Drops OrtValue, views and block. No lock is held. */
 void ortp__tensor_empty(ortp_tensor *tensor);
-/* What ortp__tensor_empty() keeps. */
-void ortp__tensor_free_views(ortp_tensor *tensor);
 
 #endif

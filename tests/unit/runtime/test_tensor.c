@@ -683,6 +683,42 @@ static void views_are_kept(void **state)
     close_fixture(&f);
 }
 
+static size_t metadata_of(const fixture *f)
+{
+    ortp_budget_info info;
+    ortp_budget_get_info(ortp_runtime_budget(f->runtime), &info);
+    return info.account_bytes[ORTP_ACCOUNT_METADATA];
+}
+
+/* Structs change places when tensors are dropped: none keeps room for the views of all it ever was. */
+static void views_go_with_their_tensor(void **state)
+{
+    (void)state;
+    fixture f;
+    open_fixture(&f, 0, 0);
+    enum { TENSORS = 8, VIEWS = 40 };
+    size_t first = 0;
+    for (int round = 0; round < TENSORS; ++round) {
+        ortp_tensor *tensors[TENSORS];
+        for (int i = 0; i < TENSORS; ++i) {
+            tensors[i] = acquire_bytes(&f, 640 + (size_t)i);
+        }
+        for (int64_t i = 0; i < VIEWS; ++i) {
+            OrtValue *value = NULL;
+            assert_int_equal(ortp_tensor_view(tensors[round], ORTP_TYPE_UINT8, &i, 1, &value, NULL),
+                             ORTP_OK);
+        }
+        for (int i = 0; i < TENSORS; ++i) {
+            assert_int_equal(ortp_tensor_release(tensors[i]), ORTP_OK);
+        }
+        assert_int_equal(ortp_tensor_pool_trim(f.tensors, 0, 0, NULL), ORTP_OK);
+        assert_int_equal(ortp_pool_trim(ortp_runtime_pool(f.runtime), 0, 0, NULL), ORTP_OK);
+        first = round == 0 ? metadata_of(&f) : first;
+        assert_int_equal(metadata_of(&f), first);
+    }
+    close_fixture(&f);
+}
+
 /* Several values in one tensor: each where it was asked for, kept like other views. */
 static void views_lie_where_they_are_asked_for(void **state)
 {
@@ -912,6 +948,7 @@ int main(void)
         cmocka_unit_test(destroy_says_what_is_out),
         cmocka_unit_test(releasing_twice_is_seen),
         cmocka_unit_test(views_are_kept),
+        cmocka_unit_test(views_go_with_their_tensor),
         cmocka_unit_test(views_lie_where_they_are_asked_for),
         cmocka_unit_test(works_with_a_session_of_the_host),
         cmocka_unit_test(a_failing_ort_call_leaves_nothing),
