@@ -2,7 +2,7 @@
 /*
  * The block pool: buffers for tensor data, mapped under a budget, reused without a system call.
  *
- * Small blocks (under 64 KiB with their padding) come from slabs of one size class; large blocks
+ * Small blocks (under 64 KiB) come from slabs of one size class; large blocks
  * have a mapping of their own. A block has at least the bytes asked for, is aligned to the pool's
  * alignment and is followed by at least ORTP_BLOCK_TAIL readable bytes (some kernels read past the
  * end). Contents are not zeroed.

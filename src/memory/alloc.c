@@ -85,6 +85,11 @@ uint64_t ortp__clock_ms(const ortp_clock *clock)
     return clock->now_ms != NULL ? clock->now_ms(clock->ctx) : ortp__now_ms();
 }
 
+uint64_t ortp__clock_stamp_ms(const ortp_clock *clock)
+{
+    return clock->now_ms != NULL ? clock->now_ms(clock->ctx) : ortp__now_about_ms();
+}
+
 ortp_status ortp__options_copy(void *out, size_t out_bytes, const void *given)
 {
     memset(out, 0, out_bytes);

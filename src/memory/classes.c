@@ -52,7 +52,7 @@ void ortp__classes_init(ortp__classes *classes, size_t alignment, size_t page_by
 
 bool ortp__classes_resolve(const ortp__classes *classes, size_t bytes, ortp__size *out)
 {
-    if (bytes <= ORTP__SMALL_STRIDE_MAX) {
+    if (bytes <= ORTP__SMALL_BYTES_MAX) {
         *out =
             (ortp__size){.small = true, .index = ortp__classes_small(classes, bytes), .mapping = 0};
         return true;

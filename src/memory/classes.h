@@ -2,7 +2,7 @@
 /*
  * Sizes: which stride a small block has, which mapping a large one.
  *
- *     small   strides are multiples of the alignment, four steps a doubling, up to 56 KiB
+ *     small   strides are multiples of the alignment, four steps a doubling, up to 64 KiB
  *     large   mappings are whole pages, eight steps a doubling: at most 1/8 is padding
  */
 #ifndef ORTP_CLASSES_H
@@ -13,7 +13,8 @@
 #include <stdint.h>
 
 #define ORTP__CLASSES_MAX 48
-#define ORTP__SMALL_STRIDE_MAX (56u * 1024u) /* of every alignment's classes the last */
+#define ORTP__SMALL_STRIDE_MAX (64u * 1024u) /* of every alignment's classes the last */
+#define ORTP__SMALL_BYTES_MAX (ORTP__SMALL_STRIDE_MAX - 1u) /* 64 KiB and more are large */
 #define ORTP__SIZE_UNIT 64u                  /* strides are multiples of it */
 
 typedef struct ortp__classes {
@@ -28,7 +29,7 @@ typedef struct ortp__classes {
 /* alignment: a power of two, 64 to 4096. */
 void ortp__classes_init(ortp__classes *classes, size_t alignment, size_t page_bytes);
 
-/* The least class for up to ORTP__SMALL_STRIDE_MAX bytes. */
+/* The least class for up to ORTP__SMALL_BYTES_MAX bytes. */
 static inline size_t ortp__classes_small(const ortp__classes *classes, size_t bytes)
 {
     return classes->of_units[(bytes + ORTP__SIZE_UNIT - 1) / ORTP__SIZE_UNIT];

@@ -66,6 +66,8 @@ bool ortp__budget_has_room(const ortp_budget *budget, size_t bytes);
 size_t ortp__block_footprint(const ortp_block *block);
 
 uint64_t ortp__clock_ms(const ortp_clock *clock);
+/* The same, or a few milliseconds before, at a fraction of the cost: for stamps. */
+uint64_t ortp__clock_stamp_ms(const ortp_clock *clock);
 
 /*
  * Copies an options struct of another version into `out` (`out_bytes`, zeroed beyond what is given).

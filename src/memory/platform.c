@@ -303,6 +303,17 @@ uint64_t ortp__now_us(void)
     return now_ns() / 1000u;
 }
 
+uint64_t ortp__now_about_ms(void)
+{
+#if defined(CLOCK_MONOTONIC_COARSE)
+    struct timespec now = {0};
+    (void)clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+    return (uint64_t)now.tv_sec * 1000u + (uint64_t)now.tv_nsec / 1000000u;
+#else
+    return ortp__now_ms();
+#endif
+}
+
 uint64_t ortp__now_ms(void)
 {
     return ortp__now_us() / 1000u;

@@ -114,6 +114,8 @@ bool ortp__thread_start(ortp__thread *thread, void (*fn)(void *ctx), void *ctx);
 void ortp__thread_join(ortp__thread *thread);
 
 uint64_t ortp__now_ms(void);
+/* As of the system's last tick: the same or up to some 10 ms before, never later. */
+uint64_t ortp__now_about_ms(void);
 uint64_t ortp__now_us(void);
 /* A time that a call after this one does not return again. */
 uint64_t ortp__moment(void);

@@ -316,7 +316,7 @@ static ORTP__OUT_OF_LINE ortp_status acquire(ortp_pool *pool, size_t bytes, ortp
 static inline ortp_block *at_hand(const ortp_pool *pool, size_t bytes, ortp_label label,
                                   ortp_block **out)
 {
-    if (ortp__magazine_at_hand(pool) && ORTP__LIKELY(bytes <= ORTP__SMALL_STRIDE_MAX) &&
+    if (ortp__magazine_at_hand(pool) && ORTP__LIKELY(bytes <= ORTP__SMALL_BYTES_MAX) &&
         ORTP__LIKELY(label_known(label)) && ORTP__LIKELY(out != NULL)) {
         const size_t index = ortp__classes_small(&pool->classes, bytes);
         return ortp__magazine_pop(ortp__mine.cache, index, label);
@@ -360,7 +360,7 @@ static ORTP__OUT_OF_LINE ortp_status release(ortp_block *block)
         return ORTP_E_INVAL;
     }
     ortp_pool *pool = block->pool;
-    block->released_ms = ortp__clock_ms(&pool->clock);
+    block->released_ms = ortp__clock_stamp_ms(&pool->clock);
     if (pool->poison) {
         memset(block->data, POISON_BYTE, ortp_block_bytes(block));
     }

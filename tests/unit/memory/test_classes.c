@@ -42,7 +42,7 @@ static void every_small_size_has_the_least_class(void **state)
     for (size_t alignment = 64; alignment <= 4096; alignment *= 8) {
         ortp__classes c;
         ortp__classes_init(&c, alignment, 4 * KIB);
-        for (size_t bytes = 0; bytes <= ORTP__SMALL_STRIDE_MAX; bytes++) {
+        for (size_t bytes = 0; bytes <= ORTP__SMALL_BYTES_MAX; bytes++) {
             ortp__size size;
             assert_true(ortp__classes_resolve(&c, bytes, &size));
             assert_true(size.small);
@@ -59,7 +59,7 @@ static void large_sizes_are_padded_by_an_eighth_at_most(void **state)
     ortp__classes c;
     ortp__classes_init(&c, 64, 4 * KIB);
     uint64_t random = 1;
-    size_t bytes = ORTP__SMALL_STRIDE_MAX + 1;
+    size_t bytes = ORTP__SMALL_BYTES_MAX + 1;
     while (bytes < SIZE_MAX / 8) {
         ortp__size size;
         assert_true(ortp__classes_resolve(&c, bytes, &size));

@@ -6,7 +6,7 @@
 #include <string.h>
 
 static const size_t sizes[] = {0,     1,     63,    64,     65,     100,     640,    4095,
-                               4096,  5632,  16384, 38400,  57343,  57344,   57345,  65536,
+                               4096,  5632,  16384, 38400,  57343,  57344,   57345,  65535, 65536,
                                65472, 65473, 99999, 153600, 614400, 1228800, 3000000};
 #define SIZES (sizeof sizes / sizeof *sizes)
 
@@ -40,7 +40,7 @@ static void blocks_are_large_aligned_and_readable_behind(void **state)
             blocks[i] = must_acquire(pool, sizes[i], ORTP_LABEL_TENSORS);
             check_block(blocks[i], sizes[i], alignment);
             /* A small block's tail is its neighbour or its slab's end, a large one's its own. */
-            size_t tail = sizes[i] > 57344 ? ORTP_BLOCK_TAIL : 0;
+            size_t tail = sizes[i] >= 65536 ? ORTP_BLOCK_TAIL : 0;
             assert_int_equal(in_use_bytes(pool) - before, ortp_block_bytes(blocks[i]) + tail);
         }
         assert_ledger(f.budget, pool);
@@ -135,6 +135,13 @@ static void borders_of_classes(void **state)
         stride = next;
     } while (stride < 57344);
     assert_int_equal(stride, 57344);
+    /* Of the last class all but its last byte: 64 KiB and more are large. */
+    ortp_block *last = must_acquire(f.pool, 65535, ORTP_LABEL_RUN);
+    ortp_block *large = must_acquire(f.pool, 65536, ORTP_LABEL_RUN);
+    assert_int_equal(ortp_block_bytes(last), 65536);
+    assert_true(ortp_block_bytes(large) > 65536);
+    must_release(last);
+    must_release(large);
     fixture_close(&f);
 }
 
