@@ -99,7 +99,7 @@ ortp_status ortp__predictor_enter(ortp_predictor *predictor, ortp_error *error);
 typedef enum ortp__outcome { ORTP__UNCOUNTED, ORTP__SUCCEEDED, ORTP__FAILED } ortp__outcome;
 void ortp__predictor_leave(ortp_predictor *predictor, ortp__outcome outcome);
 
-/* Makes states until there are `count`. */
+/* Makes states until there are `count`; BUDGET where they do not fit at once. */
 ortp_status ortp__state_fill(ortp_predictor *predictor, size_t count, ortp_error *error);
 /* For a prediction: an idle state or a new one. */
 ortp_status ortp__state_acquire(ortp_predictor *predictor, ortp__state **out, ortp_error *error);
@@ -122,6 +122,10 @@ size_t ortp__state_idle_bytes(ortp_predictor *predictor);
 /* A reclaimer of level ORTP_RECLAIM_TENSORS; how many states it ever dropped. */
 size_t ortp__state_reclaim(void *ctx, size_t bytes_wanted);
 uint64_t ortp__state_reclaimed(ortp_predictor *predictor);
+/* Whoever makes `count` states asks after each: BUDGET where new ones only take the place of others, more than
+ * `count` having been dropped since `before`. */
+ortp_status ortp__state_turns(ortp_predictor *predictor, uint64_t before, size_t count,
+                              ortp_error *error);
 
 /*
  * A prediction between enter and leave, in a state of its own. `beside`: its runs wait so.

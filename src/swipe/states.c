@@ -178,6 +178,7 @@ ortp_status ortp__state_fill(ortp_predictor *p, size_t count, ortp_error *error)
 {
     ortp_status status = ORTP_OK;
     bool more = true;
+    const uint64_t before = ortp__state_reclaimed(p);
     while (status == ORTP_OK && more) {
         ortp__lock(&p->mutex);
         more = p->state_count < count;
@@ -189,6 +190,9 @@ ortp_status ortp__state_fill(ortp_predictor *p, size_t count, ortp_error *error)
             ortp__state *state = NULL;
             status = make_counted(p, &state, error);
             ortp__state_release(p, state);
+            if (status == ORTP_OK) {
+                status = ortp__state_turns(p, before, count, error);
+            }
         }
     }
     return status;
@@ -334,4 +338,13 @@ uint64_t ortp__state_reclaimed(ortp_predictor *p)
     const uint64_t reclaimed = p->reclaimed;
     ortp__unlock(&p->mutex);
     return reclaimed;
+}
+
+ortp_status ortp__state_turns(ortp_predictor *p, uint64_t before, size_t count, ortp_error *error)
+{
+    if (ortp__state_reclaimed(p) - before <= count) {
+        return ORTP_OK;
+    }
+    return ortp__fail(error, ORTP_E_BUDGET, "%zu decode states: %s", count,
+                      ortp_status_text(ORTP_E_BUDGET));
 }

@@ -167,10 +167,8 @@ ortp_status ortp__warm_decoder(ortp_predictor *p, size_t bucket, size_t beams, o
         }
         status = catch_up(p, state, level, error);
         ortp__state_release(p, state);
-        if (status == ORTP_OK && ortp__state_reclaimed(p) - before > p->threads) {
-            /* Each new one takes the place of one that was ready. */
-            status = ortp__fail(error, ORTP_E_BUDGET, "%zu decode states: %s", p->threads,
-                                ortp_status_text(ORTP_E_BUDGET));
+        if (status == ORTP_OK) {
+            status = ortp__state_turns(p, before, p->threads, error);
         }
     }
     return status;

@@ -199,6 +199,28 @@ static void warm_up_ends_where_states_do_not_fit(void **state)
     rig_close(&r);
 }
 
+/* The same of states that hold nothing yet: room for one to seven of them, and some bytes. */
+static void warm_up_ends_where_empty_states_do_not_fit(void **state)
+{
+    (void)state;
+    enum { STEP = 1000, STEPS = 128 };
+    rig r;
+    const rig_options options = narrow();
+    rig_open(&r, &options);
+    (void)limit_to_one(&r);
+    ortp_budget *budget = ortp_runtime_budget(r.runtime);
+    ortp_budget_info info;
+    ortp_budget_get_info(budget, &info);
+    for (size_t more = 0; more < STEPS; more++) {
+        assert_int_equal(ortp_budget_set_limit(budget, info.charged_bytes + more * STEP, NULL),
+                         ORTP_OK);
+        assert_int_equal(ortp_predictor_warm(r.predictor, NULL, NULL, NULL), ORTP_E_BUDGET);
+        assert_int_equal(ortp_predictor_trim(r.predictor, 0, true, NULL), ORTP_OK);
+    }
+    assert_int_equal(ortp_budget_set_limit(budget, ORTP_UNLIMITED, NULL), ORTP_OK);
+    rig_close(&r);
+}
+
 int main(void)
 {
     if (!test_ort_found()) {
@@ -209,6 +231,7 @@ int main(void)
         cmocka_unit_test(who_may_not_wait_is_refused),
         cmocka_unit_test(who_waits_in_vain_is_told),
         cmocka_unit_test(warm_up_ends_where_states_do_not_fit),
+        cmocka_unit_test(warm_up_ends_where_empty_states_do_not_fit),
     };
     rows = swipe_rows_read(test_file(SAMPLES), SWIPES);
     const int failed = cmocka_run_group_tests(tests, NULL, NULL);
