@@ -18,8 +18,9 @@
  * the tensors and the decode state from ortpool's pool included. A line of JSON for each row and
  * round; `words` stands for all words and scores.
  */
+#include "process.h"
 #include "support.h"
-#include "swipes.h"
+#include "swipe_file.h"
 
 #include <ort_loader.h>
 #include <ortpool/ortpool.h>
@@ -57,12 +58,23 @@ static const row_kind rows[] = {
 };
 #define ROWS (sizeof(rows) / sizeof(rows[0]))
 
+/* A number in 1 .. most; ends the process where text is none. */
+static size_t bench_number(const char *text, size_t most)
+{
+    char *end = NULL;
+    const unsigned long value = strtoul(text, &end, 10);
+    if (value < 1 || value > most || *end != '\0') {
+        bench_die(text, "not a number in range");
+    }
+    return value;
+}
+
 /* ---- one row: a process ---- */
 
 typedef struct bench {
     const row_kind *kind;
     size_t threads, swipe_count;
-    swipe_set swipes;
+    swipe_file swipes;
     ort_library library;
     ortp_runtime *runtime;
     ortp_predictor *predictor;
@@ -115,7 +127,7 @@ static void predict_all(worker *w)
     bench *b = w->b;
     w->words = 0;
     for (size_t i = 0; i < b->swipe_count; i++) {
-        const ortp_swipe swipe = swipes_get(&b->swipes, (w->first + i) % b->swipe_count);
+        const ortp_swipe swipe = swipe_of(&b->swipes.rows[(w->first + i) % b->swipe_count]);
         ortp_prediction out;
         ortp_error error = ORTP_ERROR_INIT;
         const double start = bench_now_us();
@@ -147,12 +159,12 @@ static void *work(void *ctx)
 static void round_of(bench *b, worker *workers, unsigned long round)
 {
     static double us[THREADS_MAX * ROUND_MAX];
-    const long faults = bench_minor_faults();
+    const long faults = process_minor_faults();
     const double start = bench_now_us();
     (void)pthread_barrier_wait(&b->start);
     (void)pthread_barrier_wait(&b->end);
     const double wall = bench_now_us() - start;
-    const long faulted = bench_minor_faults() - faults;
+    const long faulted = process_minor_faults() - faults;
     const size_t count = b->threads * b->swipe_count;
     uint64_t words = workers[0].words;
     for (size_t i = 0; i < b->threads; i++) {
@@ -181,7 +193,9 @@ static int serve(const char *name, size_t threads, size_t swipes_wanted)
     if (!b.kind || (b.kind->mimalloc && !dlsym(RTLD_DEFAULT, "mi_version"))) {
         bench_die(name, "no such row, or mimalloc is not in place");
     }
-    swipes_add(&b.swipes, BENCH_SAMPLES, swipes_wanted);
+    if (!swipe_file_read(&b.swipes, BENCH_SAMPLES)) {
+        return 1; /* said */
+    }
     if (b.swipes.count < swipes_wanted) {
         bench_die("samples.jsonl", "has fewer swipes");
     }
@@ -208,7 +222,7 @@ static int serve(const char *name, size_t threads, size_t swipes_wanted)
     ortp_error error = ORTP_ERROR_INIT;
     bench_must(ortp_predictor_destroy(b.predictor), &error);
     bench_must(ortp_runtime_destroy(b.runtime, &error), &error);
-    swipes_free(&b.swipes);
+    swipe_file_free(&b.swipes);
     return 0;
 }
 

@@ -12,5 +12,7 @@ int command_predict(int argc, char **argv);
 int command_eval(int argc, char **argv);
 int command_inspect(int argc, char **argv);
 int command_run(int argc, char **argv);
+int command_bench(int argc, char **argv);
+int command_soak(int argc, char **argv);
 
 #endif

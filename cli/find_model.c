@@ -37,6 +37,19 @@ static bool take(const char *base, const char *below, char *folder, size_t capac
     return (size_t)length < capacity && has_manifest(folder);
 }
 
+static bool take_bundled(const char *base, bool known, char *folder, size_t capacity)
+{
+    return take("models/swipe-en", "", folder, capacity) ||
+           (known && (take(base, "/../../models/swipe-en", folder, capacity) ||
+                      take(base, "/../share/ortpool/models/swipe-en", folder, capacity)));
+}
+
+bool find_bundled_model(char *folder, size_t capacity)
+{
+    char base[PATH_MAX];
+    return take_bundled(base, executable_folder(base, sizeof(base)), folder, capacity);
+}
+
 bool find_model(const char *named, char *folder, size_t capacity, char *message,
                 size_t message_capacity)
 {
@@ -58,9 +71,7 @@ bool find_model(const char *named, char *folder, size_t capacity, char *message,
     }
     char base[PATH_MAX];
     bool known = executable_folder(base, sizeof(base));
-    if (take("models/swipe-en", "", folder, capacity) ||
-        (known && (take(base, "/../../models/swipe-en", folder, capacity) ||
-                   take(base, "/../share/ortpool/models/swipe-en", folder, capacity)))) {
+    if (take_bundled(base, known, folder, capacity)) {
         return true;
     }
     snprintf(message, message_capacity,

@@ -16,5 +16,7 @@
  */
 bool find_model(const char *named, char *folder, size_t capacity, char *message,
                 size_t message_capacity);
+/* The same by 2 to 4 alone. */
+bool find_bundled_model(char *folder, size_t capacity);
 
 #endif

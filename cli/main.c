@@ -15,10 +15,8 @@ static const struct {
     const char *name;
     int (*run)(int argc, char **argv);
 } commands[] = {
-    {"predict", command_predict},
-    {"eval", command_eval},
-    {"inspect", command_inspect},
-    {"run", command_run},
+    {"predict", command_predict}, {"eval", command_eval},   {"inspect", command_inspect},
+    {"run", command_run},         {"bench", command_bench}, {"soak", command_soak},
 };
 
 static const char help[] =
@@ -27,9 +25,11 @@ static const char help[] =
     "Swipe typing on ONNX Runtime with bounded, pooled, pre-warmed memory.\n"
     "\n"
     "  run        any ONNX model: times, allocations and memory, with and without ortpool\n"
+    "  bench      predictions by ortpool, by the usual code and by ONNX Runtime well used\n"
     "  predict    swipes in, words out\n"
     "  eval       how often the right word is found, and how fast\n"
     "  inspect    what a model is made of, and the memory it will take\n"
+    "  soak       predictions for long under memory pressure, checked\n"
     "\n"
     "  --help     this, or a command's own: ortpool predict --help\n"
     "  --version  versions of ortpool and of the ONNX Runtime found\n"
@@ -79,7 +79,7 @@ int main(int argc, char **argv)
         return EXIT_SETUP; /* where a message would go is not known */
     }
     if (argc < 2) {
-        return refuse("which command? run, predict, eval or inspect", "");
+        return refuse("which command? run, bench, predict, eval, inspect or soak", "");
     }
     const char *first = argv[1];
     if (strcmp(first, "--help") == 0 || strcmp(first, "-h") == 0 || strcmp(first, "help") == 0) {

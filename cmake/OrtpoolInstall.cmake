@@ -44,6 +44,10 @@ install(TARGETS ortpool_shared EXPORT ortpool-shared
 install(DIRECTORY ${PROJECT_SOURCE_DIR}/include/ortpool
     DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} COMPONENT dev)
 
+if(TARGET ortpool_cli) # its bench opens the library when it runs
+    add_dependencies(ortpool_cli ortpool_shared)
+endif()
+
 # find_package(ortpool)
 set(ortpool_cmake_folder ${CMAKE_INSTALL_LIBDIR}/cmake/ortpool)
 foreach(kind IN ITEMS static shared)

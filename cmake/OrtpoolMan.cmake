@@ -17,10 +17,12 @@ endfunction()
 
 help(main)
 set(commands)
-foreach(command IN ITEMS run predict eval inspect)
+foreach(command IN ITEMS run bench predict eval inspect soak)
     help(text ${command})
     string(APPEND commands ".SS ortpool ${command}\n${text}")
 endforeach()
+help(text bench pool)
+string(APPEND commands ".SS ortpool bench pool\n${text}")
 file(WRITE "${OUTPUT}" ".TH ORTPOOL 1 \"\" \"ortpool ${VERSION}\" \"User Commands\"
 .SH NAME
 ortpool \\- ONNX models and swipe typing with bounded, pooled, pre\\-warmed memory
@@ -38,7 +40,7 @@ An unpacked release of ONNX Runtime (lib/libonnxruntime.so); otherwise an instal
 the project's setup fetched.
 .TP
 .B ORTPOOL_MODEL
-The folder of the model for predict, eval and inspect.
+The folder of the model for predict, eval, inspect and soak.
 .TP
 .B ORT_DISABLE_TELEMETRY
 Set to 1 unless it is set: releases of ONNX Runtime for Linux from about 1.29 on otherwise start a telemetry client.

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 #
-# setup.sh [demo|test|versions]   installs what building and running (demo), testing (test) or testing
-# against other releases of ONNX Runtime (versions) needs.
+# setup.sh [demo|test|versions|bench]   installs what building and running (demo), testing (test), testing
+# against other releases of ONNX Runtime (versions) or measuring (bench) needs.
 #
 # Packages come from apt, and only those that are missing. ONNX Runtime is used where it is found
 # (ORTPOOL_ONNXRUNTIME, an installed one); otherwise it is fetched with npm as
@@ -13,9 +13,9 @@
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
 case ${1:-demo} in
-demo | test | versions) purpose=${1:-demo} ;;
+demo | test | versions | bench) purpose=${1:-demo} ;;
 *)
-    say "usage: scripts/setup.sh [demo|test|versions]" >&2
+    say "usage: scripts/setup.sh [demo|test|versions|bench]" >&2
     exit 2
     ;;
 esac
@@ -38,6 +38,9 @@ python3            command:python3
 gcovr              command:gcovr
 binutils           command:objdump
 pkgconf            command:pkg-config
+strace             command:strace
+libmimalloc2.0     none:
+chromium           command:chromium
 '
 versions_packages='
 maven                   command:mvn
@@ -48,6 +51,12 @@ g++-aarch64-linux-gnu   command:aarch64-linux-gnu-g++
 libc6-dev-arm64-cross   none:
 libstdc++6-arm64-cross  none:
 qemu-user               command:qemu-aarch64
+'
+bench_packages='
+python3         command:python3
+python3-venv    none:
+strace          command:strace
+libmimalloc2.0  none:
 '
 fetch_packages='
 ca-certificates none:
@@ -284,7 +293,10 @@ Set XDG_CACHE_HOME to a folder that can be written, or ORTPOOL_ONNXRUNTIME to an
 
 find_onnxruntime
 wanted_packages=$demo_packages
-[ "$purpose" = demo ] || wanted_packages+=$test_packages
+case $purpose in
+test | versions) wanted_packages+=$test_packages ;;
+bench) wanted_packages+=$bench_packages ;;
+esac
 [ "$purpose" != versions ] || wanted_packages+=$versions_packages$fetch_packages
 [ -n "$ort_found" ] || wanted_packages+=$fetch_packages
 missing_packages=$(missing "$wanted_packages")

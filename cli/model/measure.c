@@ -4,7 +4,6 @@
 
 #include "measure.h"
 
-#include <dlfcn.h>
 #include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -17,43 +16,11 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
+#include "heap_counts.h"
 #include "interrupt.h"
 #include "percentiles.h"
+#include "process.h"
 #include "progress.h"
-
-/* ---- what the process holds ---- */
-
-typedef struct process {
-    int64_t anonymous, resident_peak; /* bytes; -1: the system does not tell */
-} process;
-
-static process process_now(void)
-{
-    process now = {-1, -1};
-    FILE *file = fopen("/proc/self/status", "r");
-    char line[256];
-    while (file != NULL && fgets(line, sizeof(line), file) != NULL) {
-        long long kib;
-        if (sscanf(line, "RssAnon: %lld kB", &kib) == 1) {
-            now.anonymous = kib * 1024;
-        } else if (sscanf(line, "VmHWM: %lld kB", &kib) == 1) {
-            now.resident_peak = kib * 1024;
-        }
-    }
-    if (file != NULL) {
-        (void)fclose(file);
-    }
-    return now;
-}
-
-/* Of libortpool-heapcount.so, where it was preloaded. */
-static uint64_t (*heap_count(void))(void)
-{
-    uint64_t (*function)(void) = NULL;
-    void *symbol = dlsym(RTLD_DEFAULT, "ortpool_heap_count");
-    memcpy(&function, &symbol, sizeof(function));
-    return function;
-}
 
 /* ---- one run ---- */
 
@@ -263,6 +230,7 @@ typedef struct timing {
     double seconds;
     long faults;
     uint64_t heap;
+    bool heap_counted;
 } timing;
 
 static bool run_all(measuring *m, timing *out, progress *bar)
@@ -273,8 +241,8 @@ static bool run_all(measuring *m, timing *out, progress *bar)
         return false;
     }
     atomic_size_t next = 0;
-    uint64_t (*count)(void) = heap_count();
-    const uint64_t heap = count != NULL ? count() : 0;
+    heap_counts before, after;
+    out->heap_counted = heap_counts_read(&before);
     const double start = seconds_now();
     for (size_t i = 0; i < m->options->threads; i++) {
         workers[i] = (worker){.m = m, .next = &next, .number = i, .bar = i == 0 ? bar : NULL};
@@ -291,7 +259,8 @@ static bool run_all(measuring *m, timing *out, progress *bar)
         }
     }
     out->seconds = seconds_now() - start;
-    out->heap = count != NULL ? count() - heap : 0;
+    (void)heap_counts_read(&after);
+    out->heap = after.calls - before.calls;
     for (size_t i = 0; i < m->options->threads; i++) {
         worker *w = &workers[i];
         out->faults += w->faults;
@@ -384,13 +353,13 @@ static bool can_save(measuring *m)
     return false;
 }
 
-static void measure_opened(measuring *m, row *out, process before, double load_ms)
+static void measure_opened(measuring *m, row *out, process_memory before, double load_ms)
 {
     progress bar;
     char what[64];
     snprintf(what, sizeof(what), "running (%s)", subject_names[m->subject.kind]);
     progress_start(&bar, what, 0.5, m->options->quiet);
-    const process loaded = process_now();
+    const process_memory loaded = process_memory_now();
     double first_ms = 0;
     timing t = {0};
     const bool well = can_save(m) && visit_all(m, &first_ms, &bar) && run_all(m, &t, &bar);
@@ -404,12 +373,12 @@ static void measure_opened(measuring *m, row *out, process before, double load_m
     put(out, "first_ms", json_real(first_ms));
     put(out, "shapes", json_integer((json_int_t)m->feed.turn_count));
     put(out, "input_bytes", json_integer((json_int_t)m->feed.turns[0].bytes));
-    put_times(out, &t, heap_count() != NULL);
+    put_times(out, &t, t.heap_counted);
     percentiles_free(&t.times);
-    const process warm = process_now();
+    const process_memory warm = process_memory_now();
     put(out, "ledger", ledger_of(&m->subject));
     subject_trim(&m->subject, (const OrtValue *const *)m->feed.turns[0].values, m->feed.names);
-    const process trimmed = process_now();
+    const process_memory trimmed = process_memory_now();
     put(out, "ledger_after_trim", ledger_of(&m->subject));
     put(out, "before_bytes", bytes_or_null(before.anonymous));
     put(out, "loaded_bytes", bytes_or_null(loaded.anonymous));
@@ -444,7 +413,7 @@ json_t *measure(const ort_library *library, const measure_options *options)
     row out = {json_object(), false};
     put(&out, "allocator", json_string(subject_names[options->subject.kind]));
     put(&out, "onnxruntime", json_string(library->version));
-    const process before = process_now();
+    const process_memory before = process_memory_now();
     const double start = seconds_now();
     subject_error error;
     if (!subject_open(&m.subject, library, &options->subject, &error)) {

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: MIT */
+/* What the system says that this process holds. */
+#ifndef ORTPOOL_CLI_PROCESS_H
+#define ORTPOOL_CLI_PROCESS_H
+
+#include <stdint.h>
+
+typedef struct process_memory {
+    int64_t anonymous, resident, resident_peak; /* bytes; -1: the system does not tell */
+} process_memory;
+
+process_memory process_memory_now(void);
+/* Page faults that took no I/O, since the process began. */
+long process_minor_faults(void);
+
+#endif
