@@ -28,18 +28,19 @@ step "Building" "" cmake --build --preset release ||
     die "The build failed; the lines above say where."
 mkdir -p "$out"
 
+version=$(build/release/ortpool --version | sed -n 's/^ONNX Runtime \([0-9.]*\).*/\1/p')
+[ -x "$python" ] || step "Making a Python environment" "" python3 -m venv "$out/python" ||
+    die "Python could not make an environment in $out/python."
+step "Installing onnxruntime $version, numpy, matplotlib" "$out/python" \
+    "$python" -m pip install --quiet --disable-pip-version-check "onnxruntime==$version" numpy matplotlib ||
+    die "pip could not install onnxruntime $version, numpy and matplotlib."
+
 say "Measuring; nothing else should run meanwhile: ortpool bench ${measure[*]}"
 status=0
 build/release/ortpool bench "${measure[@]}" --save "$out/bench.json" --html "$out/bench.html" >"$out/table.txt" || status=$?
 cat "$out/table.txt"
 [ "$status" = 0 ] || die "ortpool bench ended with $status."
 
-version=$(python3 -c 'import json, sys; print(json.load(open(sys.argv[1]))["ort"])' "$out/bench.json")
-[ -x "$python" ] || step "Making a Python environment" "" python3 -m venv "$out/python" ||
-    die "Python could not make an environment in $out/python."
-step "Installing onnxruntime $version, numpy, matplotlib" "$out/python" \
-    "$python" -m pip install --quiet --disable-pip-version-check "onnxruntime==$version" numpy matplotlib ||
-    die "pip could not install onnxruntime $version, numpy and matplotlib."
 say "The same in plain Python:"
 "$python" scripts/bench_python.py "${check[@]}" --json "$out/python.json" ||
     die "A row that is compared with is slower than plain Python, or finds other words."

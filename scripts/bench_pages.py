@@ -237,7 +237,7 @@ def main():
         file.write(benchmarks(data, text, check))
     if os.path.exists(os.path.join(options.into, "README.md")):
         readme(os.path.join(options.into, "README.md"), text)
-    print(f"written: {os.path.join(options.into, 'BENCHMARKS.md')}, docs/bench/")
+    print(f"written: {os.path.join(options.into, 'BENCHMARKS.md')}, {os.path.join(options.into, 'docs', 'bench')}/")
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "find_model.h"
@@ -76,6 +77,13 @@ static bool find_swipes(choice *c)
     const char *named = c->named_swipes;
     if (named != NULL) {
         c->collect.swipes = named;
+        struct stat about;
+        if (stat(named, &about) == 0 && !S_ISREG(about.st_mode)) {
+            fprintf(stderr,
+                    "ortpool bench: '%s' is no regular file: every row's process reads it\n",
+                    named);
+            return false;
+        }
         if (access(named, R_OK) == 0) {
             return true;
         }

@@ -192,7 +192,7 @@ static bool end_all(collection *c)
     return well;
 }
 
-/* After a signal: the rounds that every row has. false: there is none. */
+/* After a signal or a row's end: the rounds that every row has. false: there is none. */
 static bool keep_whole_rounds(collection *c)
 {
     size_t whole = c->options->rounds;
@@ -226,12 +226,13 @@ bool collect(const collect_options *options, collection *out)
                                        .memory_calls = NAN};
     }
     out->total = count_steps(options);
-    progress_start(&out->bar, "benchmarking", 0.3, options->quiet);
+    progress_start(&out->bar, "benchmarking", 0.3, false); /* on a terminal only */
     /* What takes processes of its own comes first; then the timed ones live, and no others. */
     bool well = count_all(out) && collect_trace(out) && start_all(out) && open_all(out) &&
                 time_all(out) && collect_tail(out) && end_all(out);
     progress_clear(&out->bar);
-    if (!well && interrupt_signal() != 0) {
+    if (!well) {
+        out->cut_short = true;
         well = keep_whole_rounds(out);
     }
     return well;

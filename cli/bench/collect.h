@@ -22,7 +22,7 @@ typedef struct collect_options {
     size_t rounds;     /* at least 1 */
     size_t starts;     /* processes that predict once; 0: none */
     size_t tail;       /* predictions of one swipe; 0: none */
-    bool quiet;        /* no progress */
+    bool quiet;        /* rows that are left out are told of only where some were named */
 } collect_options;
 
 /* Of a row; answers as row.h has them. */
@@ -44,12 +44,13 @@ typedef struct collection {
     double spin_us, *spin_tail_us; /* the noise floor: its length, and its tail; NULL: none */
     size_t tail_swipe;
     bool traced;
+    bool cut_short; /* by a signal or a failure */
     progress bar;
     size_t done, total; /* steps */
 } collection;
 
-/* false: ended by what was said on standard error, or by a signal before the first round was whole; after one, what was
- * measured until then is there. collect_free() after either. */
+/* false: ended by what was said on standard error, or by a signal, before the first round was whole; after one, what was
+ * measured until then is there (cut_short). collect_free() after either. */
 bool collect(const collect_options *options, collection *out);
 void collect_free(collection *c);
 

@@ -46,6 +46,8 @@ static const char help[] =
     "  --json, --csv  in place of the table\n"
     "  --html FILE    a page with plots, too\n"
     "  --save FILE    the JSON, too\n"
+    "  --from FILE    measures nothing: the table, CSV or page of a run that --json or --save "
+    "kept\n"
     "  --compare      two files of --json: p50 and counts of each row, later over earlier; exit\n"
     "                 status 1 where one of ortpool's rows became worse\n"
     "  --noise PART   with --compare: what is no change (default 0.03)\n"
@@ -71,6 +73,7 @@ enum {
     OPT_CSV,
     OPT_HTML,
     OPT_SAVE,
+    OPT_FROM,
     OPT_COMPARE,
     OPT_NOISE,
 };
@@ -91,6 +94,7 @@ static const struct option long_options[] = {
     {"csv", no_argument, NULL, OPT_CSV},
     {"html", required_argument, NULL, OPT_HTML},
     {"save", required_argument, NULL, OPT_SAVE},
+    {"from", required_argument, NULL, OPT_FROM},
     {"compare", required_argument, NULL, OPT_COMPARE},
     {"noise", required_argument, NULL, OPT_NOISE},
     ARGUMENTS_END,
@@ -98,7 +102,7 @@ static const struct option long_options[] = {
 
 typedef struct wishes {
     choice choice;
-    const char *html, *save, *earlier;
+    const char *html, *save, *earlier, *from;
     size_t typing;
     bool pool, json, csv;
     double noise;
@@ -151,6 +155,9 @@ static const char *take(int option, const char *text, void *ctx)
     case OPT_SAVE:
         w->save = text;
         return *text != '\0' ? NULL : "a file";
+    case OPT_FROM:
+        w->from = text;
+        return *text != '\0' ? NULL : "a file of `ortpool bench --json`";
     case OPT_COMPARE:
         w->earlier = text;
         return *text != '\0' ? NULL : "a file of `ortpool bench --json`";
@@ -229,6 +236,19 @@ static int write_all(const wishes *w, const json_t *document)
 
 /* ---- the command ---- */
 
+/* Verdicts are made anew: they are this version's. */
+static int show_again(const wishes *w)
+{
+    json_t *document = can_save(w->save) && can_save(w->html) ? document_load(w->from) : NULL;
+    if (document == NULL) {
+        return EXIT_SETUP;
+    }
+    targets_add(document);
+    const int code = write_all(w, document);
+    json_decref(document);
+    return code;
+}
+
 static int bench_predictions(wishes *w)
 {
     collection c;
@@ -239,8 +259,7 @@ static int bench_predictions(wishes *w)
     int code = EXIT_SETUP;
     if (collect(options, &c)) {
         json_t *document = document_make(&c);
-        const bool whole =
-            interrupt_signal() != 0 || parts_add(document, options, w->typing, w->pool);
+        const bool whole = !c.cut_short && parts_add(document, options, w->typing, w->pool);
         targets_add(document);
         code = write_all(w, document); /* what there is, where a part failed */
         code = whole ? code : EXIT_SETUP;
@@ -282,6 +301,9 @@ int command_bench(int argc, char **argv)
                    code;
         }
         return compare_files(stdout, w.earlier, w.choice.named_swipes, w.noise);
+    }
+    if (w.from != NULL) {
+        return show_again(&w);
     }
     return bench_predictions(&w);
 }

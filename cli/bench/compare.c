@@ -135,26 +135,6 @@ static bool compare_rows(FILE *out, const json_t *a, const json_t *b, double noi
     return worse;
 }
 
-static json_t *load(const char *path)
-{
-    json_error_t error;
-    json_t *document = json_load_file(path, 0, &error);
-    if (document == NULL) {
-        fprintf(stderr, "ortpool bench: --compare: '%s': %s\n", path, error.text);
-        return NULL;
-    }
-    if (bench_figure(document, "bench") != DOCUMENT_FORMAT ||
-        !json_is_array(json_object_get(document, "rows"))) {
-        fprintf(stderr,
-                "ortpool bench: --compare: '%s' is not what `ortpool bench --json` of this version "
-                "writes\n",
-                path);
-        json_decref(document);
-        return NULL;
-    }
-    return document;
-}
-
 static void write_difference(FILE *out, const char *what, const char *a, const char *b)
 {
     if (strcmp(a, b) != 0) {
@@ -172,6 +152,9 @@ static void write_differences(FILE *out, const json_t *a, const json_t *b)
                      bench_text(json_object_get(b, "machine"), "cpu"));
     write_difference(out, "ONNX Runtime", bench_text(a, "ort"), bench_text(b, "ort"));
     const json_t *x = json_object_get(a, "method"), *y = json_object_get(b, "method");
+    if (!json_equal(json_object_get(x, "beam"), json_object_get(y, "beam"))) {
+        fputs("Note: other beam widths\n", out);
+    }
     if (bench_figure(x, "swipes") != bench_figure(y, "swipes")) {
         fprintf(out, "Note: %.0f swipes and %.0f: other predictions\n", bench_figure(x, "swipes"),
                 bench_figure(y, "swipes"));
@@ -193,7 +176,7 @@ static void write_missing(FILE *out, const json_t *a, const json_t *b)
 
 int compare_files(FILE *out, const char *earlier, const char *later, double noise)
 {
-    json_t *a = load(earlier), *b = a != NULL ? load(later) : NULL;
+    json_t *a = document_load(earlier), *b = a != NULL ? document_load(later) : NULL;
     int code = EXIT_SETUP;
     if (b != NULL) {
         const json_t *rows = json_object_get(b, "rows");
@@ -205,6 +188,8 @@ int compare_files(FILE *out, const char *earlier, const char *later, double nois
             const json_t *row = json_array_get(rows, i);
             const json_t *before = document_row(a, bench_text(row, "name"));
             if (before != NULL) {
+                write_difference(out, "model", bench_text(before, "model"),
+                                 bench_text(row, "model"));
                 /* Only ortpool's rows decide: what ONNX Runtime does by itself is shown. */
                 const bool own = json_is_true(json_object_get(row, "own"));
                 worse = (compare_rows(out, before, row, noise) && own) || worse;

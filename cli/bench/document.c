@@ -3,6 +3,7 @@
 #include "document.h"
 
 #include <dirent.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -161,6 +162,7 @@ static json_t *method_json(const collection *c)
     bench_put(out, "tail", json_integer((json_int_t)c->options->tail));
     bench_put(out, "starts", json_integer((json_int_t)c->options->starts));
     bench_put(out, "traced", json_boolean(c->traced));
+    bench_put(out, "cut_short", json_boolean(c->cut_short));
     return out;
 }
 
@@ -219,4 +221,24 @@ const char *document_headline(const json_t *document)
         }
     }
     return ROW_INCREMENTAL;
+}
+
+json_t *document_load(const char *path)
+{
+    json_error_t error;
+    json_t *document = json_load_file(path, 0, &error);
+    if (document == NULL) {
+        fprintf(stderr, "ortpool bench: '%s': %s\n", path, error.text);
+        return NULL;
+    }
+    if (bench_figure(document, "bench") != DOCUMENT_FORMAT ||
+        !json_is_array(json_object_get(document, "rows"))) {
+        fprintf(stderr,
+                "ortpool bench: '%s' is not what `ortpool bench --json` of this version "
+                "writes\n",
+                path);
+        json_decref(document);
+        return NULL;
+    }
+    return document;
 }

@@ -12,6 +12,8 @@
 
 /* bench_json()'s. "typing" and "pool" are null in it, for the caller to set before targets_add(). */
 json_t *document_make(const collection *c);
+/* From a file that --json or --save wrote; NULL: it is none, said. */
+json_t *document_load(const char *path);
 /* The row of that name in a document; NULL: none. */
 const json_t *document_row(const json_t *document, const char *name);
 /* The name of the row that the others are compared with: the incremental one, or the best of ortpool's that is there. */

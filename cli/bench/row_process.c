@@ -85,26 +85,51 @@ static json_t *read_answer(row_process *p)
     return answer;
 }
 
+static int wait_for(pid_t pid)
+{
+    int status = 0;
+    while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {
+    }
+    return status;
+}
+
+static void say_end(const char *name, int status)
+{
+    if (WIFSIGNALED(status)) {
+        fprintf(stderr, "ortpool bench: %s: its process ended with signal %d (%s)\n", name,
+                WTERMSIG(status), strsignal(WTERMSIG(status)));
+    } else if (WEXITSTATUS(status) == 0) {
+        fprintf(stderr, "ortpool bench: %s: its process ended before it was told to\n", name);
+    } /* else it has said why */
+}
+
 json_t *row_process_ask(row_process *p, const char *line)
 {
     const size_t length = line != NULL ? strlen(line) : 0;
-    if (length > 0 && write(p->child.input, line, length) != (ssize_t)length) {
-        return NULL; /* it has ended, and said why */
+    json_t *answer = NULL;
+    if (length == 0 || write(p->child.input, line, length) == (ssize_t)length) {
+        answer = read_answer(p);
     }
-    return read_answer(p);
+    if (answer == NULL &&
+        interrupt_signal() == 0) { /* it has ended: nothing else closes its output */
+        say_end(p->name, wait_for(p->child.pid));
+        p->child.pid = -1;
+    }
+    return answer;
 }
 
 bool row_process_end(row_process *p, bool at_once)
 {
+    const pid_t pid = p->child.pid;
     int status = 0;
-    if (p->child.pid <= 0) {
-        return true;
+    if (p->child.input > 0) {
+        (void)close(p->child.input);
     }
-    (void)close(p->child.input);
-    if (at_once) {
-        (void)kill(p->child.pid, SIGKILL);
+    if (pid > 0 && at_once) {
+        (void)kill(pid, SIGKILL);
     }
-    while (waitpid(p->child.pid, &status, 0) < 0 && errno == EINTR) {
+    if (pid > 0) {
+        status = wait_for(pid);
     }
     if (p->answers != NULL) {
         (void)fclose(p->answers);
@@ -112,8 +137,7 @@ bool row_process_end(row_process *p, bool at_once)
     const char *name = p->name;
     *p = (row_process){.name = name};
     if (!at_once && WIFSIGNALED(status)) {
-        fprintf(stderr, "ortpool bench: %s: its process ended with signal %d (%s)\n", name,
-                WTERMSIG(status), strsignal(WTERMSIG(status)));
+        say_end(name, status);
     }
     return at_once || (WIFEXITED(status) && WEXITSTATUS(status) == 0);
 }

@@ -29,7 +29,8 @@ bool row_process_start(row_process *p, const row_options *options, const row_abo
 /* line: NULL for the first answer, which comes unasked. NULL: there is none, as said on standard error or since a
  * signal came. */
 json_t *row_process_ask(row_process *p, const char *line);
-/* At the end of its input it ends; `at_once`: it is made to. false: it failed in the end, said. */
+/* At the end of its input it ends; `at_once`: it is made to. false: it failed in the end, said. Of one that has ended it
+ * closes what is left. */
 bool row_process_end(row_process *p, bool at_once);
 
 /* The arguments behind "bench" as row_process_start() writes them, read back; false: they are not such. */

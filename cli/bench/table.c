@@ -52,26 +52,57 @@ static const json_t *ratio_to(const json_t *document, const char *baseline)
 static void write_times(FILE *out, const json_t *document)
 {
     const json_t *rows = json_object_get(document, "rows");
-    fprintf(out, "%-*s %7s %-16s %7s %7s %7s  %s is\n", TITLE, "latency, ms", "p50", "(95 %)",
-            "p90", "p99", "p99.9", document_headline(document));
+    fprintf(out, "%-*s %7s  %-17s %7s %7s  %s is\n", TITLE, "latency, ms", "p50", "(95 %)", "p90",
+            "p99", document_headline(document));
     for (size_t i = 0; i < json_array_size(rows); i++) {
         const json_t *row = json_array_get(rows, i);
         const json_t *ratio = ratio_to(document, bench_text(row, "name"));
-        char interval[40];
-        snprintf(interval, sizeof(interval), "(%.1f to %.1f)", nested(row, "p50_us", "low") / 1e3,
+        char interval[48];
+        snprintf(interval, sizeof(interval), "(%.2f to %.2f)", nested(row, "p50_us", "low") / 1e3,
                  nested(row, "p50_us", "high") / 1e3);
         title(out, row);
         cell(out, 7, 2, bench_figure(row, "p50_us") / 1e3);
-        fprintf(out, " %-16s", interval);
+        fprintf(out, "  %-17s", interval);
         cell(out, 7, 1, bench_figure(row, "p90_us") / 1e3);
         cell(out, 7, 1, bench_figure(row, "p99_us") / 1e3);
-        cell(out, 7, 1, nested(row, "tail", "p999_us") / 1e3);
         if (ratio != NULL) {
             fprintf(out, "  %.2fx (%.2f to %.2f)", bench_figure(ratio, "value"),
                     bench_figure(ratio, "low"), bench_figure(ratio, "high"));
         }
         fputc('\n', out);
     }
+}
+
+static void tail_line(FILE *out, const char *name, const json_t *tail)
+{
+    static const char *const keys[] = {"p50_us", "p99_us", "p999_us", "max_us"};
+    text_pad(out, TITLE - text_put(out, name, TITLE));
+    for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+        cell(out, 8, 2, bench_figure(tail, keys[i]) / 1e3);
+    }
+    cell(out, 14, 2, bench_figure(tail, "p999_us") / bench_figure(tail, "p50_us"));
+    fputc('\n', out);
+}
+
+/* One swipe, the quickest: not the predictions of the table above. */
+static void write_tails(FILE *out, const json_t *document)
+{
+    const json_t *rows = json_object_get(document, "rows");
+    const json_t *noise = json_object_get(document, "noise");
+    if (!json_is_object(noise)) {
+        return;
+    }
+    char head[64];
+    snprintf(head, sizeof(head), "one swipe %.0f times, ms", bench_figure(noise, "predictions"));
+    fprintf(out, "\n%-*s %8s %8s %8s %8s %14s\n", TITLE, head, "p50", "p99", "p99.9", "slowest",
+            "p99.9 / p50");
+    for (size_t i = 0; i < json_array_size(rows); i++) {
+        const json_t *row = json_array_get(rows, i);
+        if (json_is_object(json_object_get(row, "tail"))) {
+            tail_line(out, bench_text(row, "title"), json_object_get(row, "tail"));
+        }
+    }
+    tail_line(out, "(an empty loop: the machine's noise)", noise);
 }
 
 static void write_counts(FILE *out, const json_t *document)
@@ -115,20 +146,6 @@ static void write_starts(FILE *out, const json_t *document)
 }
 
 /* ---- what else was measured ---- */
-
-static void write_noise(FILE *out, const json_t *document)
-{
-    const json_t *noise = json_object_get(document, "noise");
-    if (json_is_object(noise)) {
-        fprintf(out,
-                "\nAn empty loop of %.1f ms, the machine's noise: p99 %.2fx, p99.9 %.2fx of its "
-                "median (%.0f turns)\n",
-                bench_figure(noise, "p50_us") / 1e3,
-                bench_figure(noise, "p99_us") / bench_figure(noise, "p50_us"),
-                bench_figure(noise, "p999_us") / bench_figure(noise, "p50_us"),
-                bench_figure(noise, "predictions"));
-    }
-}
 
 static void write_typing(FILE *out, const json_t *document)
 {
@@ -193,6 +210,25 @@ static void write_count(FILE *out, const char *before, const json_t *object, con
     }
 }
 
+/* Each model's folder once. */
+static void write_models(FILE *out, const json_t *document)
+{
+    const json_t *rows = json_object_get(document, "rows");
+    fputs("models: ", out);
+    for (size_t i = 0; i < json_array_size(rows); i++) {
+        const char *model = bench_text(json_array_get(rows, i), "model");
+        bool said = false;
+        for (size_t k = 0; k < i; k++) {
+            said = said || strcmp(bench_text(json_array_get(rows, k), "model"), model) == 0;
+        }
+        if (!said) {
+            fputs(i > 0 ? ", " : "", out);
+            (void)text_put(out, model, 40);
+        }
+    }
+    fputs("; what the columns mean: docs/bench.md\n", out);
+}
+
 static void write_head(FILE *out, const json_t *document)
 {
     const json_t *machine = json_object_get(document, "machine");
@@ -203,7 +239,12 @@ static void write_head(FILE *out, const json_t *document)
     write_count(out, ", ", machine, "cores", " cores");
     write_count(out, "\n", method, "swipes", " swipes, ");
     write_count(out, "", method, "rounds", " rounds, ");
-    fputs("one thread of ONNX Runtime, encoder cache off but for hits\n\n", out);
+    fputs("one thread of ONNX Runtime, encoder cache off but for hits\n", out);
+    write_models(out, document);
+    fputs(json_is_true(json_object_get(method, "cut_short"))
+              ? "CUT SHORT: what was measured until then\n\n"
+              : "\n",
+          out);
 }
 
 void table_write(FILE *out, const json_t *document)
@@ -212,7 +253,7 @@ void table_write(FILE *out, const json_t *document)
     write_times(out, document);
     write_counts(out, document);
     write_starts(out, document);
-    write_noise(out, document);
+    write_tails(out, document);
     write_typing(out, document);
     write_targets(out, document);
     write_words(out, document);

@@ -10,7 +10,7 @@
 
 #include "support.h"
 
-#define TEXT 192
+#define TEXT 224
 
 static void add(json_t *document, const char *table, const char *figure, const char *wanted,
                 const char *reached, json_t *holds)
@@ -113,7 +113,7 @@ static void add_most(json_t *document, const char *table, const char *figure, do
 static void add_first_prediction(json_t *document, const json_t *row)
 {
     static const char figure[] =
-        "latency of the first prediction, loading included, warmed up against cold";
+        "latency of the first prediction: after warm-up, against a cold start that loads first";
     char reached[TEXT];
     const double cold = bench_figure(row, "first_loading_us");
     const double warm = bench_figure(row, "first_warm_us");
@@ -122,8 +122,11 @@ static void add_first_prediction(json_t *document, const json_t *row)
         add_missing(document, "seed", figure, "-30 %", "no starts were measured");
         return;
     }
-    snprintf(reached, sizeof(reached), "%+.0f %% (%.1f instead of %.1f ms; sessions open: %.1f ms)",
-             100 * (warm / cold - 1), warm / 1e3, cold / 1e3, open / 1e3);
+    snprintf(reached, sizeof(reached),
+             "%+.0f %% (%.1f instead of %.1f ms); against one that finds sessions open %+.0f %% "
+             "(%.1f ms); the warm-up takes %.0f ms",
+             100 * (warm / cold - 1), warm / 1e3, cold / 1e3, 100 * (warm / open - 1), open / 1e3,
+             bench_figure(row, "warm_us") / 1e3);
     add(document, "seed", figure, "-30 %", reached, json_boolean(warm <= 0.7 * cold));
 }
 
@@ -195,6 +198,21 @@ static void add_tail(json_t *document, const char *name)
     add(document, "design", figure, "1.5 at most", reached, json_boolean(ratio <= 1.5));
 }
 
+static void add_first_over_steady(json_t *document, const char *name, const json_t *ratio)
+{
+    char figure[TEXT], reached[TEXT];
+    const double value = bench_figure(ratio, "value");
+    snprintf(figure, sizeof(figure), "first prediction after warm-up over the steady one: %s",
+             name);
+    if (isnan(value)) {
+        add_missing(document, "design", figure, "1.1 at most", "no starts were measured");
+        return;
+    }
+    snprintf(reached, sizeof(reached), "%.3f (%.3f to %.3f)", value, bench_figure(ratio, "low"),
+             bench_figure(ratio, "high"));
+    add(document, "design", figure, "1.1 at most", reached, json_boolean(value <= 1.1));
+}
+
 static void add_own_row(json_t *document, const char *name)
 {
     char figure[TEXT];
@@ -203,9 +221,7 @@ static void add_own_row(json_t *document, const char *name)
     add_most(document, "design", figure, bench_figure(row, "tensors"), 0, "%.3f");
     snprintf(figure, sizeof(figure), "minor faults per prediction: %s", name);
     add_most(document, "design", figure, bench_figure(row, "faults"), 0, "%.3f");
-    snprintf(figure, sizeof(figure), "first prediction after warm-up over the steady one: %s",
-             name);
-    add_most(document, "design", figure, bench_figure(row, "first_warm_ratio"), 1.1, "%.2f");
+    add_first_over_steady(document, name, json_object_get(row, "first_warm_ratio"));
     add_tail(document, name);
 }
 

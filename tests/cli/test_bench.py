@@ -164,6 +164,43 @@ class Forms(cli.OrtCase):
                 self.assertIn("</html>", file.read())
         self.assertEqual([row["name"] for row in saved["rows"]], ["well-used", "batched", "incremental"])
 
+    def test_from(self):
+        """What a run kept gives the same table again, and measures nothing."""
+        with tempfile.TemporaryDirectory() as folder:
+            result, _ = document(folder, "--rows", "well-used,incremental")
+            path, html = os.path.join(folder, "bench.json"), os.path.join(folder, "bench.html")
+            self.assertEqual(bench("--from", path, "--html", html, check=0).stdout, result.stdout)
+            self.assertTrue(os.path.getsize(html) > 100000)
+            self.assertIn("is not what", bench("--from", source("models", "swipe-en", "model.json"), check=2).stderr)
+
+    def test_killed(self):
+        """A row whose process dies is told; the rounds until then are there."""
+        if not os.path.exists(f"/proc/self/task/{os.getpid()}/children"):
+            self.skipTest("this kernel does not tell a process's children")
+        with tempfile.TemporaryDirectory() as place:
+            path = os.path.join(place, "bench.json")
+            command = [cli.CLI, "bench", "--model", source("tests", "graphs", "step"), "--rows", "batched,incremental", "--starts", "0"]
+            command += ["--rounds", "1000", "--save", path, source("models", "swipe-en", "samples.jsonl")]
+            with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+                victim, waited = None, 0
+                while victim is None and waited < 100:  # a row that stays: a timed one
+                    before = self.rows_of(process.pid)
+                    time.sleep(3)
+                    waited += 3
+                    both = [pid for pid in self.rows_of(process.pid) if pid in before]
+                    victim = both[-1] if len(both) == 2 else None
+                time.sleep(2)
+                os.kill(victim, signal.SIGKILL)
+                text, said = process.communicate(timeout=100)
+            self.assertEqual(process.returncode, 2)
+            self.assertIn("its process ended with signal 9", said)
+            self.assertIn("CUT SHORT", text)
+
+    @staticmethod
+    def rows_of(parent):
+        with open(f"/proc/{parent}/task/{parent}/children", encoding="ascii") as file:
+            return [int(pid) for pid in file.read().split()]
+
     def test_csv(self):
         result = small("--rows", "naive,incremental", "--csv")
         rows = list(csv.DictReader(io.StringIO(result.stdout)))
@@ -348,6 +385,7 @@ class Usage(cli.Case):
             (["nowhere.jsonl"], "nowhere.jsonl"),
             (["--save", "/nowhere/x.json"], "/nowhere/x.json"),
             (["--html", "/"], "could not be written"),
+            (["/dev/null"], "is no regular file"),
             (["a", "b"], "one file of swipes at a time"),
         ):
             result = bench(*arguments, check=2)
