@@ -6,7 +6,7 @@
 #include <limits.h>
 #include <stdbool.h>
 
-#include "collect.h"
+#include "collection.h"
 
 typedef struct choice {
     collect_options collect; /* filled: swipes, folders, mimalloc, rows; the rest is the caller's */

@@ -8,17 +8,10 @@
 
 #include "interrupt.h"
 #include "support.h"
+#include "tail.h"
+#include "trace.h"
 
 /* ---- steps ---- */
-
-bool collect_step(collection *c, const char *what, const char *row)
-{
-    char note[96];
-    snprintf(note, sizeof(note), "%s: %s", what, row);
-    progress_update(&c->bar, (double)c->done / (double)c->total, note);
-    c->done++;
-    return interrupt_signal() == 0;
-}
 
 static size_t own_rows(const collect_options *o)
 {
@@ -37,16 +30,6 @@ static size_t count_steps(const collect_options *o)
            o->tail / 100 * (own + 1) + 1;
 }
 
-void collect_row_options(const collection *c, const row_kind *kind, row_options *out)
-{
-    const collect_options *o = c->options;
-    *out = (row_options){.name = kind->name,
-                         .folder = o->folders[kind->model],
-                         .swipes = o->swipes,
-                         .most = o->most,
-                         .beam = o->beam};
-}
-
 /* What is preloaded into a row's process; a count of the heap stands in front of it. */
 static row_about about_of(const collection *c, const row_kind *kind, bool count_heap)
 {
@@ -62,7 +45,7 @@ static json_t *count_row(collection *c, const row_kind *kind)
     row_options options;
     row_process process;
     const row_about about = about_of(c, kind, true);
-    collect_row_options(c, kind, &options);
+    collection_row_options(c, kind, &options);
     if (!row_process_start(&process, &options, &about)) {
         return NULL;
     }
@@ -81,7 +64,7 @@ static json_t *count_row(collection *c, const row_kind *kind)
 static bool count_all(collection *c)
 {
     for (size_t i = 0; i < c->count; i++) {
-        if (!collect_step(c, "counting", c->rows[i].kind->name)) {
+        if (!collection_step(c, "counting", c->rows[i].kind->name)) {
             return false;
         }
         c->rows[i].counted = count_row(c, c->rows[i].kind);
@@ -99,7 +82,7 @@ static bool start_once(collection *c, const row_kind *kind, size_t swipe, bool c
     row_options options;
     row_process process;
     const row_about about = about_of(c, kind, false);
-    collect_row_options(c, kind, &options);
+    collection_row_options(c, kind, &options);
     options.first = swipe;
     options.once = true;
     options.cold = cold;
@@ -128,7 +111,7 @@ static bool start_all(collection *c)
             if (row->kind->cached) {
                 continue;
             }
-            if (!collect_step(c, "starting", row->kind->name) ||
+            if (!collection_step(c, "starting", row->kind->name) ||
                 !start_once(c, row->kind, s % swipes, true, row->cold) ||
                 (row->kind->own && !start_once(c, row->kind, s % swipes, false, row->warm))) {
                 return false;
@@ -146,8 +129,8 @@ static bool open_all(collection *c)
         collected_row *row = &c->rows[i];
         row_options options;
         const row_about about = about_of(c, row->kind, false);
-        collect_row_options(c, row->kind, &options);
-        if (!collect_step(c, "opening", row->kind->name) ||
+        collection_row_options(c, row->kind, &options);
+        if (!collection_step(c, "opening", row->kind->name) ||
             !row_process_start(&row->process, &options, &about)) {
             return false;
         }
@@ -166,7 +149,7 @@ static bool time_all(collection *c)
     for (size_t round = 0; round <= c->options->rounds; round++) {
         for (size_t k = 0; k < c->count; k++) {
             collected_row *row = &c->rows[(round + k) % c->count];
-            if (!collect_step(c, round == 0 ? "warming up" : "timing", row->kind->name)) {
+            if (!collection_step(c, round == 0 ? "warming up" : "timing", row->kind->name)) {
                 return false;
             }
             json_t *answer = row_process_ask(&row->process, "round\n");
@@ -228,28 +211,12 @@ bool collect(const collect_options *options, collection *out)
     out->total = count_steps(options);
     progress_start(&out->bar, "benchmarking", 0.3, false); /* on a terminal only */
     /* What takes processes of its own comes first; then the timed ones live, and no others. */
-    bool well = count_all(out) && collect_trace(out) && start_all(out) && open_all(out) &&
-                time_all(out) && collect_tail(out) && end_all(out);
+    bool well = count_all(out) && trace_rows(out) && start_all(out) && open_all(out) &&
+                time_all(out) && tail_rows(out) && end_all(out);
     progress_clear(&out->bar);
     if (!well) {
         out->cut_short = true;
         well = keep_whole_rounds(out);
     }
     return well;
-}
-
-void collect_free(collection *c)
-{
-    for (size_t i = 0; i < c->count; i++) {
-        collected_row *row = &c->rows[i];
-        (void)row_process_end(&row->process, true);
-        json_decref(row->first);
-        json_decref(row->counted);
-        json_decref(row->rounds);
-        json_decref(row->cold);
-        json_decref(row->warm);
-        free(row->tail_us);
-    }
-    free(c->spin_tail_us);
-    *c = (collection){0};
 }

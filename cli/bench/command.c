@@ -11,6 +11,7 @@
 #include "arguments.h"
 #include "bench.h"
 #include "choice.h"
+#include "collect.h"
 #include "commands.h"
 #include "compare.h"
 #include "document.h"
@@ -265,7 +266,7 @@ static int bench_predictions(wishes *w)
         code = whole ? code : EXIT_SETUP;
         json_decref(document);
     }
-    collect_free(&c);
+    collection_free(&c);
     return interrupt_signal() != 0 ? 128 + interrupt_signal() : code;
 }
 

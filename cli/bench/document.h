@@ -6,7 +6,7 @@
 #ifndef ORTPOOL_CLI_BENCH_DOCUMENT_H
 #define ORTPOOL_CLI_BENCH_DOCUMENT_H
 
-#include "collect.h"
+#include "collection.h"
 
 #define DOCUMENT_FORMAT 1 /* of "bench" in it */
 

@@ -8,7 +8,7 @@
 
 #include <jansson.h>
 
-#include "collect.h"
+#include "collection.h"
 
 /* Sets "typing" (a session of `typing` swipes; 0: none) and "pool". false: said, or a signal came. */
 bool parts_add(json_t *document, const collect_options *options, size_t typing, bool pool);

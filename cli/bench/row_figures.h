@@ -3,7 +3,7 @@
 #ifndef ORTPOOL_CLI_BENCH_ROW_FIGURES_H
 #define ORTPOOL_CLI_BENCH_ROW_FIGURES_H
 
-#include "collect.h"
+#include "collection.h"
 #include "intervals.h"
 
 typedef struct number_list {

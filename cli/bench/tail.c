@@ -4,7 +4,7 @@
  * loop of equal length, so that what the machine adds is seen. It is the swipe that takes least: what disturbs it weighs
  * most there.
  */
-#include "collect.h"
+#include "tail.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -69,14 +69,14 @@ static bool tail_turns(collection *c, row_process *spin)
     const size_t tail = c->options->tail;
     for (size_t done = 0; done < tail; done += CHUNK) {
         const size_t count = tail - done < CHUNK ? tail - done : CHUNK;
-        if (!collect_step(c, "tail", ROW_SPIN) ||
+        if (!collection_step(c, "tail", ROW_SPIN) ||
             !tail_chunk(spin, 0, count, c->spin_tail_us + done)) {
             return false;
         }
         for (size_t i = 0; i < c->count; i++) {
             collected_row *row = &c->rows[i];
             if (has_tail(row) &&
-                (!collect_step(c, "tail", row->kind->name) ||
+                (!collection_step(c, "tail", row->kind->name) ||
                  !tail_chunk(&row->process, c->tail_swipe, count, row->tail_us + done))) {
                 return false;
             }
@@ -85,7 +85,7 @@ static bool tail_turns(collection *c, row_process *spin)
     return true;
 }
 
-bool collect_tail(collection *c)
+bool tail_rows(collection *c)
 {
     const collected_row *measure = NULL; /* whose time the loop has */
     for (size_t i = 0; i < c->count; i++) {
@@ -104,7 +104,7 @@ bool collect_tail(collection *c)
     row_process spin;
     c->tail_swipe = quickest_swipe(measure, &c->spin_us);
     c->spin_tail_us = room(c->options->tail);
-    collect_row_options(c, measure->kind, &options);
+    collection_row_options(c, measure->kind, &options);
     options.name = ROW_SPIN;
     options.spin_us = c->spin_us;
     if (!row_process_start(&spin, &options, NULL)) {

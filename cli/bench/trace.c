@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The rows' system calls for memory, counted by strace in processes of their own, which it slows down. */
-#include "collect.h"
+#include "trace.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -67,7 +67,7 @@ static bool trace_row(collection *c, collected_row *row, const char *path)
     row_options options;
     row_process process;
     size_t swipes = 0;
-    collect_row_options(c, row->kind, &options);
+    collection_row_options(c, row->kind, &options);
     if (!row_process_start(&process, &options, &about)) {
         return false;
     }
@@ -83,7 +83,7 @@ static bool trace_row(collection *c, collected_row *row, const char *path)
     return true;
 }
 
-bool collect_trace(collection *c)
+bool trace_rows(collection *c)
 {
     char path[] = "/tmp/ortpool-trace-XXXXXX";
     c->traced = can_trace();
@@ -99,7 +99,8 @@ bool collect_trace(collection *c)
     (void)close(fd);
     bool well = true;
     for (size_t i = 0; well && i < c->count; i++) {
-        well = collect_step(c, "tracing", c->rows[i].kind->name) && trace_row(c, &c->rows[i], path);
+        well =
+            collection_step(c, "tracing", c->rows[i].kind->name) && trace_row(c, &c->rows[i], path);
         c->done += 2;
     }
     (void)unlink(path);
