@@ -7,8 +7,8 @@ import json
 import sys
 
 ROOMS = ["src/memory", "src/runtime", "src/decode", "src/swipe", "cli"]
-FLOOR = {"src/memory": 100.0}
-FLOOR_ELSEWHERE = 90.0
+FLOOR = {"src/memory": (100.0, 100.0), "cli": (90.0, 84.0)}  # lines, branches
+FLOOR_ELSEWHERE = (90.0, 90.0)
 
 
 def room_of(name):
@@ -42,7 +42,7 @@ def main():
             if line["count"] > 0 and not all(taken):
                 missing[room].append(f"{place}: {len(taken) - sum(taken)} of {len(taken)} branches never taken")
 
-    print(f"{'room':<12} {'lines':>8} {'':>13} {'branches':>8} {'':>13} {'floor':>6}")
+    print(f"{'room':<12} {'lines':>8} {'':>13} {'branches':>8} {'':>13} {'floors':>8}")
     failed = []
     for room in ROOMS:
         ran, lines, taken, branches = counts[room]
@@ -50,10 +50,10 @@ def main():
         if lines == 0:
             failed.append(room)
             missing[room].append("no file of it was counted")
-        elif min(share(ran, lines), share(taken, branches)) < floor:
+        elif share(ran, lines) < floor[0] or share(taken, branches) < floor[1]:
             failed.append(room)
         print(f"{room:<12} {share(ran, lines):7.1f}% {f'{ran} of {lines}':>13} "
-              f"{share(taken, branches):7.1f}% {f'{taken} of {branches}':>13} {floor:5.0f}%")
+              f"{share(taken, branches):7.1f}% {f'{taken} of {branches}':>13} {floor[0]:5.0f} {floor[1]:.0f} %")
     for room in failed:
         print(f"\n{room} is below its floor. Not covered:")
         print("\n".join("  " + text for text in missing[room]))

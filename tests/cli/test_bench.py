@@ -392,6 +392,22 @@ class Usage(cli.Case):
             self.assertIn(said, result.stderr)
             self.assertEqual(result.stdout, "")
 
+    def test_every_option(self):
+        """A value that is none, nonsense, and a value where none is taken."""
+        numbers = {"--beam": "33", "--most": "5000", "--rounds": "1001", "--starts": "-1", "--tail": "x", "--typing": "1.5", "--noise": "2"}
+        texts = ["--model", "--usual", "--int8", "--html", "--save", "--from", "--compare"]
+        for option, bad in numbers.items():
+            for value in (bad, "", "9" * 30):
+                self.assertIn(f"{option}: '{value}' is not", bench(f"{option}={value}", check=2).stderr)
+        for option in texts:
+            self.assertIn(f"{option}: '' is not", bench(f"{option}=", check=2).stderr)
+        for option in (*numbers, *texts, "--rows"):
+            self.assertIn(f"{option} needs a value", bench(option, check=2).stderr)
+        for option in ("--pool", "--json", "--csv"):
+            self.assertIn(f"{option} takes no value", bench(f"{option}=1", check=2).stderr)
+        for option in ("--save", "--html"):
+            self.assertIn("/nowhere/x", bench("--from", source("models", "swipe-en", "model.json"), option, "/nowhere/x", check=2).stderr)
+
     def test_bad_swipes(self):
         with tempfile.NamedTemporaryFile("w", suffix=".jsonl") as file:
             result = bench("--rows", "incremental", file.name, check=2)
