@@ -174,9 +174,20 @@ static void nobody_is_inside_with_another_without_a_barrier(void **state)
     meet(false);
 }
 
+/* At first a wait gives the processor away, later it sleeps: who is waited for may be of lower priority. */
+static void who_waits_long_sleeps(void **state)
+{
+    (void)state;
+    const uint64_t before_us = ortp__now_us();
+    ortp__wait_a_little(0);
+    ortp__wait_a_little(1000000);
+    assert_true(ortp__now_us() - before_us >= 100);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(who_waits_long_sleeps),
         cmocka_unit_test(the_owner_goes_the_short_way_until_it_is_revoked),
         cmocka_unit_test(without_a_barrier_it_is_a_mutex),
         cmocka_unit_test(another_waits_for_the_owner),
