@@ -44,6 +44,18 @@ static void shut(way *s)
     free(p);
 }
 
+ortp_runtime *way_runtime(const way_setup *setup)
+{
+    ortp_error error = ORTP_ERROR_INIT;
+    ortp_runtime_options options = ORTP_RUNTIME_OPTIONS_INIT;
+    ortp_runtime *runtime = NULL;
+    options.api = setup->api;
+    options.api_version = setup->api_version;
+    options.ort_version = setup->ort_version;
+    bench_must(ortp_runtime_create(&options, &runtime, &error), &error);
+    return runtime;
+}
+
 way *pooled_open(const way_setup *setup, ortp_path path, bool cached)
 {
     ortp_error error = ORTP_ERROR_INIT;
@@ -52,11 +64,7 @@ way *pooled_open(const way_setup *setup, ortp_path path, bool cached)
         bench_die("ortpool", "no memory left");
     }
     p->base = (way){.predict = predict, .warm = warm, .taken = taken, .close = shut};
-    ortp_runtime_options runtime = ORTP_RUNTIME_OPTIONS_INIT;
-    runtime.api = setup->api;
-    runtime.api_version = setup->api_version;
-    runtime.ort_version = setup->ort_version;
-    bench_must(ortp_runtime_create(&runtime, &p->runtime, &error), &error);
+    p->runtime = way_runtime(setup);
     ortp_predictor_options options = ORTP_PREDICTOR_OPTIONS_INIT;
     options.runtime = p->runtime;
     options.model_directory = setup->directory;

@@ -87,11 +87,7 @@ way *pooled_model_open(const way_setup *setup, ortp_path path)
         bench_die("ortpool", "no memory left");
     }
     p->base = (way){.predict = predict, .warm = warm, .taken = taken, .close = shut};
-    ortp_runtime_options runtime = ORTP_RUNTIME_OPTIONS_INIT;
-    runtime.api = setup->api;
-    runtime.api_version = setup->api_version;
-    runtime.ort_version = setup->ort_version;
-    bench_must(ortp_runtime_create(&runtime, &p->runtime, &error), &error);
+    p->runtime = way_runtime(setup);
     ortp_tensor_pool_options tensors = ORTP_TENSOR_POOL_OPTIONS_INIT;
     tensors.runtime = p->runtime;
     bench_must(ortp_tensor_pool_create(&tensors, &p->tensors, &error), &error);

@@ -50,6 +50,9 @@ way *pooled_model_open(const way_setup *setup, ortp_path path);
 /* No prediction: a loop of arithmetic that takes about so long, which shows what the machine adds. */
 way *spin_open(double us);
 
+/* What both of ortpool's stand on. */
+ortp_runtime *way_runtime(const way_setup *setup);
+
 #define WAY_NAME_BYTES 48u
 /* What stands for a word where tokens have no letters; WAY_NAME_BYTES at most. */
 void way_name_tokens(const int32_t *tokens, size_t length, char *word);
