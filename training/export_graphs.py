@@ -4,7 +4,7 @@
 
     encoder        trajectory_features f32 [1,S,6], nearest_keys i32 [1,S], actual_length i32 [1]
                    -> memory f32 [1,S,D]; cross_key_l, cross_value_l f32 [1,heads,S,dim] for each decoder
-                   layer l
+                   layer l; where the weights have a CTC head, ctc f32 [1,S,V], probabilities
     decoder        memory, target_tokens i32 [beams,T], actual_src_length i32 [1] -> logits f32 [beams,T,V]
     decoder_step   token i32 [beams], past_length i32 [1], src_length i32 [1], beam_width i32 [1],
                    indirection i32 [1,beams,T], cross_key_l, cross_value_l,
@@ -27,7 +27,7 @@ The weights are a NumPy archive (.npz), or a torch checkpoint of a state dict (.
 as in the list below; sizes are read from them. D: hidden size, T: tokens, V: vocabulary, S: points.
     pe [1,S,D], p [D/2,6] + bias, k [V,D/2]; e.L. (encoder layer) and d.L. (decoder layer):
     m. (self attention) and c. (cross attention): q [D,D], kv [2D,D], o [D,D]; f.a [F,D], f.b [D,F]; n1..n3;
-    en, dn: last norms; emb [V,D], pd [1,T,D], out [V,D]
+    en, dn: last norms; emb [V,D], pd [1,T,D], out [V,D]; ctc [V,D] or none
 
 usage: export_graphs.py WEIGHTS FOLDER [--heads 4] [--int8] [--manifest BASE.json]
 --manifest writes the model's manifest, FOLDER/model.json: what BASE.json says, with the graphs, ports and
@@ -53,7 +53,7 @@ MIN_ORT = "1.18"  # of encoder and decoder
 STEP_MIN_ORT = "1.21"
 EPSILON = 1e-5
 STANDARD = ("Add", "DynamicQuantizeLinear", "Gather", "Gemm", "LayerNormalization", "MatMul", "Reshape",
-            "Shape", "Slice", "Split", "Transpose")
+            "Shape", "Slice", "Softmax", "Split", "Transpose")
 INT8_LIMIT = 63  # 7 bits: 255 * 63 * 2 is below 32768
 COLUMNS = 110
 WEIGHTS_FILE = "weights.bin"
@@ -303,6 +303,10 @@ def encoder(g):
     g.cross_from_memory(y, by_heads=True)
     for name in g.cross_names():
         g.output(name, [1, s.heads, "S", s.head])
+    if "ctc.weight" in w:
+        letters = g.product(y, "ctc", "ctc.rows", g.weight("ctc.bias"))
+        g.reshape(g.node("Softmax", [letters], "ctc.softmax", axis=-1), [1, -1, s.vocabulary], "ctc")
+        g.output("ctc", [1, "S", s.vocabulary])
 
 
 def decoder_layers(g, x, self_attention, length, logits):
@@ -375,6 +379,8 @@ def manifest(base, sizes, models):
     out = dict(base)
     out["graphs"] = {build.__name__: build.__name__ + ".onnx" for build in GRAPHS}
     out["encoder"] = {**base["encoder"], "cross": sizes.key_value_names("cross")}
+    if "ctc" in {output.name for output in models[0].graph.output}:
+        out["encoder"]["ctc"] = "ctc"
     step = {"token": "token", "past_length": "past_length", "length": "src_length",
             "beam_width": "beam_width", "indirection": "indirection",
             **{which: sizes.key_value_names(which) for which in CACHES},

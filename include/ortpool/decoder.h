@@ -88,6 +88,14 @@ typedef struct ortp_constraint {
                    bool *may_end);
     /* Added to the score of a sequence that ends in `state`; NULL: nothing. */
     double (*final_score)(void *ctx, uint32_t state);
+    /*
+     * What a sequence in `state` may still hope for, added to its sum where live beams are ranked and
+     * pruned (greedy: not at all); NULL: nothing. Usually the largest final score that can be reached, so that a beam is not
+     * lost to others that are likelier so far and lead to poorer ends only. Source: look-ahead of the
+     * language model in a lexical tree, Ortmanns, Ney and Eiden, "Language-Model Look-Ahead for Large
+     * Vocabulary Speech Recognition", 1996.
+     */
+    double (*hope)(void *ctx, uint32_t state);
 } ortp_constraint;
 
 typedef enum ortp_strategy {
@@ -96,9 +104,9 @@ typedef enum ortp_strategy {
 } ortp_strategy;
 
 /*
- * Scores: a live beam is ranked by the sum of its log-probabilities. A finished sequence of n
- * tokens (without start and end) scores
- *     (sum + final_score + length_reward * n) / ((5 + n) / 6)^length_alpha
+ * Scores: a live beam is ranked by the sum of its log-probabilities, + ctc_weight * ln P(begins so)
+ * + hope. A finished sequence of n tokens (without start and end) scores
+ *     (sum + ctc_weight * ln P + final_score + length_reward * n) / ((5 + n) / 6)^length_alpha
  * Source of the penalty: Wu et al., "Google's Neural Machine Translation System", 2016, section 7.
  */
 typedef struct ortp_search_params {
@@ -109,20 +117,26 @@ typedef struct ortp_search_params {
     size_t max_steps;  /* 0: T - 1 */
     double length_reward;
     double length_alpha;
-    double prune_gap;   /* > 0: drop beams this far below the best live beam's sum */
+    double prune_gap;   /* > 0: drop beams that rank this far below the best */
     double prune_token; /* > 0: ignore tokens less probable than this */
     double stop_margin; /* > 0: from stop_rank finished sequences on, a beam of n tokens lives while
-                              sum + length_reward * n + stop_margin > the stop_rank-th best score */
+                              rank + length_reward * n + stop_margin > the stop_rank-th best score */
     size_t stop_rank;   /* 0: 3 */
     bool keep_duplicates;    /* default: of equal token sequences only the best stays */
     bool (*stop)(void *ctx); /* polled before each decoder run; true ends with ORTP_E_CANCELLED */
     void *stop_ctx;
     uint64_t deadline_ms; /* > 0: ORTP_E_TIMEOUT once the runtime's clock reaches it: a time, not a
                               span, see ortp_runtime_now_ms(); CLOCK_MONOTONIC unless one was given */
+    double
+        ctc_weight; /* > 0: each beam has a second score, this times ln of the probability that the
+                            encoder's own reading (ctc) gives to all that begins like it, a finished
+                            sequence that of itself; for models with encoder.ctc. Greedy: ignored.
+                            Source: Watanabe et al., "Hybrid CTC/Attention Architecture for End-to-End
+                            Speech Recognition", 2017 */
 } ortp_search_params;
 #define ORTP_SEARCH_PARAMS_INIT ORTP_STRUCT_INIT(ortp_search_params)
 
-/* The manifest's settings: beam width, length reward and penalty, stop margin. */
+/* The manifest's settings: beam width, length reward and penalty, stop margin, weight of ctc. */
 ORTP_API void ortp_search_params_from(const ortp_manifest *manifest, ortp_search_params *out);
 
 #define ORTP_TOKENS_MAX 64u

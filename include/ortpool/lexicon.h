@@ -52,12 +52,14 @@ ORTP_API bool ortp_lexicon_contains(const ortp_lexicon *lexicon, const char *wor
 
 /*
  * The constraint: only words; first_letter is the token of 'a'; the final score is
- * weight * ln(count + 1). `lexicon` and `storage` are borrowed as long as the constraint is used.
+ * weight * ln(count + 1); the hope of a beam is look_ahead * the largest ln(count + 1) among the words
+ * that begin like it, within 0.09 * look_ahead. `lexicon` and `storage` are borrowed as long as the constraint is used.
  */
 typedef struct ortp_lexicon_constraint {
     const ortp_lexicon *lexicon;
     int32_t first_letter;
     double weight;
+    double look_ahead; /* 0: beams are ranked without; see ortp_constraint.hope */
 } ortp_lexicon_constraint;
 /* The constraint may be shared by searches on several threads while nobody changes `storage`. */
 ORTP_API ortp_constraint ortp_lexicon_make_constraint(ortp_lexicon_constraint *storage);

@@ -7,7 +7,8 @@
  * layout, lexicon) are left to that workload. Roles this library serves:
  *
  *   encoder  features f32 [1,S,F]; keys i32 or i64 [1,S] (optional); length i32 or i64 [1] or
- *            source_mask bool [1,S] -> memory f32 [1,S,D]
+ *            source_mask bool [1,S] -> memory f32 [1,S,D]; ctc f32 [1,S,V] (optional): for each point
+ *            the probability of every token, pad for none, as a CTC head gives them
  *   decoder  memory f32 [1,S,D] ("broadcast") or [n,S,D] ("replicated"); tokens i32 or i64 [n,T];
  *            length i32 or i64 [1] or source_mask bool [n,S] -> logits f32 [n,T,V]
  *   decoder_step (optional) one token of each beam, over keys and values of the tokens before it:
@@ -57,7 +58,7 @@ typedef struct ortp_manifest {
     const char *decoder_path;
     const char *step_path; /* NULL: the model has no decoder_step */
     struct {
-        const char *features, *keys, *length, *source_mask, *memory;
+        const char *features, *keys, *length, *source_mask, *memory, *ctc;
         const char *cross[ORTP_CROSS_MAX]; /* as many as step.cross_count */
     } encoder;
     struct {
@@ -86,6 +87,7 @@ typedef struct ortp_manifest {
     double length_reward;         /* per token, added to a finished score; default 0 */
     double length_alpha;          /* GNMT length penalty exponent; default 0: off */
     double stop_margin;           /* see ortp_search_params; default 0: off */
+    double ctc_weight;            /* the same; without encoder.ctc 0 */
     const char *min_ort;          /* "1.18" or "1.18.0": the least ONNX Runtime */
     uint32_t opset;               /* of the ai.onnx operators; 0 where the file does not say */
     const char *const *operators; /* types of operators in all graphs, "MatMul", those of other
@@ -158,7 +160,8 @@ typedef struct ortp_encoder_input {
 /*
  * Pads to the bucket, runs the encoder, gives *encoded, what the model's decoder reads, under the
  * label cache: the memory, f32 [1, bucket, D]; on the incremental path the cross keys and values,
- * f32 [2 L,H,bucket,K], in the order of the manifest. The caller releases it (or hands it to the
+ * f32 [2 L,H,bucket,K], in the order of the manifest; where the manifest has encoder.ctc, either of them
+ * with ctc [bucket,V] behind, as f32 [1, bucket, D + V] or [1, bucket, 2 L H K + V]. The caller releases it (or hands it to the
  * encoder cache). Errors: INVAL, BUDGET, NOMEM, ORT. After warm-up it makes no tensor allocation.
  * Thread-safe: yes.
  */

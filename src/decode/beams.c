@@ -41,7 +41,7 @@ void ortp__beams_begin(ortp__beams *beams, size_t width, uint32_t state, bool ke
     beams->keep_duplicates = keep_duplicates;
     beams->nodes[ROOT] = (ortp__node){.hash = 1, .parent = ROOT};
     beams->node_count = 1;
-    beams->live[0] = (ortp__beam){.sum = 0.0, .node = ROOT, .state = state};
+    beams->live[0] = (ortp__beam){.sum = 0.0, .rank = 0.0, .node = ROOT, .state = state};
     beams->live_count = 1;
     beams->candidate_count = 0;
     beams->finished_count = 0;
@@ -85,18 +85,21 @@ static void remove_candidate(ortp__beams *beams, size_t index)
 }
 
 void ortp__beams_offer(ortp__beams *beams, size_t index, int32_t token, uint32_t state,
-                       double log_prob)
+                       double log_prob, double hope)
 {
     const ortp__beam *beam = &beams->live[index];
     const double sum = beam->sum + log_prob;
-    if (!(sum > -INFINITY)) {
+    const double rank = sum + hope;
+    if (!(sum > -INFINITY) || !(rank > -INFINITY)) {
         return;
     }
-    if (beams->candidate_count == beams->width && sum <= beams->candidates[beams->width - 1].sum) {
+    if (beams->candidate_count == beams->width &&
+        rank <= beams->candidates[beams->width - 1].rank) {
         return;
     }
     const ortp__candidate candidate = {
         .sum = sum,
+        .rank = rank,
         .hash = mix(beams->nodes[beam->node].hash, token),
         .parent = beam->node,
         .token = token,
@@ -106,7 +109,7 @@ void ortp__beams_offer(ortp__beams *beams, size_t index, int32_t token, uint32_t
     if (!beams->keep_duplicates) {
         const size_t twin = find_candidate(beams, &candidate);
         if (twin < beams->candidate_count) {
-            if (sum <= beams->candidates[twin].sum) {
+            if (rank <= beams->candidates[twin].rank) {
                 return;
             }
             remove_candidate(beams, twin);
@@ -116,7 +119,7 @@ void ortp__beams_offer(ortp__beams *beams, size_t index, int32_t token, uint32_t
         beams->candidate_count--;
     }
     size_t at = beams->candidate_count;
-    while (at > 0 && beams->candidates[at - 1].sum < sum) {
+    while (at > 0 && beams->candidates[at - 1].rank < rank) {
         beams->candidates[at] = beams->candidates[at - 1];
         at--;
     }
@@ -182,6 +185,7 @@ void ortp__beams_advance(ortp__beams *beams)
         };
         beams->live[i] = (ortp__beam){
             .sum = candidate->sum,
+            .rank = candidate->rank,
             .node = node,
             .state = candidate->state,
             .row = candidate->row,
@@ -194,8 +198,8 @@ void ortp__beams_advance(ortp__beams *beams)
 
 void ortp__beams_prune(ortp__beams *beams, double least)
 {
-    /* Live beams are sorted by their sums. */
-    while (beams->live_count > 0 && beams->live[beams->live_count - 1].sum <= least) {
+    /* Live beams are sorted by their ranks. */
+    while (beams->live_count > 0 && beams->live[beams->live_count - 1].rank <= least) {
         beams->live_count--;
     }
 }

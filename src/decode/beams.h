@@ -21,6 +21,7 @@ typedef struct ortp__node {
 
 typedef struct ortp__beam {
     double sum;
+    double rank; /* the sum and what the sequence may still hope for */
     uint32_t node;
     uint32_t state;
     uint32_t row; /* that its parent had among the live beams of the step before */
@@ -28,6 +29,7 @@ typedef struct ortp__beam {
 
 typedef struct ortp__candidate {
     double sum;
+    double rank;
     uint64_t hash;
     uint32_t parent; /* node */
     int32_t token;
@@ -64,15 +66,15 @@ void ortp__beams_place(ortp__beams *beams, void *memory, size_t width, size_t st
 
 /* One live beam: the empty sequence in `state`. width and steps at most those it was placed for. */
 void ortp__beams_begin(ortp__beams *beams, size_t width, uint32_t state, bool keep_duplicates);
-/* Live beam `index` may go on with `token`. A log_prob that is no number or minus infinity is
- * ignored. */
+/* Live beam `index` may go on with `token`; it ranks by its sum and `hope`. What ranks as minus infinity
+ * or is no number is ignored. */
 void ortp__beams_offer(ortp__beams *beams, size_t index, int32_t token, uint32_t state,
-                       double log_prob);
+                       double log_prob, double hope);
 /* Live beam `index` ends: `log_prob` is its sum with the end token's. A score of NaN is ignored. */
 void ortp__beams_finish(ortp__beams *beams, size_t index, double log_prob, double score);
 /* The best candidates become the live beams, one token longer. */
 void ortp__beams_advance(ortp__beams *beams);
-/* Live beams with a sum of `least` or less end without a result. */
+/* Live beams that rank at `least` or less end without a result. */
 void ortp__beams_prune(ortp__beams *beams, double least);
 
 /* The tokens of a node of that length, first to last. */

@@ -7,6 +7,7 @@
 #define ORTP_DECODE_INTERNAL_H
 
 #include "beams.h"
+#include "ctc.h"
 #include "internal.h"
 #include "runtime_parts.h"
 #include "session_run.h"
@@ -146,7 +147,7 @@ typedef struct ortp__buffer_kind {
 /* The one place that knows which buffers there are; plan.c counts what buffers.c takes. */
 void ortp__buffer_shapes(const ortp_manifest *manifest, const ortp__buffer_kind *kind, size_t beams,
                          size_t source, ortp__buffer_shape out[ORTP__BUFFER_COUNT]);
-/* What the encoder gives for a path: parts of [1,S,D], or of [1,H,S,K], one upon the other. */
+/* What the encoder gives for a path: parts of [1,S,D], or of [1,H,S,K], then ctc, one upon the other. */
 void ortp__encoded_shape(const ortp_manifest *manifest, ortp_path path, size_t source,
                          ortp__buffer_shape *out);
 /* SIZE_MAX where that is more than can be addressed. */
@@ -182,6 +183,7 @@ struct ortp_decoder {
     size_t width_max;
     size_t bytes; /* of this struct and the arrays behind it */
     ortp__beams beams;
+    ortp__ctc ctc;         /* without memory where the model has none */
     uint32_t *next_states; /* [V], what a constraint answers */
     int32_t *next_tokens;  /* [V] */
     size_t runs;           /* of the last search */

@@ -5,12 +5,18 @@
 #include "decode_internal.h"
 #include "model_run.h"
 
+#include <inttypes.h>
 #include <string.h>
+
+static size_t ctc_bytes(const ortp_manifest *m, size_t width)
+{
+    return m->encoder.ctc != NULL ? ortp__ctc_bytes(width, m->max_points, m->vocabulary) : 0;
+}
 
 static size_t decoder_bytes(const ortp_manifest *m, size_t width)
 {
     return sizeof(ortp_decoder) + ortp__beams_bytes(width, m->max_tokens - 1) +
-           m->vocabulary * (sizeof(uint32_t) + sizeof(int32_t));
+           ctc_bytes(m, width) + m->vocabulary * (sizeof(uint32_t) + sizeof(int32_t));
 }
 
 ortp_status ortp_decoder_create(ortp_model *model, ortp_tensor_pool *tensors, size_t beam_width_max,
@@ -47,6 +53,10 @@ ortp_status ortp_decoder_create(ortp_model *model, ortp_tensor_pool *tensors, si
     ortp__beams_place(&decoder->beams, decoder + 1, width, m->max_tokens - 1);
     unsigned char *rest =
         (unsigned char *)(decoder + 1) + ortp__beams_bytes(width, m->max_tokens - 1);
+    if (m->encoder.ctc != NULL) {
+        ortp__ctc_place(&decoder->ctc, rest, width, m->max_points, m->vocabulary, m->pad);
+        rest += ctc_bytes(m, width);
+    }
     decoder->next_states = (uint32_t *)(void *)rest;
     decoder->next_tokens = (int32_t *)(void *)(decoder->next_states + m->vocabulary);
     atomic_fetch_add_explicit(&model->users, 1, memory_order_relaxed);
@@ -97,9 +107,16 @@ static ortp_status check_encoded(const ortp_model *model, const ortp_tensor *enc
     const int64_t points = rank >= 3 ? found[rank - 2] : 0;
     ortp__buffer_shape wanted;
     ortp__encoded_shape(m, model->path, (size_t)points, &wanted);
+    const bool ctc = m->encoder.ctc != NULL;
     if (ortp_tensor_type(encoded) != wanted.type || rank != wanted.rank ||
         memcmp(found, wanted.dims, rank * sizeof *found) != 0 || points < 1 ||
         points > (int64_t)m->max_points) {
+        if (ctc) {
+            return ortp__fail(error, ORTP_E_INVAL,
+                              "%s: the decoder needs what this model's encoder gives, float "
+                              "[1,1..%zu,%" PRId64 "]",
+                              m->name, m->max_points, wanted.dims[2]);
+        }
         return cross ? ortp__fail(error, ORTP_E_INVAL,
                                   "%s: the decoder needs cross keys and values of float "
                                   "[%zu,%zu,1..%zu,%zu]",
@@ -229,12 +246,16 @@ ortp_status ortp__decoder_run(ortp_decoder *decoder, size_t rows, ortp_error *er
     OrtValue *mask = NULL;
     OrtValue *logits = NULL;
     ortp_status status = row_values(decoder, rows, &tokens, &memory, &mask, &logits, error);
+    if (status == ORTP_OK && memory == NULL) {
+        status = ortp__encoded_part(decoder->model, decoder->encoded, decoder->source, 0, &memory,
+                                    error);
+    }
     if (status != ORTP_OK) {
         return status;
     }
     replicate(decoder, rows);
     const OrtValue *inputs[ORTP__INPUTS_MAX] = {0};
-    inputs[ports->memory] = memory != NULL ? memory : ortp_tensor_value(decoder->encoded);
+    inputs[ports->memory] = memory;
     inputs[ports->tokens] = tokens;
     if (ports->length != ORTP__PORT_NONE) {
         inputs[ports->length] = ortp_tensor_value(decoder->buffers->tensor[ORTP__BUFFER_LENGTH]);

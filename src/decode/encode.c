@@ -8,6 +8,8 @@
 
 #include <string.h>
 
+#define PARTS_MAX (ORTP_CROSS_MAX + 1u)
+
 void ortp__mask_fill(bool *mask, size_t length, size_t source, bool true_is_padding)
 {
     for (size_t i = 0; i < source; i++) {
@@ -26,34 +28,68 @@ void ortp__encoded_shape(const ortp_manifest *m, ortp_path path, size_t source,
                          ortp__buffer_shape *out)
 {
     const int64_t s = (int64_t)source;
-    *out = path == ORTP_PATH_INCREMENTAL
-               ? (ortp__buffer_shape){ORTP_TYPE_FLOAT,
-                                      4,
-                                      {(int64_t)m->step.cross_count, (int64_t)m->step.kv_heads, s,
-                                       (int64_t)m->step.kv_size}}
-               : (ortp__buffer_shape){ORTP_TYPE_FLOAT, 3, {1, s, (int64_t)m->hidden}};
+    const bool cross = path == ORTP_PATH_INCREMENTAL;
+    const int64_t parts = (int64_t)m->step.cross_count;
+    const int64_t heads = (int64_t)m->step.kv_heads;
+    const int64_t size = (int64_t)m->step.kv_size;
+    const int64_t read = cross ? parts * heads * size : (int64_t)m->hidden; /* a point */
+    if (m->encoder.ctc != NULL) {
+        *out = (ortp__buffer_shape){ORTP_TYPE_FLOAT, 3, {1, s, read + (int64_t)m->vocabulary}};
+    } else if (cross) {
+        *out = (ortp__buffer_shape){ORTP_TYPE_FLOAT, 4, {parts, heads, s, size}};
+    } else {
+        *out = (ortp__buffer_shape){ORTP_TYPE_FLOAT, 3, {1, s, read}};
+    }
 }
 
-size_t ortp__encoded_parts(const ortp_model *model)
+/* Those that the decoder reads; ctc comes after them. */
+static size_t decoder_parts(const ortp_model *model)
 {
     return model->path == ORTP_PATH_INCREMENTAL ? model->manifest->step.cross_count : 1;
+}
+
+static size_t all_parts(const ortp_model *model)
+{
+    return decoder_parts(model) + (model->manifest->encoder.ctc != NULL ? 1 : 0);
+}
+
+/* Where a part begins, in bytes, and its shape. */
+static size_t part_of(const ortp_model *model, size_t source, size_t part, ortp__buffer_shape *out)
+{
+    const ortp_manifest *m = model->manifest;
+    const int64_t s = (int64_t)source;
+    const bool cross = model->path == ORTP_PATH_INCREMENTAL;
+    *out = cross ? (ortp__buffer_shape){ORTP_TYPE_FLOAT,
+                                        4,
+                                        {1, (int64_t)m->step.kv_heads, s, (int64_t)m->step.kv_size}}
+                 : (ortp__buffer_shape){ORTP_TYPE_FLOAT, 3, {1, s, (int64_t)m->hidden}};
+    const size_t offset = part * ortp__buffer_bytes(out);
+    if (part == decoder_parts(model)) {
+        *out = (ortp__buffer_shape){ORTP_TYPE_FLOAT, 3, {1, s, (int64_t)m->vocabulary}};
+    }
+    return offset;
 }
 
 ortp_status ortp__encoded_part(const ortp_model *model, ortp_tensor *encoded, size_t source,
                                size_t part, OrtValue **out, ortp_error *error)
 {
     ortp__buffer_shape shape;
-    ortp__encoded_shape(model->manifest, model->path, source, &shape);
-    shape.dims[0] = 1;
-    return ortp_tensor_view_at(encoded, part * ortp__buffer_bytes(&shape), shape.type, shape.dims,
-                               shape.rank, out, error);
+    const size_t offset = part_of(model, source, part, &shape);
+    return ortp_tensor_view_at(encoded, offset, shape.type, shape.dims, shape.rank, out, error);
+}
+
+const float *ortp__encoded_ctc(const ortp_model *model, const ortp_tensor *encoded, size_t source)
+{
+    ortp__buffer_shape ignored;
+    const size_t offset = part_of(model, source, decoder_parts(model), &ignored);
+    return (const float *)ortp_tensor_data(encoded) + offset / sizeof(float);
 }
 
 ortp_status ortp__encoded_acquire(ortp_model *model, size_t source, ortp_tensor **out,
                                   ortp_error *error)
 {
     *out = NULL;
-    const size_t parts = ortp__encoded_parts(model);
+    const size_t parts = all_parts(model);
     ortp__buffer_shape shape;
     ortp__encoded_shape(model->manifest, model->path, source, &shape);
     ortp_tensor *encoded = NULL;
@@ -142,7 +178,18 @@ static void place(const OrtValue **inputs, size_t port, const ortp_tensor *tenso
     }
 }
 
-/* Runs the encoder for the outputs that the decoder reads, and no others are given. */
+static void output_names(const ortp_model *model, const char *names[PARTS_MAX])
+{
+    const ortp_manifest *m = model->manifest;
+    const size_t parts = decoder_parts(model);
+    names[0] = m->encoder.memory;
+    if (model->path == ORTP_PATH_INCREMENTAL) {
+        memcpy(names, m->encoder.cross, parts * sizeof *names);
+    }
+    names[parts] = m->encoder.ctc;
+}
+
+/* Runs the encoder for the outputs that the decoder reads and ctc, and no others are given. */
 static ortp_status run(ortp_model *model, size_t source, const ortp__patience *patience,
                        const encoder_tensors *t, ortp_error *error)
 {
@@ -151,9 +198,8 @@ static ortp_status run(ortp_model *model, size_t source, const ortp__patience *p
     place(inputs, model->encoder_ports.keys, t->keys);
     place(inputs, model->encoder_ports.length, t->length);
     place(inputs, model->encoder_ports.mask, t->mask);
-    const size_t parts = ortp__encoded_parts(model);
-    const bool cross = model->path == ORTP_PATH_INCREMENTAL;
-    OrtValue *values[ORTP_CROSS_MAX];
+    const size_t parts = all_parts(model);
+    OrtValue *values[PARTS_MAX];
     ortp_status status = ORTP_OK;
     for (size_t i = 0; i < parts && status == ORTP_OK; i++) {
         status = ortp__encoded_part(model, t->encoded, source, i, &values[i], error);
@@ -161,8 +207,9 @@ static ortp_status run(ortp_model *model, size_t source, const ortp__patience *p
     if (status != ORTP_OK) {
         return status;
     }
-    const ortp_manifest *m = model->manifest;
-    const ortp__outputs outputs = {cross ? m->encoder.cross : &m->encoder.memory, values, parts};
+    const char *names[PARTS_MAX];
+    output_names(model, names);
+    const ortp__outputs outputs = {names, values, parts};
     return ortp__session_run_keyed(model->encoder, source, patience, inputs, &outputs, error);
 }
 

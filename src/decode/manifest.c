@@ -196,6 +196,7 @@ static void read_ports(ortp__json *r, ortp_manifest *m)
     m->encoder.length = ortp__json_string(r, "length", false);
     m->encoder.source_mask = ortp__json_string(r, "source_mask", false);
     m->encoder.memory = ortp__json_string(r, "memory", true);
+    m->encoder.ctc = ortp__json_string(r, "ctc", false);
     if (m->encoder.length == NULL && m->encoder.source_mask == NULL) {
         ortp__json_expected(r, "length", "this or source_mask, without which padding would count");
     }
@@ -221,6 +222,10 @@ static void read_search(ortp__json *r, ortp_manifest *m)
     m->length_reward = ortp__json_number(r, "length_reward", ORTP__JSON_ANY, false);
     m->length_alpha = ortp__json_number(r, "length_alpha", ORTP__JSON_NOT_NEGATIVE, false);
     m->stop_margin = ortp__json_number(r, "stop_margin", ORTP__JSON_NOT_NEGATIVE, false);
+    m->ctc_weight = ortp__json_number(r, "ctc_weight", ORTP__JSON_NOT_NEGATIVE, false);
+    if (m->ctc_weight > 0.0 && m->encoder.ctc == NULL) {
+        ortp__json_expected(r, "ctc_weight", "0, since the encoder has no ctc");
+    }
 }
 
 static void read_all(ortp__json *r, reading *read)
@@ -265,7 +270,7 @@ static const char *copy_string(char **at, const char *directory, const char *tex
     return copy;
 }
 
-enum { JOINED = 4, STRINGS_MAX = 24 + 4 * ORTP_CROSS_MAX };
+enum { JOINED = 4, STRINGS_MAX = 25 + 4 * ORTP_CROSS_MAX };
 
 /* Where the strings of a manifest stand; the first JOINED are paths below its directory. */
 static size_t strings_of(ortp_manifest *m, const char **out[STRINGS_MAX])
@@ -282,6 +287,7 @@ static size_t strings_of(ortp_manifest *m, const char **out[STRINGS_MAX])
         &m->encoder.length,
         &m->encoder.source_mask,
         &m->encoder.memory,
+        &m->encoder.ctc,
         &m->decoder.memory,
         &m->decoder.tokens,
         &m->decoder.length,

@@ -16,8 +16,6 @@ ORTP_CHECK ortp_status ortp__model_encode_patient(ortp_model *model,
                                                   const ortp__patience *patience,
                                                   ortp_tensor **encoded, ortp_error *error);
 
-/* Outputs of the encoder that the decoder reads. */
-size_t ortp__encoded_parts(const ortp_model *model);
 /* A tensor for an encoder's output of `source` positions, with the values of its parts made. */
 ORTP_CHECK ortp_status ortp__encoded_acquire(ortp_model *model, size_t source, ortp_tensor **out,
                                              ortp_error *error);
@@ -25,6 +23,9 @@ ORTP_CHECK ortp_status ortp__encoded_acquire(ortp_model *model, size_t source, o
 ORTP_CHECK ortp_status ortp__encoded_part(const ortp_model *model, ortp_tensor *encoded,
                                           size_t source, size_t part, OrtValue **out,
                                           ortp_error *error);
+
+/* The encoder's own reading, [source, V]; only of models with encoder.ctc. */
+const float *ortp__encoded_ctc(const ortp_model *model, const ortp_tensor *encoded, size_t source);
 
 /* Whether the runs of this decoder's next searches wait only beside others: session_run.h. */
 void ortp__decoder_wait_beside(ortp_decoder *decoder, bool beside);

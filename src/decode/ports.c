@@ -176,7 +176,13 @@ ortp_status ortp__encoder_ports_resolve(const ortp_manifest *manifest, const ort
     }
     const role memory = {manifest->encoder.memory, "memory", false,
                          ORTP_TYPE_FLOAT,          3,        {1, DIM_SOURCE, hidden}};
-    const ortp_status status = check_output(&c, &memory);
+    ortp_status status = check_output(&c, &memory);
+    if (status == ORTP_OK && manifest->encoder.ctc != NULL) {
+        const role ctc = {
+            manifest->encoder.ctc, "ctc", false,
+            ORTP_TYPE_FLOAT,       3,     {1, DIM_SOURCE, (int64_t)manifest->vocabulary}};
+        status = check_output(&c, &ctc);
+    }
     return status == ORTP_OK ? check_inputs_have_roles(&c) : status;
 }
 

@@ -4,6 +4,7 @@
  * once (batched, incremental) or one after another (sequential) and expands them in rank order.
  */
 #include "decode_internal.h"
+#include "model_run.h"
 
 #include <math.h>
 #include <string.h>
@@ -13,6 +14,7 @@
 typedef struct search {
     ortp_decoder *decoder;
     const ortp_search_params *params;
+    ortp__ctc *ctc;                    /* NULL: no second score */
     const ortp_constraint *constraint; /* NULL: every token may follow */
     double token_least;                /* log-probability below which a token is ignored */
     size_t width;                      /* beams at most */
@@ -28,6 +30,7 @@ void ortp_search_params_from(const ortp_manifest *manifest, ortp_search_params *
         .length_reward = manifest->length_reward,
         .length_alpha = manifest->length_alpha,
         .stop_margin = manifest->stop_margin,
+        .ctc_weight = manifest->ctc_weight,
     };
 }
 
@@ -77,6 +80,10 @@ static ortp_status resolve(const ortp_decoder *decoder, const ortp_search_params
         wrong = "length_reward, length_alpha: expected finite numbers";
     } else if (!within(out->prune_gap, INFINITY) || !within(out->stop_margin, INFINITY)) {
         wrong = "prune_gap, stop_margin: expected numbers of at least 0";
+    } else if (!within(out->ctc_weight, INFINITY)) {
+        wrong = "ctc_weight: expected a number of at least 0";
+    } else if (out->ctc_weight > 0.0 && m->encoder.ctc == NULL) {
+        wrong = "ctc_weight: the model has no encoder.ctc, expected 0";
     } else if (!within(out->prune_token, 1.0)) {
         wrong = "prune_token: expected a probability below 1";
     }
@@ -154,10 +161,13 @@ static ortp_status allowed(const search *s, uint32_t state, size_t *count, bool 
     return ORTP_OK;
 }
 
-static double final_score(const search *s, uint32_t state, double sum, size_t tokens)
+static double final_score(const search *s, size_t index, uint32_t state, double sum, size_t tokens)
 {
     const ortp_search_params *p = s->params;
     double score = sum + p->length_reward * (double)tokens;
+    if (s->ctc != NULL) {
+        score += p->ctc_weight * ortp__ctc_whole(s->ctc, index);
+    }
     if (s->constraint != NULL && s->constraint->final_score != NULL) {
         score += s->constraint->final_score(s->constraint->ctx, state);
     }
@@ -165,6 +175,20 @@ static double final_score(const search *s, uint32_t state, double sum, size_t to
         score /= pow((5.0 + (double)tokens) / 6.0, p->length_alpha);
     }
     return score;
+}
+
+/* What live beam `index` with `token` ranks by besides its sum. */
+static double hope(const search *s, size_t index, int32_t token, uint32_t state)
+{
+    double sum = 0.0;
+    if (s->constraint != NULL && s->constraint->hope != NULL &&
+        s->params->strategy == ORTP_STRATEGY_BEAM) {
+        sum += s->constraint->hope(s->constraint->ctx, state);
+    }
+    if (s->ctc != NULL) {
+        sum += s->params->ctc_weight * ortp__ctc_prefix(s->ctc, &s->decoder->beams, index, token);
+    }
+    return sum;
 }
 
 /* Offers what may follow live beam `index`, and its end. */
@@ -185,7 +209,8 @@ static ortp_status expand(const search *s, size_t index, const double *log_probs
         const double log_prob = log_probs[decoder->next_tokens[i]];
         if (log_prob >= s->token_least) {
             ortp__beams_offer(beams, index, decoder->next_tokens[i], decoder->next_states[i],
-                              log_prob);
+                              log_prob,
+                              hope(s, index, decoder->next_tokens[i], decoder->next_states[i]));
             best = log_prob > best ? log_prob : best;
         }
     }
@@ -198,7 +223,7 @@ static ortp_status expand(const search *s, size_t index, const double *log_probs
         return ORTP_OK;
     }
     ortp__beams_finish(beams, index, beam.sum + end,
-                       final_score(s, beam.state, beam.sum + end, beams->length));
+                       final_score(s, index, beam.state, beam.sum + end, beams->length));
     if (greedy) {
         beams->candidate_count = 0;
     }
@@ -257,7 +282,7 @@ static void prune(const search *s)
     ortp__beams *beams = &s->decoder->beams;
     const ortp_search_params *p = s->params;
     if (p->prune_gap > 0.0 && beams->live_count > 0) {
-        ortp__beams_prune(beams, beams->live[0].sum - p->prune_gap);
+        ortp__beams_prune(beams, beams->live[0].rank - p->prune_gap);
     }
     if (p->stop_margin > 0.0 && beams->finished_count >= p->stop_rank) {
         const double rival = beams->finished[p->stop_rank - 1].score;
@@ -279,6 +304,9 @@ static ortp_status run_steps(search *s)
             }
         }
         ortp__beams_advance(beams);
+        if (s->ctc != NULL) {
+            ortp__ctc_advance(s->ctc, beams);
+        }
         prune(s);
     }
     return ORTP_OK;
@@ -337,6 +365,11 @@ ortp_status ortp_decoder_search(ortp_decoder *decoder, ortp_tensor *encoded, siz
     };
     ortp__beams_begin(&decoder->beams, width, constraint != NULL ? constraint->root : 0,
                       resolved.keep_duplicates);
+    if (resolved.ctc_weight > 0.0 && resolved.strategy == ORTP_STRATEGY_BEAM) {
+        s.ctc = &decoder->ctc;
+        ortp__ctc_begin(s.ctc, ortp__encoded_ctc(decoder->model, encoded, decoder->source),
+                        decoder->length);
+    }
     status = run_steps(&s);
     decoder->encoded = NULL;
     if (status == ORTP_OK) {

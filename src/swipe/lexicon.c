@@ -6,11 +6,14 @@
 
 #include <string.h>
 
+#define NODE_BYTES (sizeof(ortp__node) + sizeof(uint8_t))
+
 struct ortp_lexicon {
     ortp_pool *pool;
     ortp_alloc alloc;
     ortp_block *block;
     const ortp__node *nodes;
+    const uint8_t *hopes; /* the largest log count of each node's words, see trie.c */
     size_t node_count;
     size_t word_count;
 };
@@ -18,7 +21,7 @@ struct ortp_lexicon {
 static ortp_status build(ortp_lexicon *lexicon, ortp__wordlist *list, ortp_error *error)
 {
     const size_t count = ortp__trie_count(list);
-    const size_t bytes = count * sizeof(ortp__node);
+    const size_t bytes = count * NODE_BYTES;
     if (count > UINT32_MAX) {
         return ortp__fail(error, ORTP_E_INVAL, "%s: too many words", list->path);
     }
@@ -30,7 +33,10 @@ static ortp_status build(ortp_lexicon *lexicon, ortp__wordlist *list, ortp_error
     }
     ortp__node *nodes = ortp_block_data(lexicon->block);
     lexicon->word_count = ortp__trie_build(list, nodes);
+    uint8_t *hopes = (uint8_t *)(nodes + count);
+    ortp__trie_hopes(nodes, count, hopes);
     lexicon->nodes = nodes;
+    lexicon->hopes = hopes;
     lexicon->node_count = count;
     return ORTP_OK;
 }
@@ -100,7 +106,7 @@ size_t ortp_lexicon_nodes(const ortp_lexicon *lexicon)
 
 size_t ortp_lexicon_bytes(const ortp_lexicon *lexicon)
 {
-    return lexicon->node_count * sizeof(ortp__node);
+    return lexicon->node_count * NODE_BYTES;
 }
 
 /* The child of `node` by letter number; 0: none. */
@@ -201,8 +207,19 @@ static double constraint_score(void *ctx, uint32_t state)
     return c->weight * log_count;
 }
 
+static double constraint_hope(void *ctx, uint32_t state)
+{
+    const ortp_lexicon_constraint *c = ctx;
+    return state < c->lexicon->node_count
+               ? c->look_ahead * ORTP__HOPE_UNIT * (double)c->lexicon->hopes[state]
+               : 0.0;
+}
+
 ortp_constraint ortp_lexicon_make_constraint(ortp_lexicon_constraint *storage)
 {
-    return (ortp_constraint){
-        .ctx = storage, .root = 0, .next = constraint_next, .final_score = constraint_score};
+    return (ortp_constraint){.ctx = storage,
+                             .root = 0,
+                             .next = constraint_next,
+                             .final_score = constraint_score,
+                             .hope = storage->look_ahead != 0.0 ? constraint_hope : NULL};
 }

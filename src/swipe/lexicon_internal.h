@@ -29,6 +29,12 @@ typedef struct ortp__node {
 #define ORTP__LOG_UNIT 524288.0
 
 /*
+ * Beside the nodes, a byte each: the largest ln(count + 1) of the words that begin with the node's
+ * prefix, in units of ORTP__HOPE_UNIT, rounded. For ranking beams that is exact enough.
+ */
+#define ORTP__HOPE_UNIT 0.175 /* ln(2^63) is 250 of them */
+
+/*
  * A word while loading: its first letters packed for quick comparing, where it stands in the text.
  * The key holds 12 letters of 5 bits (a = 1), left-aligned, so that a prefix sorts first.
  */
@@ -64,5 +70,7 @@ void ortp__wordlist_free(ortp__wordlist *list);
 size_t ortp__trie_count(const ortp__wordlist *list);
 /* Fills `nodes`, that many; uses scratch up. Returns the different words. */
 size_t ortp__trie_build(ortp__wordlist *list, ortp__node *nodes);
+/* Fills `hopes`, `count` of them, from a built trie's nodes. */
+void ortp__trie_hopes(const ortp__node *nodes, size_t count, uint8_t *hopes);
 
 #endif

@@ -83,7 +83,8 @@ static ortp_status make_lexicon(ortp_predictor *p, ortp_error *error)
     const ortp_status status = ortp_lexicon_load(&options, &p->lexicon, error);
     p->words = (ortp_lexicon_constraint){.lexicon = p->lexicon,
                                          .first_letter = p->config.first_letter,
-                                         .weight = p->config.frequency_weight};
+                                         .weight = p->config.frequency_weight,
+                                         .look_ahead = p->config.look_ahead};
     p->constraint = ortp_lexicon_make_constraint(&p->words);
     return status;
 }

@@ -116,3 +116,18 @@ size_t ortp__trie_build(ortp__wordlist *list, ortp__node *nodes)
     }
     return words;
 }
+
+void ortp__trie_hopes(const ortp__node *nodes, size_t count, uint8_t *hopes)
+{
+    for (size_t i = count; i > 0; i--) { /* children come after their parent */
+        const ortp__node *node = &nodes[i - 1];
+        const double own = (double)(node->packed >> ORTP__NODE_LOG_SHIFT) / ORTP__LOG_UNIT;
+        uint8_t most = (uint8_t)(own / ORTP__HOPE_UNIT + 0.5);
+        uint32_t child = node->child;
+        for (bool last = child == 0; !last; child++) {
+            most = hopes[child] > most ? hopes[child] : most;
+            last = (nodes[child].packed & ORTP__NODE_LAST) != 0;
+        }
+        hopes[i - 1] = most;
+    }
+}

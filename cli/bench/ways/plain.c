@@ -42,7 +42,8 @@ static void open_lexicon(plain *p)
     bench_must(ortp_lexicon_load(&lexicon, &p->lexicon, &error), &error);
     p->words = (ortp_lexicon_constraint){.lexicon = p->lexicon,
                                          .first_letter = p->config.first_letter,
-                                         .weight = p->config.frequency_weight};
+                                         .weight = p->config.frequency_weight,
+                                         .look_ahead = p->config.look_ahead};
     p->constraint = ortp_lexicon_make_constraint(&p->words);
 }
 

@@ -90,7 +90,7 @@ static void expand(plain_search *s, size_t index, const float *logits, bool last
     const size_t count = allowed(s, beam.state, &may_end);
     for (size_t i = 0; i < count && !last; i++) {
         ortp__beams_offer(beams, index, s->next_tokens[i], s->next_states[i],
-                          s->log_probs[s->next_tokens[i]]);
+                          s->log_probs[s->next_tokens[i]], 0.0);
     }
     if (may_end) {
         const double sum = beam.sum + s->log_probs[p->manifest->eos];

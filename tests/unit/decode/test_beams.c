@@ -52,7 +52,7 @@ static void keeps_the_best_and_ties_in_order(void **state)
     open_beams(&b, 3, false);
     const double log_probs[] = {-2.0, -1.0, -3.0, -1.0, -2.0, -0.5};
     for (int32_t i = 0; i < 6; i++) {
-        ortp__beams_offer(&b.beams, 0, 10 + i, 100 + (uint32_t)i, log_probs[i]);
+        ortp__beams_offer(&b.beams, 0, 10 + i, 100 + (uint32_t)i, log_probs[i], 0.0);
     }
     ortp__beams_advance(&b.beams);
     const int32_t expected[] = {15, 11, 13};
@@ -81,7 +81,7 @@ static void selects_as_a_full_stable_sort(void **state)
         open_beams(&b, width, false);
         for (size_t i = 0; i < count; i++) {
             sums[i] = -(double)(rand() % 6); /* many ties */
-            ortp__beams_offer(&b.beams, 0, (int32_t)i, 0, sums[i]);
+            ortp__beams_offer(&b.beams, 0, (int32_t)i, 0, sums[i], 0.0);
             size_t at = i;
             while (at > 0 && sums[order[at - 1]] < sums[i]) {
                 order[at] = order[at - 1];
@@ -108,8 +108,8 @@ static void walks_tokens_back(void **state)
     for (int32_t step = 0; step < (int32_t)STEPS; step++) {
         const size_t live = b.beams.live_count;
         for (size_t i = 0; i < live; i++) {
-            ortp__beams_offer(&b.beams, i, step, 0, -1.0);
-            ortp__beams_offer(&b.beams, i, 50 + step, 0, -1.5);
+            ortp__beams_offer(&b.beams, i, step, 0, -1.0, 0.0);
+            ortp__beams_offer(&b.beams, i, 50 + step, 0, -1.5, 0.0);
         }
         ortp__beams_advance(&b.beams);
     }
@@ -136,10 +136,10 @@ static void drops_twins(void **state)
     for (int keep = 0; keep < 2; keep++) {
         bench b;
         open_beams(&b, 4, keep != 0);
-        ortp__beams_offer(&b.beams, 0, 5, 1, -2.0);
-        ortp__beams_offer(&b.beams, 0, 5, 1, -1.0); /* the same, better */
-        ortp__beams_offer(&b.beams, 0, 5, 1, -3.0); /* the same, worse */
-        ortp__beams_offer(&b.beams, 0, 5, 2, -4.0); /* the same tokens, another state */
+        ortp__beams_offer(&b.beams, 0, 5, 1, -2.0, 0.0);
+        ortp__beams_offer(&b.beams, 0, 5, 1, -1.0, 0.0); /* the same, better */
+        ortp__beams_offer(&b.beams, 0, 5, 1, -3.0, 0.0); /* the same, worse */
+        ortp__beams_offer(&b.beams, 0, 5, 2, -4.0, 0.0); /* the same tokens, another state */
         ortp__beams_advance(&b.beams);
         assert_int_equal(b.beams.live_count, keep != 0 ? 4 : 2);
         assert_true(b.beams.live[0].sum == -1.0);
@@ -161,13 +161,13 @@ static void tells_sequences_of_different_parents_apart(void **state)
     (void)state;
     bench b;
     open_beams(&b, 4, false);
-    ortp__beams_offer(&b.beams, 0, 5, 1, -1.0);
-    ortp__beams_offer(&b.beams, 0, 6, 1, -1.0);
+    ortp__beams_offer(&b.beams, 0, 5, 1, -1.0, 0.0);
+    ortp__beams_offer(&b.beams, 0, 6, 1, -1.0, 0.0);
     ortp__beams_advance(&b.beams);
-    ortp__beams_offer(&b.beams, 0, 6, 1, -1.0);
-    ortp__beams_offer(&b.beams, 1, 6, 1, -1.0);
-    ortp__beams_offer(&b.beams, 0, 5, 1, -1.0);
-    ortp__beams_offer(&b.beams, 1, 5, 1, -1.0);
+    ortp__beams_offer(&b.beams, 0, 6, 1, -1.0, 0.0);
+    ortp__beams_offer(&b.beams, 1, 6, 1, -1.0, 0.0);
+    ortp__beams_offer(&b.beams, 0, 5, 1, -1.0, 0.0);
+    ortp__beams_offer(&b.beams, 1, 5, 1, -1.0, 0.0);
     ortp__beams_advance(&b.beams);
     assert_int_equal(b.beams.live_count, 4);
     for (size_t i = 0; i < 4; i++) {
@@ -185,8 +185,8 @@ static void ignores_what_is_no_number(void **state)
     (void)state;
     bench b;
     open_beams(&b, 2, false);
-    ortp__beams_offer(&b.beams, 0, 5, 1, NAN);
-    ortp__beams_offer(&b.beams, 0, 5, 1, -INFINITY);
+    ortp__beams_offer(&b.beams, 0, 5, 1, NAN, 0.0);
+    ortp__beams_offer(&b.beams, 0, 5, 1, -INFINITY, 0.0);
     ortp__beams_finish(&b.beams, 0, NAN, 0.0);
     ortp__beams_finish(&b.beams, 0, -INFINITY, 0.0);
     ortp__beams_finish(&b.beams, 0, -1.0, NAN);
@@ -203,7 +203,7 @@ static void prunes_from_the_end(void **state)
     bench b;
     open_beams(&b, 4, false);
     for (int32_t i = 0; i < 4; i++) {
-        ortp__beams_offer(&b.beams, 0, i, 0, -(double)i);
+        ortp__beams_offer(&b.beams, 0, i, 0, -(double)i, 0.0);
     }
     ortp__beams_advance(&b.beams);
     ortp__beams_prune(&b.beams, -2.5);
@@ -227,7 +227,7 @@ static void holds_all_that_can_finish(void **state)
             ortp__beams_finish(&b.beams, i, -1.0, (double)(step * i));
             finished++;
             for (int32_t token = 0; token < 6; token++) {
-                ortp__beams_offer(&b.beams, i, token, 0, -0.1 * token);
+                ortp__beams_offer(&b.beams, i, token, 0, -0.1 * token, 0.0);
             }
         }
         ortp__beams_advance(&b.beams);

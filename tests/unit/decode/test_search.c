@@ -6,7 +6,7 @@
 
 typedef struct ranked {
     uint32_t node;
-    double sum, score;
+    double sum, rank, score;
 } ranked;
 
 /* Stable: an element moves before smaller ones only. */
@@ -42,9 +42,10 @@ static size_t reference(const world *w, const automaton *a, const ortp_search_pa
             for (uint32_t k = 0; k < BRANCHES && beam->node < INNER && step + 1 < steps; k++) {
                 const double log_prob = w->after[beam->node][4 + k];
                 if (log_prob >= least) {
-                    const ranked child = {.node = beam->node * BRANCHES + 1 + k,
-                                          .sum = beam->sum + log_prob};
-                    count = insert(next, count, child, child.sum);
+                    ranked child = {.node = beam->node * BRANCHES + 1 + k,
+                                    .sum = beam->sum + log_prob};
+                    child.rank = child.sum + (greedy ? 0.0 : a->hope[child.node]);
+                    count = insert(next, count, child, child.rank);
                     best = log_prob > best ? log_prob : best;
                 }
             }
@@ -60,10 +61,10 @@ static size_t reference(const world *w, const automaton *a, const ortp_search_pa
         }
         live_count = 0;
         for (size_t i = 0; i < count && i < width; i++) {
-            const double sum = next[i].sum;
-            const bool far = p->prune_gap > 0.0 && sum <= next[0].sum - p->prune_gap;
+            const double at = next[i].rank;
+            const bool far = p->prune_gap > 0.0 && at <= next[0].rank - p->prune_gap;
             const bool late = p->stop_margin > 0.0 && finished_count >= rank &&
-                              !(sum + p->length_reward * (double)(step + 1) + p->stop_margin >
+                              !(at + p->length_reward * (double)(step + 1) + p->stop_margin >
                                 finished[rank - 1].score);
             if (!far && !late) {
                 live[live_count++] = next[i];
@@ -118,6 +119,28 @@ static void beams_of_every_width(void **state)
         most = found;
     }
     assert_int_equal(most, NODES); /* wide enough: everything that is allowed, once */
+}
+
+/* Those that are likelier so far lose to those that may hope. */
+static void ranks_by_hope(void **state)
+{
+    automaton a = all_may_end();
+    ortp_search_params params = ORTP_SEARCH_PARAMS_INIT;
+    for (size_t i = 0; i < NODES; i++) {
+        a.hope[i] = (double)(i * 7 % 11) * 0.5;
+    }
+    for (size_t width = 1; width < 9; width++) {
+        params.beam_width = width;
+        check(*state, &a, &params);
+    }
+    params.beam_width = 4;
+    params.prune_gap = 2.0;
+    check(*state, &a, &params);
+    params.stop_margin = 1.0;
+    params.length_reward = 0.5;
+    check(*state, &a, &params);
+    params.strategy = ORTP_STRATEGY_GREEDY; /* which does not look ahead */
+    check(*state, &a, &params);
 }
 
 static void length_reward_and_penalty(void **state)
@@ -335,6 +358,7 @@ int main(void)
     }
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(beams_of_every_width),
+        cmocka_unit_test(ranks_by_hope),
         cmocka_unit_test(length_reward_and_penalty),
         cmocka_unit_test(pruning_drops_what_the_reference_drops),
         cmocka_unit_test(stops_when_nothing_better_can_come),

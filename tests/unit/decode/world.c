@@ -26,9 +26,15 @@ static double tree_bonus(void *ctx, uint32_t state)
     return ((const automaton *)ctx)->bonus[state];
 }
 
+static double tree_hope(void *ctx, uint32_t state)
+{
+    return ((const automaton *)ctx)->hope[state];
+}
+
 ortp_constraint tree(automaton *a)
 {
-    return (ortp_constraint){.ctx = a, .root = 0, .next = tree_next, .final_score = tree_bonus};
+    return (ortp_constraint){
+        .ctx = a, .root = 0, .next = tree_next, .final_score = tree_bonus, .hope = tree_hope};
 }
 
 size_t depth_of(uint32_t node)

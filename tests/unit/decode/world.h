@@ -23,6 +23,7 @@
 typedef struct automaton {
     bool end[NODES];
     double bonus[NODES];
+    double hope[NODES];
     size_t copies; /* times each token is offered; 0: once */
     size_t calls;
 } automaton;

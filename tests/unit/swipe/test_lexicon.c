@@ -100,7 +100,7 @@ static void tiny_list(void **state)
         load(f, "to\t3\ntea\t0\nten\t20\nt\t5\ninn\t9223372036854775807\nin\t1\n");
     assert_int_equal(ortp_lexicon_words(lexicon), 6);
     assert_int_equal(ortp_lexicon_nodes(lexicon), 9); /* root t i to te in tea ten inn */
-    assert_int_equal(ortp_lexicon_bytes(lexicon), 9 * 8);
+    assert_int_equal(ortp_lexicon_bytes(lexicon), 9 * (8 + 1));
     char letters[26];
     uint32_t nodes[26];
     assert_int_equal(ortp_lexicon_children(lexicon, 0, letters, nodes), 2);
@@ -497,14 +497,51 @@ static void constraint(void **state)
     ortp_lexicon_destroy(lexicon);
 }
 
+/* The byte of each node rounds the largest of its words' logarithms. */
+static void hopes(void **state)
+{
+    fixture *f = *state;
+    ortp_lexicon *lexicon =
+        load(f, "to\t3\ntea\t0\nten\t2000\nt\t50\nin\t1\nzz\t9223372036854775807\n");
+    static const struct {
+        const char *prefix;
+        double most; /* count */
+    } cases[] = {{"", 9223372036854775807.0},
+                 {"t", 2000.0},
+                 {"te", 2000.0},
+                 {"ten", 2000.0},
+                 {"tea", 0.0},
+                 {"to", 3.0},
+                 {"i", 1.0},
+                 {"z", 9223372036854775807.0}};
+    ortp_lexicon_constraint storage = {.lexicon = lexicon, .first_letter = 4, .look_ahead = 2.0};
+    const ortp_constraint c = ortp_lexicon_make_constraint(&storage);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        uint32_t node = 0;
+        assert_true(ortp_lexicon_walk(lexicon, 0, cases[i].prefix, strlen(cases[i].prefix), &node));
+        assert_true(fabs(c.hope(c.ctx, node) - 2.0 * log(cases[i].most + 1.0)) <= 2.0 * 0.09);
+    }
+    assert_true(c.hope(c.ctx, UINT32_MAX) == 0.0);
+    storage.look_ahead = 0.0;
+    assert_true(ortp_lexicon_make_constraint(&storage).hope == NULL);
+    ortp_lexicon_destroy(lexicon);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        TEST(tiny_list),    TEST(order_and_repeats), TEST(line_ends),
-        TEST(longest_word), TEST(malformed_lines),   TEST(files_and_arguments),
-        TEST(no_memory),    TEST(whole_list),        TEST(no_room_for_whole_list),
+        TEST(tiny_list),
+        TEST(order_and_repeats),
+        TEST(line_ends),
+        TEST(longest_word),
+        TEST(malformed_lines),
+        TEST(files_and_arguments),
+        TEST(no_memory),
+        TEST(whole_list),
+        TEST(no_room_for_whole_list),
         TEST(constraint),
+        TEST(hopes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

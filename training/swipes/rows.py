@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: MIT
+"""Recordings of "How We Swipe", from lines of JSON to arrays."""
+import gzip
+import json
+
+import numpy as np
+
+from .keyboard import MAX_LETTERS, MAX_POINTS, MAX_TOKENS, resample, tokens_of
+
+LETTER_AREA = 3 / 3.7                 # of the recorded height: three rows of keys, and a dummy row of 0.7
+
+
+def read_rows(path):
+    """Yields (number, row) for each line of a file, plain or gzip."""
+    with (gzip.open(path, "rt") if str(path).endswith(".gz") else open(path)) as lines:
+        for number, line in enumerate(lines, 1):
+            if line.strip():
+                try:
+                    yield number, json.loads(line)
+                except json.JSONDecodeError as error:
+                    raise SystemExit(f"{path}, line {number}: no JSON: {error}") from None
+
+
+def points_of(row):
+    """[n,3] x, y of the letter area and seconds, at most MAX_POINTS."""
+    points = np.stack([np.asarray(row["x"], float) / row["kw"],
+                       np.asarray(row["y"], float) / (row["kh"] * LETTER_AREA),
+                       np.asarray(row["t"], float) / 1000], 1)
+    return resample(points, MAX_POINTS) if len(points) > MAX_POINTS else points
+
+
+class Swipes:
+    """Swipes side by side: points [N,MAX_POINTS,3], lengths [N], tokens [N,MAX_TOKENS], users [N], fit [N]."""
+
+    too_long = 0                      # rows left out by from_rows: words of more than MAX_LETTERS
+
+    FIELDS = ("points", "lengths", "tokens", "users", "fit")
+
+    def __init__(self, **arrays):
+        for field in self.FIELDS:
+            setattr(self, field, arrays[field])
+
+    def __len__(self):
+        return len(self.lengths)
+
+    @classmethod
+    def from_rows(cls, path):
+        points, tokens, users, fit = [], [], [], []
+        too_long = 0
+        for number, row in read_rows(path):
+            word = row.get("w", "")
+            if not (word.isascii() and word.isalpha() and word.islower()):
+                raise SystemExit(f"{path}, line {number}: \"w\" is {word!r}; wanted letters a-z")
+            if len(word) > MAX_LETTERS:
+                too_long += 1
+                continue
+            if not (len(row["x"]) == len(row["y"]) == len(row["t"]) >= 2):
+                raise SystemExit(f"{path}, line {number}: x, y and t differ in length or are fewer than two")
+            points.append(points_of(row).astype(np.float32))
+            tokens.append(tokens_of(word))
+            users.append(row.get("u", ""))
+            fit.append(row.get("fit", 0.0))
+        if not points:
+            raise SystemExit(f"{path}: no rows")
+        padded = np.zeros((len(points), MAX_POINTS, 3), np.float32)
+        padded_tokens = np.zeros((len(points), MAX_TOKENS), np.int64)
+        for i, (p, t) in enumerate(zip(points, tokens)):
+            padded[i, :len(p)] = p
+            padded_tokens[i, :len(t)] = t
+        swipes = cls(points=padded, lengths=np.array([len(p) for p in points], np.int64), tokens=padded_tokens,
+                   users=np.array(users), fit=np.array(fit, np.float32))
+        swipes.too_long = too_long
+        return swipes
+
+    def select(self, wanted):
+        """Those rows for which wanted(self), an array of bool, is true."""
+        rows = wanted(self)
+        return Swipes(**{field: getattr(self, field)[rows] for field in self.FIELDS})
+
+    def save(self, path):
+        np.savez(path, **{field: getattr(self, field) for field in self.FIELDS})
+
+    @classmethod
+    def load(cls, path):
+        try:
+            with np.load(path) as arrays:
+                return cls(**{field: arrays[field] for field in cls.FIELDS})
+        except (OSError, KeyError, ValueError) as error:
+            raise SystemExit(f"{path}: not what prepare.py writes: {error}") from None
