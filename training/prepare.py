@@ -4,7 +4,7 @@
 
 Turns recordings (lines of JSON, plain or gzip: w, kw, kh, x, y, t, and u and fit where known) into one file
 of arrays (.npz) for train.py and evaluate.py. Rows stay in their order; only words of more than 18 letters,
-which no decoder of 20 tokens spells, are left out.
+which no decoder of 20 tokens spells, and swipes of one point are left out.
 """
 import sys
 
@@ -21,10 +21,10 @@ def main(arguments):
     parts = [Swipes.from_rows(path) for path in inputs]
     all_of = Swipes(**{f: np.concatenate([getattr(p, f) for p in parts]) for f in Swipes.FIELDS})
     all_of.save(output)
-    too_long = sum(p.too_long for p in parts)
+    left_out = sum(p.left_out for p in parts)
     print(f"{output}: {len(all_of)} swipes of {len(set(all_of.users))} users, "
           f"{all_of.lengths.mean():.1f} points each (median {np.median(all_of.lengths):.0f}); "
-          f"{too_long} left out, their words are too long")
+          f"{left_out} left out")
     return 0
 
 

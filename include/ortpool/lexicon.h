@@ -60,6 +60,9 @@ typedef struct ortp_lexicon_constraint {
     int32_t first_letter;
     double weight;
     double look_ahead; /* 0: beams are ranked without; see ortp_constraint.hope */
+    double free_score; /* 0: words of the lexicon only; else the final score, in place of weight *
+                          ln(count + 1), of any other word, and the hope of a beam that no word begins
+                          like: below 0, so that a swipe has to insist */
 } ortp_lexicon_constraint;
 /* The constraint may be shared by searches on several threads while nobody changes `storage`. */
 ORTP_API ortp_constraint ortp_lexicon_make_constraint(ortp_lexicon_constraint *storage);

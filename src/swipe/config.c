@@ -132,6 +132,7 @@ static void read_all(ortp__json *r, ortp_swipe_config *config)
     ortp__json_enter(r, "beam", "beam.");
     config->frequency_weight =
         ortp__json_number(r, "frequency_weight", ORTP__JSON_NOT_NEGATIVE, true);
+    config->free_score = ortp__json_number(r, "free_score", ORTP__JSON_ANY, false);
     config->look_ahead = ortp__json_number(r, "look_ahead", ORTP__JSON_NOT_NEGATIVE, false);
     read_scaling(r, config);
     read_layout(r, &config->layout);

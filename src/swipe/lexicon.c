@@ -183,6 +183,27 @@ bool ortp_lexicon_contains(const ortp_lexicon *lexicon, const char *word)
            ortp_lexicon_is_word(lexicon, node, NULL);
 }
 
+/* The state of a beam that no word begins like. */
+#define FREE UINT32_MAX
+
+/* Letters that lead out of the lexicon, behind `count` that do not. */
+static size_t add_free(const ortp_lexicon_constraint *c, size_t count, int32_t *tokens,
+                       uint32_t *states, size_t capacity)
+{
+    size_t words = count; /* rising, and so far behind as the letter that is looked at */
+    size_t at = 0;
+    for (int32_t letter = 0; letter < (int32_t)ORTP__LETTERS && count < capacity; letter++) {
+        const int32_t token = c->first_letter + letter;
+        if (at < words && tokens[at] == token) {
+            at++;
+        } else {
+            tokens[count] = token;
+            states[count++] = FREE;
+        }
+    }
+    return count;
+}
+
 static size_t constraint_next(void *ctx, uint32_t state, int32_t *tokens, uint32_t *states,
                               size_t capacity, bool *may_end)
 {
@@ -196,15 +217,19 @@ static size_t constraint_next(void *ctx, uint32_t state, int32_t *tokens, uint32
         states[i] = nodes[i];
     }
     *may_end = ortp_lexicon_is_word(c->lexicon, state, NULL);
-    return count;
+    if (c->free_score == 0.0 || (state != FREE && state >= c->lexicon->node_count)) {
+        return count;
+    }
+    *may_end = state != 0;
+    return add_free(c, count, tokens, states, capacity);
 }
 
 static double constraint_score(void *ctx, uint32_t state)
 {
     const ortp_lexicon_constraint *c = ctx;
     double log_count = 0.0;
-    (void)ortp_lexicon_is_word(c->lexicon, state, &log_count);
-    return c->weight * log_count;
+    return ortp_lexicon_is_word(c->lexicon, state, &log_count) ? c->weight * log_count
+                                                               : c->free_score;
 }
 
 static double constraint_hope(void *ctx, uint32_t state)
@@ -212,14 +237,15 @@ static double constraint_hope(void *ctx, uint32_t state)
     const ortp_lexicon_constraint *c = ctx;
     return state < c->lexicon->node_count
                ? c->look_ahead * ORTP__HOPE_UNIT * (double)c->lexicon->hopes[state]
-               : 0.0;
+               : c->free_score;
 }
 
 ortp_constraint ortp_lexicon_make_constraint(ortp_lexicon_constraint *storage)
 {
-    return (ortp_constraint){.ctx = storage,
-                             .root = 0,
-                             .next = constraint_next,
-                             .final_score = constraint_score,
-                             .hope = storage->look_ahead != 0.0 ? constraint_hope : NULL};
+    return (ortp_constraint){
+        .ctx = storage,
+        .root = 0,
+        .next = constraint_next,
+        .final_score = constraint_score,
+        .hope = storage->look_ahead != 0.0 || storage->free_score != 0.0 ? constraint_hope : NULL};
 }

@@ -84,7 +84,8 @@ static ortp_status make_lexicon(ortp_predictor *p, ortp_error *error)
     p->words = (ortp_lexicon_constraint){.lexicon = p->lexicon,
                                          .first_letter = p->config.first_letter,
                                          .weight = p->config.frequency_weight,
-                                         .look_ahead = p->config.look_ahead};
+                                         .look_ahead = p->config.look_ahead,
+                                         .free_score = p->config.free_score};
     p->constraint = ortp_lexicon_make_constraint(&p->words);
     return status;
 }

@@ -39,21 +39,21 @@ class Dropout(nn.Module):
 class Attention(nn.Module):
     def __init__(self, shape, dropout):
         super().__init__()
-        self.heads = shape.heads
+        self.heads, self.size = shape.heads, shape.hidden // shape.heads
         self.q = nn.Linear(shape.hidden, shape.hidden)
         self.kv = nn.Linear(shape.hidden, 2 * shape.hidden)
         self.o = nn.Linear(shape.hidden, shape.hidden)
         self.dropout = Dropout(dropout)
 
     def split(self, x):
-        return x.view(x.shape[0], x.shape[1], self.heads, -1).transpose(1, 2)
+        return x.view(x.shape[0], -1, self.heads, self.size).transpose(1, 2)
 
     def forward(self, x, memory, bias):
         key, value = self.kv(memory).chunk(2, -1)
         query = self.split(self.q(x))
-        scores = query @ self.split(key).transpose(2, 3) * query.shape[3] ** -0.5
+        scores = query @ self.split(key).transpose(2, 3) * self.size ** -0.5
         y = (scores + bias.to(scores.dtype)).softmax(-1) @ self.split(value)   # on CPUs faster than the fused one
-        return self.dropout(self.o(y.transpose(1, 2).reshape(x.shape)))
+        return self.dropout(self.o(y.transpose(1, 2).reshape(x.shape[0], -1, self.heads * self.size)))
 
 
 class FeedForward(nn.Module):

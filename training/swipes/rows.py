@@ -1,30 +1,33 @@
 # SPDX-License-Identifier: MIT
 """Recordings of "How We Swipe", from lines of JSON to arrays."""
-import gzip
 import json
 
 import numpy as np
 
-from .keyboard import MAX_LETTERS, MAX_POINTS, MAX_TOKENS, resample, tokens_of
+from convert_hws import LETTER_SHARE, BadRow, convert, open_input
 
-LETTER_AREA = 3 / 3.7                 # of the recorded height: three rows of keys, and a dummy row of 0.7
+from .keyboard import MAX_LETTERS, MAX_POINTS, MAX_TOKENS, resample, tokens_of
 
 
 def read_rows(path):
-    """Yields (number, row) for each line of a file, plain or gzip."""
-    with (gzip.open(path, "rt") if str(path).endswith(".gz") else open(path)) as lines:
-        for number, line in enumerate(lines, 1):
-            if line.strip():
-                try:
-                    yield number, json.loads(line)
-                except json.JSONDecodeError as error:
-                    raise SystemExit(f"{path}, line {number}: no JSON: {error}") from None
+    """Yields each row of a file, plain or gzip, checked, with its line for `ortpool predict`."""
+    try:
+        with open_input(str(path)) as lines:
+            for number, line in enumerate(lines, 1):
+                if line.strip():
+                    try:
+                        converted = convert(line, number)
+                    except BadRow as error:
+                        raise SystemExit(f"{path}:{number}: {error}") from None
+                    yield json.loads(line), converted
+    except (OSError, EOFError, UnicodeDecodeError) as error:
+        raise SystemExit(f"{path}: cannot be read: {error}") from None
 
 
 def points_of(row):
     """[n,3] x, y of the letter area and seconds, at most MAX_POINTS."""
     points = np.stack([np.asarray(row["x"], float) / row["kw"],
-                       np.asarray(row["y"], float) / (row["kh"] * LETTER_AREA),
+                       np.asarray(row["y"], float) / (row["kh"] * LETTER_SHARE),
                        np.asarray(row["t"], float) / 1000], 1)
     return resample(points, MAX_POINTS) if len(points) > MAX_POINTS else points
 
@@ -32,7 +35,7 @@ def points_of(row):
 class Swipes:
     """Swipes side by side: points [N,MAX_POINTS,3], lengths [N], tokens [N,MAX_TOKENS], users [N], fit [N]."""
 
-    too_long = 0                      # rows left out by from_rows: words of more than MAX_LETTERS
+    left_out = 0                      # by from_rows: words of more than MAX_LETTERS, swipes of one point
 
     FIELDS = ("points", "lengths", "tokens", "users", "fit")
 
@@ -46,16 +49,14 @@ class Swipes:
     @classmethod
     def from_rows(cls, path):
         points, tokens, users, fit = [], [], [], []
-        too_long = 0
-        for number, row in read_rows(path):
-            word = row.get("w", "")
+        left_out = 0
+        for row, _ in read_rows(path):
+            word = row["w"]
             if not (word.isascii() and word.isalpha() and word.islower()):
-                raise SystemExit(f"{path}, line {number}: \"w\" is {word!r}; wanted letters a-z")
-            if len(word) > MAX_LETTERS:
-                too_long += 1
+                raise SystemExit(f"{path}: \"w\" is {word!r}, expected letters a-z")
+            if len(word) > MAX_LETTERS or len(row["x"]) < 2:
+                left_out += 1
                 continue
-            if not (len(row["x"]) == len(row["y"]) == len(row["t"]) >= 2):
-                raise SystemExit(f"{path}, line {number}: x, y and t differ in length or are fewer than two")
             points.append(points_of(row).astype(np.float32))
             tokens.append(tokens_of(word))
             users.append(row.get("u", ""))
@@ -69,7 +70,7 @@ class Swipes:
             padded_tokens[i, :len(t)] = t
         swipes = cls(points=padded, lengths=np.array([len(p) for p in points], np.int64), tokens=padded_tokens,
                    users=np.array(users), fit=np.array(fit, np.float32))
-        swipes.too_long = too_long
+        swipes.left_out = left_out
         return swipes
 
     def select(self, wanted):

@@ -521,9 +521,52 @@ static void hopes(void **state)
         assert_true(ortp_lexicon_walk(lexicon, 0, cases[i].prefix, strlen(cases[i].prefix), &node));
         assert_true(fabs(c.hope(c.ctx, node) - 2.0 * log(cases[i].most + 1.0)) <= 2.0 * 0.09);
     }
-    assert_true(c.hope(c.ctx, UINT32_MAX) == 0.0);
+    assert_true(c.hope(c.ctx, UINT32_MAX) == 0.0); /* no score is given for what is outside */
     storage.look_ahead = 0.0;
     assert_true(ortp_lexicon_make_constraint(&storage).hope == NULL);
+    ortp_lexicon_destroy(lexicon);
+}
+
+/* Words outside the lexicon, where they have a score. */
+static void free_spelling(void **state)
+{
+    fixture *f = *state;
+    ortp_lexicon *lexicon = load(f, "to\t3\ntea\t0\nt\t5\nin\t1\n");
+    ortp_lexicon_constraint storage = {
+        .lexicon = lexicon, .first_letter = 4, .weight = 0.5, .free_score = -6.0};
+    const ortp_constraint c = ortp_lexicon_make_constraint(&storage);
+    int32_t tokens[30];
+    uint32_t states[30];
+    bool may_end = true;
+    assert_int_equal(c.next(c.ctx, c.root, tokens, states, 30, &may_end), 26);
+    assert_false(may_end); /* not nothing */
+    assert_int_equal(tokens[0], 4 + 'i' - 'a');
+    assert_int_equal(tokens[1], 4 + 't' - 'a');
+    const uint32_t t = states[1];
+    const uint32_t outside = states[2];
+    bool seen[26] = {false};
+    for (size_t i = 0; i < 26; i++) {
+        assert_true(tokens[i] >= 4 && tokens[i] < 30 && !seen[tokens[i] - 4]);
+        seen[tokens[i] - 4] = true;
+        assert_true((states[i] == outside) == (i >= 2));
+    }
+    assert_int_equal(c.next(c.ctx, t, tokens, states, 30, &may_end), 26);
+    assert_true(may_end);
+    const uint32_t te = states[0];
+    assert_true(fabs(c.final_score(c.ctx, t) - 0.5 * log(6.0)) < 1e-4);
+    assert_true(c.hope(c.ctx, t) == 0.0); /* no look-ahead */
+    assert_int_equal(c.next(c.ctx, te, tokens, states, 30, &may_end), 26);
+    assert_true(may_end);
+    assert_true(c.final_score(c.ctx, te) == -6.0);
+    assert_int_equal(c.next(c.ctx, outside, tokens, states, 30, &may_end), 26);
+    assert_true(may_end);
+    for (int32_t i = 0; i < 26; i++) {
+        assert_true(tokens[i] == 4 + i && states[i] == outside);
+    }
+    assert_true(c.final_score(c.ctx, outside) == -6.0);
+    assert_true(c.hope(c.ctx, outside) == -6.0);
+    assert_int_equal(c.next(c.ctx, t, tokens, states, 5, &may_end), 5);    /* no more than fits */
+    assert_int_equal(c.next(c.ctx, 999, tokens, states, 30, &may_end), 0); /* no state of ours */
     ortp_lexicon_destroy(lexicon);
 }
 
@@ -542,6 +585,7 @@ int main(void)
         TEST(no_room_for_whole_list),
         TEST(constraint),
         TEST(hopes),
+        TEST(free_spelling),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
