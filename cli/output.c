@@ -80,7 +80,8 @@ static void json_answer(FILE *file, const answer *a)
     for (size_t i = 0; i < p->candidate_count; i++) {
         fputs(i == 0 ? "{\"word\":" : ",{\"word\":", file);
         text_put_json(file, p->candidates[i].word);
-        fprintf(file, ",\"score\":%.6g}", p->candidates[i].score);
+        fprintf(file, ",\"score\":%.6g,\"confidence\":%.4f}", p->candidates[i].score,
+                p->candidates[i].confidence);
     }
     fprintf(file, "],\"cache\":\"%s\",\"us\":%llu}\n", p->cache_hit ? "hit" : "miss",
             (unsigned long long)p->microseconds);

@@ -40,8 +40,9 @@ typedef struct ortp_swipe_config {
     double min_dt_s;
     double velocity_clamp, acceleration_clamp, divide_by;
     double frequency_weight; /* final score: weight * ln(count + 1) */
-    double look_ahead; /* the same for what a beam may still become, see lexicon.h; default 0 */
-    double free_score; /* of words outside the lexicon, see lexicon.h; default 0: none */
+    double look_ahead;  /* the same for what a beam may still become, see lexicon.h; default 0 */
+    double free_score;  /* of words outside the lexicon, see lexicon.h; default 0: none */
+    double temperature; /* of a candidate's confidence, see predictor.h; default 1 */
     char lexicon_path[1024]; /* directory joined */
 } ortp_swipe_config;
 

@@ -6,6 +6,7 @@
 #include "predictor_internal.h"
 #include "session_run.h"
 
+#include <math.h>
 #include <string.h>
 
 /*
@@ -147,6 +148,20 @@ static void write_word(const ortp_predictor *p, const ortp_hypothesis *found, or
     out->score = found->score;
 }
 
+/* The confidences of all results, from the scores; `out` has the first of them. */
+static void tell_confidence(const ortp_predictor *p, const ortp_hypothesis *results, size_t count,
+                            ortp_prediction *out)
+{
+    double sum = 0.0;
+    for (size_t i = 0; i < count; i++) {
+        sum += exp((results[i].score - results[0].score) / p->config.temperature);
+    }
+    for (size_t i = 0; i < out->candidate_count; i++) {
+        out->candidates[i].confidence =
+            exp((results[i].score - results[0].score) / p->config.temperature) / sum;
+    }
+}
+
 static ortp_status search(ortp_predictor *p, ortp__state *state, const source *s,
                           const ortp_predict_options *options, ortp_prediction *out,
                           ortp_error *error)
@@ -158,14 +173,15 @@ static ortp_status search(ortp_predictor *p, ortp__state *state, const source *s
     size_t count = 0;
     const ortp_status status =
         ortp_decoder_search(state->decoder, s->encoded, s->length, &params, &p->constraint,
-                            state->results, options->top, &count, error);
+                            state->results, ORTP_CANDIDATES_MAX, &count, error);
     if (status != ORTP_OK) {
         return status;
     }
-    for (size_t i = 0; i < count; i++) {
+    out->candidate_count = count < options->top ? count : options->top;
+    for (size_t i = 0; i < out->candidate_count; i++) {
         write_word(p, &state->results[i], &out->candidates[i]);
     }
-    out->candidate_count = count;
+    tell_confidence(p, state->results, count, out);
     out->cache_hit = s->hit;
     out->points = s->length;
     out->decoder_runs = ortp_decoder_last_runs(state->decoder);

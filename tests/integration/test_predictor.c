@@ -2,6 +2,7 @@
 /* The predictor's contract on the tiny model: options, failures, budget, warm-up, trim. */
 #include "rig.h"
 
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -89,6 +90,21 @@ static void bad_arguments(void **state)
 }
 
 /* Every word is one of the lexicon, best first; `top` only cuts the list. */
+/* A softmax of the scores of all candidates, also where fewer were wanted. */
+static void check_confidences(const ortp_prediction *all, const ortp_prediction *few)
+{
+    double sum = 0.0;
+    for (size_t i = 0; i < all->candidate_count; i++) {
+        sum += exp(all->candidates[i].score);
+    }
+    for (size_t i = 0; i < all->candidate_count; i++) {
+        assert_true(fabs(all->candidates[i].confidence - exp(all->candidates[i].score) / sum) <
+                    1e-9);
+        assert_true(i >= few->candidate_count ||
+                    few->candidates[i].confidence == all->candidates[i].confidence);
+    }
+}
+
 static void words(void **state)
 {
     (void)state;
@@ -108,6 +124,7 @@ static void words(void **state)
             }
         }
         ortp_prediction few = rig_predict(&r, &rows.rows[i], 2);
+        check_confidences(&all, &few);
         assert_true(few.candidate_count <= 2);
         for (size_t k = 0; k < few.candidate_count; k++) {
             assert_string_equal(few.candidates[k].word, all.candidates[k].word);
