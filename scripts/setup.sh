@@ -41,6 +41,9 @@ pkgconf            command:pkg-config
 strace             command:strace
 libmimalloc2.0     none:
 chromium           command:chromium
+python3-torch      none:
+libopenblas0       none:
+python3-onnx       none:
 '
 versions_packages='
 maven                   command:mvn
