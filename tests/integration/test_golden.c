@@ -82,12 +82,10 @@ static void golden_incremental(void **state)
     golden_on(ORTP_PATH_INCREMENTAL);
 }
 
-static void cache_hit_runs_no_encoder(void **state)
+static void hits_run_no_encoder(const char *model, ortp_path path)
 {
-    (void)state;
-    skip_when_thin();
     rig r;
-    const rig_options options = {.model = SWIPE_EN};
+    const rig_options options = {.model = model, .predictor = {.path = path}};
     rig_open(&r, &options);
     swipe_rows rows = swipe_rows_read(test_file(SAMPLES), 4);
     ortp_session *encoder = ortp_model_encoder(ortp_predictor_model(r.predictor));
@@ -114,10 +112,25 @@ static void cache_hit_runs_no_encoder(void **state)
     rig_close(&r);
 }
 
-static void paths_agree_on_samples(void **state)
+static void cache_hit_runs_no_encoder(void **state)
 {
     (void)state;
     skip_when_thin();
+    hits_run_no_encoder(SWIPE_EN, ORTP_PATH_AUTO);
+}
+
+/* What the encoder itself says is kept with what it gives the decoder. */
+static void cache_keeps_the_second_score(void **state)
+{
+    (void)state;
+    hits_run_no_encoder(CTC_MODEL, ORTP_PATH_AUTO);
+    hits_run_no_encoder(CTC_MODEL, ORTP_PATH_BATCHED);
+    hits_run_no_encoder(CTC_MODEL, ORTP_PATH_SEQUENTIAL);
+}
+
+/* How many of the samples are the first word. */
+static size_t paths_agree(const char *model)
+{
     static const ortp_path paths[] = {ORTP_PATH_BATCHED, ORTP_PATH_SEQUENTIAL,
                                       ORTP_PATH_INCREMENTAL};
     const size_t count = step_runs() ? 3 : 2;
@@ -125,7 +138,7 @@ static void paths_agree_on_samples(void **state)
     tally tallies[3] = {{0}, {0}, {0}};
     ortp_error error = ORTP_ERROR_INIT;
     for (size_t i = 0; i < count; i++) {
-        const rig_options options = {.model = SWIPE_EN, .predictor = {.path = paths[i]}};
+        const rig_options options = {.model = model, .predictor = {.path = paths[i]}};
         rig_open(&rigs[i], &options);
         assert_ok(ortp_predictor_warm(rigs[i].predictor, NULL, NULL, &error), error);
     }
@@ -148,8 +161,85 @@ static void paths_agree_on_samples(void **state)
         tally_print(&tallies[i], names[i]);
         rig_close(&rigs[i]);
     }
-    assert_true(tallies[0].top1 >= 45); /* they are made to be readable */
     swipe_rows_free(&rows);
+    return tallies[0].top1;
+}
+
+static void paths_agree_on_samples(void **state)
+{
+    (void)state;
+    skip_when_thin();
+    assert_true(paths_agree(SWIPE_EN) >= 45); /* they are made to be readable */
+}
+
+static void paths_agree_on_the_second_score(void **state)
+{
+    (void)state;
+    (void)paths_agree(CTC_MODEL);
+}
+
+/* The search by hand, with the predictor's own parts. */
+static void search_with(const rig *r, const swipe_row *row, double look_ahead, ortp_prediction *out)
+{
+    ortp_error error = ORTP_ERROR_INIT;
+    ortp_model *model = ortp_predictor_model(r->predictor);
+    const ortp_swipe_config *config = ortp_predictor_config(r->predictor);
+    float features[150 * 6];
+    int32_t keys[150];
+    ortp_encoder_input input = {features, keys, 0};
+    assert_ok(ortp_swipe_features(config, &row->swipe, features, keys, &input.length, &error),
+              error);
+    ortp_tensor_pool_options pool = ORTP_TENSOR_POOL_OPTIONS_INIT;
+    pool.runtime = r->runtime;
+    ortp_tensor_pool *tensors = NULL;
+    ortp_tensor *encoded = NULL;
+    ortp_decoder *decoder = NULL;
+    assert_ok(ortp_tensor_pool_create(&pool, &tensors, &error), error);
+    assert_ok(ortp_decoder_create(model, tensors, 0, &decoder, &error), error);
+    assert_ok(ortp_model_encode(model, &input, &encoded, &error), error);
+    ortp_lexicon_constraint words = {.lexicon = ortp_predictor_lexicon(r->predictor),
+                                     .first_letter = config->first_letter,
+                                     .weight = config->frequency_weight,
+                                     .look_ahead = look_ahead};
+    const ortp_constraint constraint = ortp_lexicon_make_constraint(&words);
+    ortp_hypothesis found[3];
+    assert_ok(ortp_decoder_search(decoder, encoded, input.length, NULL, &constraint, found, 3,
+                                  &out->candidate_count, &error),
+              error);
+    for (size_t i = 0; i < out->candidate_count; i++) {
+        for (size_t k = 0; k < found[i].length; k++) {
+            out->candidates[i].word[k] = (char)('a' + found[i].tokens[k] - config->first_letter);
+        }
+        out->candidates[i].word[found[i].length] = '\0';
+        out->candidates[i].score = found[i].score;
+    }
+    assert_int_equal(ortp_tensor_release(encoded), ORTP_OK);
+    ortp_decoder_destroy(decoder);
+    assert_ok(ortp_tensor_pool_destroy(tensors, &error), error);
+}
+
+/* The predictor's lexicon looks as far ahead as the manifest says. */
+static void looks_ahead_as_the_manifest_says(void **state)
+{
+    (void)state;
+    rig r;
+    const rig_options options = {.model = CTC_MODEL};
+    rig_open(&r, &options);
+    swipe_rows rows = swipe_rows_read(test_file(SAMPLES), 10);
+    const double look_ahead = ortp_predictor_config(r.predictor)->look_ahead;
+    assert_true(look_ahead > 0.0);
+    size_t others = 0;
+    for (size_t i = 0; i < rows.count; i++) {
+        const ortp_prediction got = rig_predict(&r, &rows.rows[i], 3);
+        ortp_prediction with, without;
+        search_with(&r, &rows.rows[i], look_ahead, &with);
+        search_with(&r, &rows.rows[i], 0.0, &without);
+        assert_same_words(&got, &with, 0.0);
+        others += same_but_ties(&got, &without, 1e-6) ? 0 : 1;
+    }
+    assert_true(others > 0);
+    swipe_rows_free(&rows);
+    rig_close(&r);
 }
 
 /* After warm-up every byte has its place; the table is what the command shows. */
@@ -186,9 +276,15 @@ int main(void)
         return TEST_SKIPPED;
     }
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(golden_batched),         cmocka_unit_test(golden_sequential),
-        cmocka_unit_test(golden_incremental),     cmocka_unit_test(cache_hit_runs_no_encoder),
-        cmocka_unit_test(paths_agree_on_samples), cmocka_unit_test(ledger_after_warm_up),
+        cmocka_unit_test(golden_batched),
+        cmocka_unit_test(golden_sequential),
+        cmocka_unit_test(golden_incremental),
+        cmocka_unit_test(cache_hit_runs_no_encoder),
+        cmocka_unit_test(paths_agree_on_samples),
+        cmocka_unit_test(ledger_after_warm_up),
+        cmocka_unit_test(cache_keeps_the_second_score),
+        cmocka_unit_test(paths_agree_on_the_second_score),
+        cmocka_unit_test(looks_ahead_as_the_manifest_says),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
