@@ -510,6 +510,7 @@ static void manifest_and_graph_must_agree(void **state)
     refuse_model("encoder.ctc", "\"cross_key_0\"",
                  "ctc 'cross_key_0': found float [1,2,?,8], expected float [1,S,30]");
     refuse_model("encoder.memory", "\"ctc\"", "encoder.ctc: expected another output than memory");
+    refuse_model("encoder.memory", NULL, "encoder.memory: expected a string");
     refuse_model("vocabulary", "31",
                  "encoder.onnx: ctc 'ctc': found float [1,?,30], expected float [1,S,31]");
     refuse_model("encoder.ctc", "\"\"", "encoder.ctc: expected a string that is not empty");
