@@ -5,6 +5,7 @@
 
 #define NO_TOKEN (-1)
 #define LEAST 1e-300
+#define MOST 1.001 /* of a probability: floats that were divided by their sum */
 
 size_t ortp__ctc_bytes(size_t width, size_t points, size_t vocabulary)
 {
@@ -46,7 +47,7 @@ static int32_t last_token(const ortp__beams *beams, size_t length, uint32_t node
     return length > 0 ? beams->nodes[node].token : NO_TOKEN;
 }
 
-void ortp__ctc_begin(ortp__ctc *ctc, const float *probabilities, size_t points)
+bool ortp__ctc_begin(ortp__ctc *ctc, const float *probabilities, size_t points)
 {
     ctc->points = points;
     ctc->half = 0;
@@ -54,6 +55,9 @@ void ortp__ctc_begin(ortp__ctc *ctc, const float *probabilities, size_t points)
         double *row = ctc->tokens + token * ctc->points_max;
         for (size_t t = 0; t < points; t++) {
             row[t] = (double)probabilities[t * ctc->vocabulary + token];
+            if (!(row[t] >= 0.0 && row[t] <= MOST)) {
+                return false;
+            }
         }
     }
     double *prefix = prefix_of(ctc, ctc->half, 0);
@@ -65,6 +69,7 @@ void ortp__ctc_begin(ortp__ctc *ctc, const float *probabilities, size_t points)
         prefix[t + 1] = 0.0;
         blanks[t + 1] = blanks[t] * blank[t];
     }
+    return true;
 }
 
 static double logarithm(double probability)

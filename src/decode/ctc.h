@@ -40,8 +40,8 @@ size_t ortp__ctc_bytes(size_t width, size_t points, size_t vocabulary);
 void ortp__ctc_place(ortp__ctc *ctc, void *memory, size_t width, size_t points, size_t vocabulary,
                      int32_t blank);
 
-/* probabilities [points, vocabulary]; one live beam, the empty sequence. */
-void ortp__ctc_begin(ortp__ctc *ctc, const float *probabilities, size_t points);
+/* probabilities [points, vocabulary]; one live beam, the empty sequence. False: one is none. */
+bool ortp__ctc_begin(ortp__ctc *ctc, const float *probabilities, size_t points);
 /* ln of the probability of all sequences that begin with live beam `index` and `token`. */
 double ortp__ctc_prefix(const ortp__ctc *ctc, const ortp__beams *beams, size_t index,
                         int32_t token);

@@ -197,6 +197,9 @@ static void read_ports(ortp__json *r, ortp_manifest *m)
     m->encoder.source_mask = ortp__json_string(r, "source_mask", false);
     m->encoder.memory = ortp__json_string(r, "memory", true);
     m->encoder.ctc = ortp__json_string(r, "ctc", false);
+    if (m->encoder.ctc != NULL && strcmp(m->encoder.ctc, m->encoder.memory) == 0) {
+        ortp__json_expected(r, "ctc", "another output than memory");
+    }
     if (m->encoder.length == NULL && m->encoder.source_mask == NULL) {
         ortp__json_expected(r, "length", "this or source_mask, without which padding would count");
     }

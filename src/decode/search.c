@@ -312,6 +312,23 @@ static ortp_status run_steps(search *s)
     return ORTP_OK;
 }
 
+/* Reads what the encoder itself says of the points. */
+static ortp_status begin_ctc(search *s, const ortp_tensor *encoded)
+{
+    ortp_decoder *decoder = s->decoder;
+    const ortp_manifest *m = decoder->model->manifest;
+    s->ctc = &decoder->ctc;
+    if (!ortp__ctc_begin(s->ctc, ortp__encoded_ctc(decoder->model, encoded, decoder->source),
+                         decoder->length)) {
+        return ortp__fail(
+            s->error, ORTP_E_INVAL,
+            "%s: %s: no probabilities, expected numbers from 0 to 1: a damaged weight, "
+            "or no softmax?",
+            m->encoder_path, m->encoder.ctc);
+    }
+    return ORTP_OK;
+}
+
 static size_t collect(const ortp__beams *beams, ortp_hypothesis *results, size_t capacity)
 {
     const size_t count = beams->finished_count < capacity ? beams->finished_count : capacity;
@@ -366,11 +383,11 @@ ortp_status ortp_decoder_search(ortp_decoder *decoder, ortp_tensor *encoded, siz
     ortp__beams_begin(&decoder->beams, width, constraint != NULL ? constraint->root : 0,
                       resolved.keep_duplicates);
     if (resolved.ctc_weight > 0.0 && resolved.strategy == ORTP_STRATEGY_BEAM) {
-        s.ctc = &decoder->ctc;
-        ortp__ctc_begin(s.ctc, ortp__encoded_ctc(decoder->model, encoded, decoder->source),
-                        decoder->length);
+        status = begin_ctc(&s, encoded);
     }
-    status = run_steps(&s);
+    if (status == ORTP_OK) {
+        status = run_steps(&s);
+    }
     decoder->encoded = NULL;
     if (status == ORTP_OK) {
         *count = collect(&decoder->beams, results, capacity);

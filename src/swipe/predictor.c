@@ -32,7 +32,8 @@ static size_t idle_tensor_bytes(const ortp_manifest *m, size_t threads, size_t c
 {
     const size_t input = m->features * sizeof(float) + 2 * sizeof(int64_t);
     const size_t cross = m->step.cross_count * m->step.kv_heads * m->step.kv_size;
-    const size_t output = (cross > m->hidden ? cross : m->hidden) * sizeof(float);
+    const size_t read = cross > m->hidden ? cross : m->hidden;
+    const size_t output = (read + (m->encoder.ctc != NULL ? m->vocabulary : 0)) * sizeof(float);
     const size_t row = threads * input + (2 * threads + cache_entries) * output;
     size_t rows = 0;
     for (size_t i = 0; i < m->bucket_count; i++) {

@@ -18,6 +18,7 @@ import test_cli as cli
 SEED = 20240
 FLIPS = 120
 GRAPHS = ("encoder.onnx", "decoder.onnx")
+WITH_STEP = ("decoder_step.onnx", "weights.bin")
 
 
 class ModelCase(cli.OrtCase):
@@ -31,8 +32,9 @@ class ModelCase(cli.OrtCase):
         self.addCleanup(temporary.cleanup)
         self.folder = os.path.join(temporary.name, "model")
         os.mkdir(self.folder)
-        for name in GRAPHS + ("model.json", "lexicon.tsv"):
-            self.mend(name)
+        for name in GRAPHS + WITH_STEP + ("model.json", "lexicon.tsv"):
+            if name not in WITH_STEP or os.path.exists(os.path.join(self.source, name)):
+                self.mend(name)
         self.lines = "\n".join(cli.samples(2)) + "\n"
 
     def at(self, name):
@@ -215,6 +217,7 @@ class Manifests(ModelCase):
     # Fields that may be left out: what then holds is in the header.
     OPTIONAL = {"encoder.keys", "encoder.length", "decoder.length", "decoder.memory_layout",
                 "beam.length_reward", "beam.stop_margin", "opset", "operators"}
+    SECTIONS = None  # those whose fields are tried; None: all
 
     def change(self, names, value):
         """Writes the manifest with one field another; ...: without it."""
@@ -272,6 +275,8 @@ class Manifests(ModelCase):
         """Without it, and as each other type: the message names file and field."""
         for names, value in list(leaves(json.loads(self.read("model.json")))):
             field = ".".join(names)
+            if self.SECTIONS is not None and names[0] not in self.SECTIONS:
+                continue
             for wrong in (..., None, True, [], [[]], "", -1, {"a": 1}):
                 optional = field in self.OPTIONAL and wrong is ...
                 if optional or (field == "beam.length_reward" and wrong == -1):
@@ -406,6 +411,63 @@ class MaskManifests(Manifests):
         """No type can tell; that all attention is on padding shows in the first run."""
         self.change(["source_mask_true"], "valid")
         self.refused("warm-up: .+{F}/decoder.onnx: .+ no finite probabilities, .+ source_mask_true.")
+
+
+class CtcManifests(Manifests):
+    """The model with a decoder's step and a CTC head, whose beams look ahead."""
+
+    MODEL = "ctc"
+    # Without its head the manifest may not weigh it: see below.
+    OPTIONAL = Manifests.OPTIONAL | {"encoder.ctc", "beam.ctc_weight", "beam.look_ahead"}
+    SECTIONS = ("encoder", "decoder_step", "beam")
+    test_files_that_are_no_manifests = test_what_cannot_be_opened = None
+
+    def test_values_out_of_range(self):
+        M = r"{F}/model\.json: "
+        for field, value, message in (
+                ("beam.ctc_weight", -0.5, "beam.ctc_weight: expected a number of at least 0"),
+                ("beam.ctc_weight", "0.5", "beam.ctc_weight: expected a number of at least 0"),
+                ("beam.look_ahead", -0.5, "beam.look_ahead: expected a number of at least 0"),
+                ("beam.look_ahead", "0.5", "beam.look_ahead: expected a number of at least 0"),
+                ("encoder.ctc", ..., "beam.ctc_weight: expected 0, since the encoder has no ctc"),
+                ("encoder.ctc", "memory", "encoder.ctc: expected another output than memory")):
+            with self.subTest(field, value=value):
+                self.change(field.split("."), value)
+                self.refused(M + message)
+
+    def test_graphs_that_disagree(self):
+        E = r"encoder\.onnx: "
+        self.disagrees([
+            ("encoder.ctc", "no", E + "no output 'no', which the manifest names as ctc"),
+            ("encoder.ctc", "nearest_keys",
+             E + "no output 'nearest_keys', which the manifest names as ctc"),
+            ("encoder.ctc", "cross_key_0",
+             E + r"ctc 'cross_key_0': found float \[1,2,\?,8\], expected float \[1,S,30\]"),
+            ("vocabulary", 31, E + r"ctc 'ctc': found float \[1,\?,30\], expected float \[1,S,31\]"),
+        ])
+
+    def test_a_head_whose_weights_are_no_numbers(self):
+        """The decoder's logits are well: nothing else would tell."""
+        with open(os.path.join(self.source, "encoder.onnx"), "rb") as file:
+            data = bytearray(file.read())
+        field = b"w.ctc.bias\x4a"  # TensorProto 8: name, 9: raw_data
+        if data.count(field) != 1:
+            self.skipTest("the bias lies elsewhere")
+        at = data.index(field) + len(field)
+        size = 30 * 4
+        self.assertEqual(data[at], size)
+        data[at + 1:at + 1 + size] = struct.pack("<f", float("nan")) * 30
+        self.write("encoder.onnx", bytes(data))
+        done = self.ask("--no-warmup")
+        self.ends(done, 1)
+        message = (f"{self.folder}/encoder.onnx: ctc: no probabilities, expected numbers from 0 to 1: "
+                   "a damaged weight, or no softmax?")
+        for number, row in enumerate(self.answered(done), 1):
+            self.assertEqual(row["error"], f"line {number}: {message}")
+        self.refused("warm-up: .+{F}/encoder.onnx: ctc: no probabilities, .+")
+        # Who does not weigh it never reads it.
+        self.change(["beam", "ctc_weight"], 0)
+        self.ends(self.ask(), 0)
 
 
 class Lexicons(ModelCase):

@@ -12,7 +12,7 @@ import sys
 sys.dont_write_bytecode = True  # the source folder stays as it is
 
 import test_cli  # noqa: E402
-from bad_models import Graphs, Lexicons, Manifests, MaskManifests  # noqa: E402,F401
+from bad_models import CtcManifests, Graphs, Lexicons, Manifests, MaskManifests  # noqa: E402,F401
 from bad_options import Options  # noqa: E402,F401
 from bad_swipes import Inputs, LongLines, Points, Swipes  # noqa: E402,F401
 

@@ -126,7 +126,8 @@ class Inspect(unittest.TestCase):
         self.assertTrue(all(len(line) <= 100 and line == line.rstrip() for line in done.stdout.splitlines()))
 
     def test_json_says_what_the_manifest_says(self):
-        for model in ("models/swipe-en", "models/swipe-en-usual", "tests/graphs/step", "tests/graphs/tiny", "tests/graphs/mask"):
+        for model in ("models/swipe-en", "models/swipe-en-usual", "tests/graphs/step", "tests/graphs/ctc", "tests/graphs/tiny",
+                      "tests/graphs/mask"):
             found = self.json_of(model)
             with open(path(model, "model.json"), encoding="utf-8") as file:
                 manifest = json.load(file)
@@ -157,8 +158,17 @@ class Inspect(unittest.TestCase):
                 self.assertEqual(found["min_ort_incremental"], manifest["decoder_step"]["min_ort"])
             self.assertEqual(parts.pop("total"), sum(parts.values()))
 
+    def test_second_score(self):
+        text = inspect("tests/graphs/ctc").stdout
+        self.assertRegex(text, r"\n {11}out ctc +ctc +float +\[1,S,V\]\n")
+        self.assertIn("\n  ctc         of weight 0.5\n", text)
+        self.assertEqual(self.json_of("tests/graphs/ctc")["beam"]["ctc_weight"], 0.5)
+        self.assertNotIn("ctc", inspect("tests/graphs/step").stdout)
+        self.assertEqual(self.json_of("tests/graphs/step")["beam"]["ctc_weight"], 0)
+
     def test_operators_are_those_of_the_graphs(self):
-        for model in ("models/swipe-en", "models/swipe-en-usual", "tests/graphs/step", "tests/graphs/tiny", "tests/graphs/mask"):
+        for model in ("models/swipe-en", "models/swipe-en-usual", "tests/graphs/step", "tests/graphs/ctc", "tests/graphs/tiny",
+                      "tests/graphs/mask"):
             found = self.json_of(model)
             operators = set()
             for name in found["graphs"]:

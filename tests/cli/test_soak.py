@@ -106,7 +106,7 @@ class Runs(SoakCase):
             self.assertFalse(report["interrupted"])
 
     def test_small_graphs(self):
-        for name in ("tiny", "step", "mask"):
+        for name in ("tiny", "step", "ctc", "mask"):
             report = self.soak(*graphs(name), "--seconds", str(SECONDS), "--threads", "4", "--seed", "9")
             self.assert_well(report)
             self.assertEqual(report["seed"], 9)

@@ -50,6 +50,10 @@ static void check_manifest(const ortp_manifest *m)
     MUST(m->sos != m->eos && m->pad != m->eos);
     MUST(m->beam_width >= 1 && m->beam_width <= 32);
     MUST(isfinite(m->length_reward) && m->length_alpha >= 0 && m->stop_margin >= 0);
+    MUST(isfinite(m->ctc_weight) && m->ctc_weight >= 0);
+    MUST(m->ctc_weight == 0 || m->encoder.ctc != NULL);
+    MUST(m->encoder.ctc == NULL ||
+         (m->encoder.ctc[0] != '\0' && strcmp(m->encoder.ctc, m->encoder.memory) != 0));
 }
 
 static void check_config(const ortp_swipe_config *c)
@@ -62,6 +66,7 @@ static void check_config(const ortp_swipe_config *c)
         MUST(isfinite(c->layout.keys[i].x) && isfinite(c->layout.keys[i].y));
     }
     MUST(c->min_dt_s > 0 && c->divide_by > 0);
+    MUST(isfinite(c->look_ahead) && c->look_ahead >= 0);
     MUST(memchr(c->lexicon_path, '\0', sizeof c->lexicon_path) != NULL);
 }
 

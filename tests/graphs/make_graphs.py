@@ -8,12 +8,14 @@
              lengths, memory broadcast inside the graph
     step/    a transformer as training/export_graphs.py exports it, with random weights: encoder,
              decoder, decoder_step
+    ctc/     the same, smaller, whose encoder has a CTC head; its beams look ahead
     shapes/  Identity for each element type, input of any shape; Add; one with two outputs; and one
              whose memory depends on what its input says, not on its shape
 
 The weights are random and the answers meaningless; what counts is that each output depends visibly
 on each input. expected.json comes from a second implementation in NumPy below, not from a runtime
 that executes the graphs; step/ has none, since its two decoders are each other's.
+ctc/expected.json has a search for each of some settings, and shows that each changes the words.
 
 usage: make_graphs.py [--check]
 --check writes nothing and exits 1 unless the files here have exactly the bytes this script makes;
@@ -39,6 +41,7 @@ OPSET, IR = 17, 8
 FEATURES, TOKENS, VOCABULARY = 6, 20, 30
 PAD, SOS, EOS, FIRST_LETTER = 0, 2, 3, 4
 NEVER = -1e9
+HOPE_UNIT = 0.175
 
 WORDS = """
 the to and of a in i is for that you it on with was this be are as have at he not by but from my
@@ -231,30 +234,152 @@ def greedy(logits_after):
     return {"tokens": prefix[1:], "ended": False, "log_prob": total}
 
 
-def search(logits_after, lexicon, beam):
-    """The lexicon search that models/swipe-en/README.md describes; the three best words."""
-    prefixes = {word[:i] for word in lexicon for i in range(len(word) + 1)}
-    beams, found = [(0.0, "")], []
+def search(logits_after, lexicon, beam, reading=None):
+    """The lexicon search that models/swipe-en/README.md describes; the three best words. A beam ranks by its
+    total, what the encoder's own reading says of all that begins so, and the best count that is left."""
+    best = {word[:i]: 0 for word in lexicon for i in range(len(word) + 1)}
+    for word, count in lexicon.items():
+        for i in range(len(word) + 1):
+            best[word[:i]] = max(best[word[:i]], count)
+    ctc_weight, look_ahead = beam.get("ctc_weight", 0), beam.get("look_ahead", 0)
+
+    def hope(text):
+        # to what src/swipe/lexicon_internal.h rounds it
+        steps = math.floor(math.log(best[text] + 1) / HOPE_UNIT + 0.5)
+        ctc = ctc_weight * reading.prefix(tokens_of(text)) if ctc_weight > 0 else 0.0
+        return look_ahead * HOPE_UNIT * steps + ctc
+
+    beams, found = [(0.0, 0.0, "")], []
     for step in range(1, TOKENS):
         longer = []
-        for total, text in beams:
-            prefix = [SOS] + [FIRST_LETTER + ord(c) - ord("a") for c in text]
-            logs = log_softmax(logits_after(prefix))
+        for _, total, text in beams:
+            logs = log_softmax(logits_after([SOS] + tokens_of(text)))
             if text in lexicon:
-                found.append((total + logs[EOS] + beam["frequency_weight"]
+                ctc = ctc_weight * reading.whole(tokens_of(text)) if ctc_weight > 0 else 0.0
+                found.append((total + logs[EOS] + ctc + beam["frequency_weight"]
                               * math.log(lexicon[text] + 1) + beam["length_reward"] * len(text),
                               text))
-            longer += [(total + logs[FIRST_LETTER + i], text + chr(ord("a") + i))
-                       for i in range(26) if text + chr(ord("a") + i) in prefixes]
-        beams = sorted(longer, reverse=True)[:beam["width"]]
+            for i in range(26):
+                then = text + chr(ord("a") + i)
+                if then in best:
+                    after = total + logs[FIRST_LETTER + i]
+                    longer.append((after + hope(then), after, then))
+        longer.sort(reverse=True)
+        beams = longer[:beam["width"]]
+        assert len(longer) == len(beams) or beams[-1][0] - longer[len(beams)][0] > 1e-3, "too close to call"
         found.sort(reverse=True)
         if len(found) >= 3:
-            beams = [b for b in beams if b[0] + beam["length_reward"] * step
-                     + beam["stop_margin"] > found[2][0]]
+            least = found[2][0] - beam["length_reward"] * step - beam["stop_margin"]
+            assert all(abs(b[0] - least) > 1e-3 for b in beams), "too close to call"
+            beams = [b for b in beams if b[0] > least]
         if not beams:
             break
     assert all(a[0] - b[0] > 1e-2 for a, b in zip(found[:3], found[1:4])), "too close to call"
     return [{"word": word, "score": score} for score, word in found[:3]]
+
+
+def tokens_of(text):
+    return [FIRST_LETTER + ord(c) - ord("a") for c in text]
+
+
+class Reading:
+    """What a CTC head says of sequences, by the forward variables over the labels with blanks between them
+    (Graves et al. 2006, section 4.1)."""
+
+    def __init__(self, probabilities):
+        self.probabilities = probabilities  # [S,V]
+
+    def forward(self, tokens, absorbing):
+        """Where all paths are after the last point. absorbing: who has come to the last token stays there,
+        whatever follows."""
+        labels = [PAD]
+        for token in tokens:
+            labels += [token, PAD]
+        last = len(labels) - 2
+        at = np.zeros(len(labels) + 1)
+        at[0] = 1.0  # before the first point; position s of the labels is at[s + 1]
+        for row in self.probabilities:
+            then = np.zeros_like(at)
+            for s, label in enumerate(labels):
+                here = at[s + 1] + at[s] if s > 0 else at[1] + at[0]
+                if s == 1:
+                    here += at[0]
+                elif s > 1 and label != PAD and label != labels[s - 2]:
+                    here += at[s - 1]
+                if absorbing and s == last:
+                    then[s + 1] = at[s + 1] + (here - at[s + 1]) * row[label]
+                elif not absorbing or s < last:
+                    then[s + 1] = here * row[label]
+            at = then
+        return at[1:]
+
+    def prefix(self, tokens):
+        return math.log(max(self.forward(tokens, True)[-2], 1e-300))
+
+    def whole(self, tokens):
+        return math.log(max(self.forward(tokens, False)[-2:].sum(), 1e-300))
+
+
+class Transformer:
+    """What export_graphs.py makes graphs of, by its weights' names."""
+
+    def __init__(self, trained, heads):
+        self.w = {name: array.astype(np.float64) for name, array in trained.items()}
+        self.heads = heads
+
+    def linear(self, y, name):
+        return y @ self.w[name + ".weight"].T + self.w[name + ".bias"]
+
+    def norm(self, x, name):
+        centred = x - x.mean(axis=-1, keepdims=True)
+        scale = np.sqrt((centred ** 2).mean(axis=-1, keepdims=True) + 1e-5)
+        return centred / scale * self.w[name + ".weight"] + self.w[name + ".bias"]
+
+    def attention(self, y, over, name, hidden):
+        """hidden [queries, keys]: what a query does not see."""
+        keys, values = np.split(self.linear(over, name + ".kv"), 2, axis=1)
+        split = [np.split(part, self.heads, axis=1) for part in (self.linear(y, name + ".q"), keys, values)]
+        out = []
+        for query, key, value in zip(*split):
+            scores = np.where(hidden, NEVER, query @ key.T / math.sqrt(query.shape[1]))
+            weight = np.exp(scores - scores.max(axis=1, keepdims=True))
+            out.append(weight / weight.sum(axis=1, keepdims=True) @ value)
+        return self.linear(np.concatenate(out, axis=1), name + ".o")
+
+    def feed_forward(self, y, layer):
+        up = self.linear(y, layer + ".f.a")
+        gelu = 0.5 * up * (1.0 + np.vectorize(math.erf)(up / math.sqrt(2.0)))
+        return self.linear(gelu, layer + ".f.b")
+
+    def layers(self, side):
+        return sorted({".".join(name.split(".")[:2]) for name in self.w if name.startswith(side + ".")})
+
+    def encode(self, features, keys, hidden):
+        """features [S,F], keys [S], hidden bool [S] -> memory [S,D]."""
+        x = np.concatenate([self.linear(features, "p"), self.w["k.weight"][keys]], axis=1)
+        x = x + self.w["pe"][0][:len(keys)]
+        for layer in self.layers("e"):
+            y = self.norm(x, layer + ".n1")
+            x = x + self.attention(y, y, layer + ".m", hidden[None, :])
+            x = x + self.feed_forward(self.norm(x, layer + ".n2"), layer)
+        return self.norm(x, "en")
+
+    def reading(self, memory):
+        """The CTC head's probabilities [S,V]."""
+        letters = self.linear(memory, "ctc")
+        odds = np.exp(letters - letters.max(axis=1, keepdims=True))
+        return odds / odds.sum(axis=1, keepdims=True)
+
+    def decode(self, memory, prefix, hidden):
+        """Logits after the last token of `prefix`."""
+        x = self.w["emb.weight"][prefix] + self.w["pd"][0][:len(prefix)]
+        later = np.triu(np.ones((len(prefix), len(prefix)), bool), 1)
+        for layer in self.layers("d"):
+            y = self.norm(x, layer + ".n1")
+            x = x + self.attention(y, y, layer + ".m", later)
+            x = x + self.attention(self.norm(x, layer + ".n2"), memory, layer + ".c", hidden[None, :])
+            x = x + self.feed_forward(self.norm(x, layer + ".n3"), layer)
+        return self.linear(self.norm(x, "dn"), "out")[-1]
 
 
 def rounded(value):
@@ -267,13 +392,18 @@ def rounded(value):
     return int(value) if isinstance(value, np.integer) else value
 
 
-def expected(model, length, source, lexicon, beam):
-    """One input and what comes of it."""
+def example(length, source):
+    """Features, keys, and what is padding."""
     features, keys = np.zeros((source, FEATURES)), np.zeros(source, np.int64)
     for i in range(length):
         features[i] = [((7 * i + 5 * c * c + i * c) % 17 - 8) / 8.0 for c in range(FEATURES)]
         keys[i] = FIRST_LETTER + (11 * i + 3) % 26
-    hidden = np.arange(source) >= length
+    return features, keys, np.arange(source) >= length
+
+
+def expected(model, length, source, lexicon, beam):
+    """One input and what comes of it."""
+    features, keys, hidden = example(length, source)
     memory = encode(model, features, keys, hidden)
 
     def logits_after(prefix):
@@ -287,6 +417,33 @@ def expected(model, length, source, lexicon, beam):
         "prefix": prefix, "logits_after_prefix": logits_after(prefix),
         "greedy": greedy(logits_after),
         "candidates": search(logits_after, lexicon, beam),
+    })
+
+
+def expected_by_ctc(model, length, source, lexicon, beam):
+    """The same for a model with a CTC head: the manifest's search first, then with less."""
+    features, keys, hidden = example(length, source)
+    memory = model.encode(features, keys, hidden)
+    probabilities = model.reading(memory)
+    reading = Reading(probabilities[:length])
+
+    def logits_after(prefix):
+        return model.decode(memory, prefix, hidden)
+
+    searches = []
+    for ctc_weight, look_ahead in ((beam["ctc_weight"], beam["look_ahead"]), (beam["ctc_weight"], 0),
+                                   (0, beam["look_ahead"]), (0, 0)):
+        setting = {"ctc_weight": ctc_weight, "look_ahead": look_ahead}
+        searches.append({**setting, "candidates": search(logits_after, lexicon, {**beam, **setting}, reading)})
+    # A search that does not feel a setting proves nothing; nor does one that reads the padding too.
+    padded = search(logits_after, lexicon, beam, Reading(probabilities))
+    words = [[c["word"] for c in candidates]
+             for candidates in [s["candidates"] for s in searches] + [padded]]
+    assert all(words.count(found) == 1 for found in words), f"the same words twice: {words}"
+    return rounded({
+        "length": length, "source": source, "features": features, "keys": keys,
+        "memory": memory[:length], "ctc": probabilities[:length],
+        "greedy": greedy(logits_after), "searches": searches,
     })
 
 
@@ -371,7 +528,7 @@ def model_files(name, seed, hidden, masked, buckets, length):
     }
 
 
-def step_weights(rng, hidden, forward, encoder_layers, decoder_layers):
+def step_weights(rng, hidden, forward, encoder_layers, decoder_layers, ctc):
     """Random weights by the names that training/export_graphs.py reads."""
     def matrix(name, rows, columns, scale=0.5):
         out[name + ".weight"] = weights(rng, rows, columns, scale)
@@ -400,14 +557,18 @@ def step_weights(rng, hidden, forward, encoder_layers, decoder_layers):
                 norm(f"{layer}.n{number + 1}")
         norm(side + "n")
     linear("out", VOCABULARY, hidden)
+    if ctc:
+        matrix("ctc", VOCABULARY, hidden, 2.0)
+        out["ctc.bias"] = weights(rng, 1, VOCABULARY, 0.25)[0]
     return out
 
 
-def step_files(name, seed, hidden, heads, words):
-    """The files of a model with a decoder_step."""
+def step_files(name, seed, hidden, heads, words, decoder_layers=2, length=None, beam=None):
+    """The files of a model with a decoder_step; with settings of the beams of their own, and a length of the
+    input in expected.json, one with a CTC head."""
     sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "training"))
     import export_graphs  # pylint: disable=import-outside-toplevel,import-error
-    trained = step_weights(np.random.RandomState(seed), hidden, 2 * hidden, 1, 2)
+    trained = step_weights(np.random.RandomState(seed), hidden, 2 * hidden, 1, decoder_layers, beam is not None)
     sizes, store = export_graphs.Sizes(trained, heads), export_graphs.Store()
     out, models = {}, []
     for build in export_graphs.GRAPHS:
@@ -416,6 +577,12 @@ def step_files(name, seed, hidden, heads, words):
         models.append(graph.model())
         out[f"{name}/{build.__name__}.onnx"] = models[-1].SerializeToString(deterministic=True)
     base = manifest(name, Model(seed, hidden), False, [32, 64, 96, 150])
+    if beam is not None:
+        base["beam"].update(beam)
+        lexicon = {word: int(count) for word, count in (line.split(b"\t") for line in words.splitlines())}
+        lexicon = {word.decode(): count for word, count in lexicon.items()}
+        answers = expected_by_ctc(Transformer(trained, heads), length, base["buckets"][0], lexicon, base["beam"])
+        out[f"{name}/expected.json"] = lines(answers)
     return {**out, f"{name}/weights.bin": bytes(store.data),
             f"{name}/model.json": lines(export_graphs.manifest(base, sizes, models)),
             f"{name}/lexicon.tsv": words}
@@ -464,6 +631,8 @@ def main():
         **shape_files(),
     }
     files.update(step_files("step", seed=43, hidden=16, heads=2, words=files["tiny/lexicon.tsv"]))
+    files.update(step_files("ctc", seed=44, hidden=16, heads=2, words=files["tiny/lexicon.tsv"],
+                            decoder_layers=1, length=21, beam={"ctc_weight": 0.5, "look_ahead": 0.5}))
     here = os.path.dirname(os.path.abspath(__file__))
     different = 0
     for name, data in files.items():

@@ -16,6 +16,7 @@
 
 #define TINY "tests/graphs/tiny"
 #define STEP_MODEL "tests/graphs/step" /* with a decoder_step */
+#define CTC_MODEL "tests/graphs/ctc"   /* and with a CTC head */
 #define SWIPE_EN "models/swipe-en-fp32"
 #define SAMPLES "models/swipe-en/samples.jsonl"
 

@@ -733,6 +733,68 @@ static void close_refuses(void **state)
     rig_close(&r);
 }
 
+/* The search by hand, with the predictor's own parts. */
+static void search_with(const rig *r, const swipe_row *row, double look_ahead, ortp_prediction *out)
+{
+    ortp_error error = ORTP_ERROR_INIT;
+    ortp_model *model = ortp_predictor_model(r->predictor);
+    const ortp_swipe_config *config = ortp_predictor_config(r->predictor);
+    float features[150 * 6];
+    int32_t keys[150];
+    ortp_encoder_input input = {features, keys, 0};
+    assert_ok(ortp_swipe_features(config, &row->swipe, features, keys, &input.length, &error),
+              error);
+    ortp_tensor_pool_options pool = ORTP_TENSOR_POOL_OPTIONS_INIT;
+    pool.runtime = r->runtime;
+    ortp_tensor_pool *tensors = NULL;
+    ortp_tensor *encoded = NULL;
+    ortp_decoder *decoder = NULL;
+    assert_ok(ortp_tensor_pool_create(&pool, &tensors, &error), error);
+    assert_ok(ortp_decoder_create(model, tensors, 0, &decoder, &error), error);
+    assert_ok(ortp_model_encode(model, &input, &encoded, &error), error);
+    ortp_lexicon_constraint words = {.lexicon = ortp_predictor_lexicon(r->predictor),
+                                     .first_letter = config->first_letter,
+                                     .weight = config->frequency_weight,
+                                     .look_ahead = look_ahead};
+    const ortp_constraint constraint = ortp_lexicon_make_constraint(&words);
+    ortp_hypothesis found[3];
+    assert_ok(ortp_decoder_search(decoder, encoded, input.length, NULL, &constraint, found, 3,
+                                  &out->candidate_count, &error),
+              error);
+    for (size_t i = 0; i < out->candidate_count; i++) {
+        for (size_t k = 0; k < found[i].length; k++) {
+            out->candidates[i].word[k] = (char)('a' + found[i].tokens[k] - config->first_letter);
+        }
+        out->candidates[i].word[found[i].length] = '\0';
+        out->candidates[i].score = found[i].score;
+    }
+    assert_int_equal(ortp_tensor_release(encoded), ORTP_OK);
+    ortp_decoder_destroy(decoder);
+    assert_ok(ortp_tensor_pool_destroy(tensors, &error), error);
+}
+
+/* The predictor's lexicon looks as far ahead as the manifest says. */
+static void looks_ahead_as_the_manifest_says(void **state)
+{
+    (void)state;
+    rig r;
+    const rig_options options = {.model = CTC_MODEL};
+    rig_open(&r, &options);
+    const double look_ahead = ortp_predictor_config(r.predictor)->look_ahead;
+    assert_true(look_ahead > 0.0);
+    size_t others = 0;
+    for (size_t i = 0; i < 10 && i < rows.count; i++) {
+        const ortp_prediction got = rig_predict(&r, &rows.rows[i], 3);
+        ortp_prediction with, without;
+        search_with(&r, &rows.rows[i], look_ahead, &with);
+        search_with(&r, &rows.rows[i], 0.0, &without);
+        assert_same_words(&got, &with, 0.0);
+        others += same_but_ties(&got, &without, 1e-6) ? 0 : 1;
+    }
+    assert_true(others > 0);
+    rig_close(&r);
+}
+
 int main(void)
 {
     if (!test_ort_found()) {
@@ -763,6 +825,7 @@ int main(void)
         cmocka_unit_test(destroy_with_a_decoder),
         cmocka_unit_test(older_stats),
         cmocka_unit_test(close_refuses),
+        cmocka_unit_test(looks_ahead_as_the_manifest_says),
     };
     return cmocka_run_group_tests(tests, read_rows, free_rows);
 }

@@ -116,6 +116,17 @@ static void thousand_incremental(void **state)
     steady((rig_options){.model = STEP_MODEL}, PREDICTIONS);
 }
 
+/* Weighed by ctc, and looking ahead. */
+static void second_score(void **state)
+{
+    (void)state;
+    static const ortp_path paths[] = {ORTP_PATH_AUTO, ORTP_PATH_BATCHED, ORTP_PATH_SEQUENTIAL};
+    for (size_t i = 0; i < 3; i++) {
+        steady((rig_options){.model = CTC_MODEL, .predictor = {.path = paths[i]}}, PREDICTIONS / 4);
+    }
+    steady((rig_options){.model = CTC_MODEL, .predictor = {.cache_off = true}}, PREDICTIONS / 4);
+}
+
 static void without_cache(void **state)
 {
     (void)state;
@@ -182,6 +193,7 @@ static void four_threads(void **state)
     (void)state;
     several_threads(TINY);
     several_threads("tests/graphs/mask");
+    several_threads(CTC_MODEL);
 }
 
 /* Without warm-up the first predictions take what they need, then it stops. */
@@ -214,9 +226,9 @@ int main(void)
     }
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(thousand_batched),     cmocka_unit_test(thousand_sequential),
-        cmocka_unit_test(thousand_incremental), cmocka_unit_test(without_cache),
-        cmocka_unit_test(replicated),           cmocka_unit_test(four_threads),
-        cmocka_unit_test(without_warm_up),
+        cmocka_unit_test(thousand_incremental), cmocka_unit_test(second_score),
+        cmocka_unit_test(without_cache),        cmocka_unit_test(replicated),
+        cmocka_unit_test(four_threads),         cmocka_unit_test(without_warm_up),
     };
     return cmocka_run_group_tests(tests, read_rows, free_rows);
 }

@@ -157,6 +157,12 @@ static void *open_used_step(void)
     return opened(open_world(STEP_MODEL, ORTP_PATH_AUTO, ORTP_STRATEGY_BEAM));
 }
 
+/* The same, weighed by what the encoder itself says, and looking ahead. */
+static void *open_used_ctc(void)
+{
+    return opened(open_world(CTC_MODEL, ORTP_PATH_AUTO, ORTP_STRATEGY_BEAM));
+}
+
 /* Wants replicated memory and masks. */
 static void *open_used_mask(void)
 {
@@ -308,6 +314,7 @@ const scenario scenarios_predictor[] = {
     {"predictor: use, replicated memory and masks", open_used_mask, use_attempt, check_used,
      close_used, true},
     {"predictor: use, incremental", open_used_step, use_attempt, check_used, close_used, true},
+    {"predictor: use, a second score", open_used_ctc, use_attempt, check_used, close_used, true},
     {"predictor: warm-up, incremental", open_used_step, warm_attempt, check_used, close_used, true},
     {"predictor: warm-up", open_used_batched, warm_attempt, check_used, close_used, true},
     {"predictor: warm-up beside", open_used_batched, warm_beside_attempt, check_used, close_used,
@@ -315,6 +322,8 @@ const scenario scenarios_predictor[] = {
     {"predictor: at the limit", open_tight, use_attempt, check_used, close_used, true},
     {"decode: manifest and plan", open_nothing, plan_attempt, check_alone, close_alone, true},
     {"decode: buffers and decoder, incremental", open_used_step, decode_attempt, check_used,
+     close_used, true},
+    {"decode: buffers and decoder, a second score", open_used_ctc, decode_attempt, check_used,
      close_used, true},
     {"decode: buffers and decoder", open_used_mask, decode_attempt, check_used, close_used, true},
 };

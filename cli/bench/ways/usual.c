@@ -14,7 +14,7 @@ typedef struct usual {
     way base; /* first: what is handed out */
     plain plain;
     plain_search search;
-    OrtValue *memory; /* of the swipe under way */
+    OrtValue *memory, *ctc; /* of the swipe under way; ctc NULL where the model has none */
     int32_t length;
 } usual;
 
@@ -49,9 +49,11 @@ static void encode(usual *u, const way_input *input)
                     ONNX_TENSOR_ELEMENT_DATA_TYPE_INT32),
         length_value(u),
     };
-    u->memory = NULL;
+    OrtValue *outputs[2] = {NULL, NULL};
     plain_must(p, p->api->Run(p->encoder, NULL, p->encoder_inputs, (const OrtValue *const *)inputs,
-                              3, p->encoder_outputs, 1, &u->memory));
+                              3, p->encoder_outputs, p->encoder_output_count, outputs));
+    u->memory = outputs[0];
+    u->ctc = outputs[1];
     for (size_t i = 0; i < 3; i++) {
         p->api->ReleaseValue(inputs[i]);
     }
@@ -96,8 +98,15 @@ static void predict(way *s, const way_input *input, ortp_prediction *out)
 {
     usual *u = (usual *)s;
     encode(u, input);
-    plain_search_run(&u->search, out);
+    float *ctc = NULL;
+    if (u->ctc != NULL) {
+        plain_must(&u->plain, u->plain.api->GetTensorMutableData(u->ctc, (void **)&ctc));
+    }
+    plain_search_run(&u->search, ctc, (size_t)u->length, out);
     u->plain.api->ReleaseValue(u->memory);
+    if (u->ctc != NULL) {
+        u->plain.api->ReleaseValue(u->ctc);
+    }
 }
 
 static void shut(way *s)

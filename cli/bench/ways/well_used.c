@@ -14,10 +14,10 @@ typedef struct well_used {
     way base; /* first: what is handed out */
     plain plain;
     plain_search search;
-    float *features, *memory, *logits;
+    float *features, *memory, *ctc, *logits; /* ctc NULL where the model has none */
     int32_t *keys, *length, *tokens;
     OrtValue *features_value[ORTP_BUCKETS_MAX], *keys_value[ORTP_BUCKETS_MAX];
-    OrtValue *memory_value[ORTP_BUCKETS_MAX], *length_value;
+    OrtValue *memory_value[ORTP_BUCKETS_MAX], *ctc_value[ORTP_BUCKETS_MAX], *length_value;
     OrtValue *tokens_value[ORTP_BEAM_MAX], *logits_value[ORTP_BEAM_MAX]; /* of 1, 2, ... beams */
     OrtIoBinding *encoder[ORTP_BUCKETS_MAX];
     OrtIoBinding *decoder[ORTP_BUCKETS_MAX][ORTP_BEAM_MAX];
@@ -42,6 +42,7 @@ static void make_buffers(well_used *w)
     const size_t points = m->max_points, beams = w->plain.params.beam_width;
     w->features = buffer(points * m->features * sizeof(float));
     w->memory = buffer(points * m->hidden * sizeof(float));
+    w->ctc = m->encoder.ctc != NULL ? buffer(points * m->vocabulary * sizeof(float)) : NULL;
     w->logits = buffer(beams * m->max_tokens * m->vocabulary * sizeof(float));
     w->keys = buffer(points * sizeof(int32_t));
     w->length = buffer(sizeof(int32_t));
@@ -68,6 +69,9 @@ static void make_values(well_used *w)
         w->features_value[i] = floats(w, w->features, 1, m->buckets[i], m->features);
         w->keys_value[i] = integers(w, w->keys, 1, m->buckets[i]);
         w->memory_value[i] = floats(w, w->memory, 1, m->buckets[i], m->hidden);
+        if (w->ctc != NULL) {
+            w->ctc_value[i] = floats(w, w->ctc, 1, m->buckets[i], m->vocabulary);
+        }
     }
     w->length_value = plain_value(&w->plain, w->length, sizeof(*w->length), (int64_t[]){1}, 1,
                                   ONNX_TENSOR_ELEMENT_DATA_TYPE_INT32);
@@ -97,6 +101,10 @@ static void make_bindings(well_used *w)
         OrtValue *encoder[] = {w->features_value[i], w->keys_value[i], w->length_value};
         w->encoder[i] = bind(w, p->encoder, p->encoder_inputs, encoder, p->encoder_outputs[0],
                              w->memory_value[i]);
+        if (w->ctc != NULL) {
+            plain_must(p,
+                       p->api->BindOutput(w->encoder[i], p->encoder_outputs[1], w->ctc_value[i]));
+        }
         for (size_t n = 0; n < p->params.beam_width; n++) {
             OrtValue *decoder[] = {w->memory_value[i], w->tokens_value[n], w->length_value};
             w->decoder[i][n] = bind(w, p->decoder, p->decoder_inputs, decoder,
@@ -129,7 +137,7 @@ static void predict(way *s, const way_input *input, ortp_prediction *out)
     for (w->bucket = 0; p->manifest->buckets[w->bucket] != bucket; w->bucket++) {
     }
     plain_must(p, p->api->RunWithBinding(p->encoder, w->run_options, w->encoder[w->bucket]));
-    plain_search_run(&w->search, out);
+    plain_search_run(&w->search, w->ctc, (size_t)*w->length, out);
 }
 
 static void release_values(const well_used *w)
@@ -139,6 +147,9 @@ static void release_values(const well_used *w)
         api->ReleaseValue(w->features_value[i]);
         api->ReleaseValue(w->keys_value[i]);
         api->ReleaseValue(w->memory_value[i]);
+        if (w->ctc != NULL) {
+            api->ReleaseValue(w->ctc_value[i]);
+        }
         api->ReleaseIoBinding(w->encoder[i]);
         for (size_t n = 0; n < w->plain.params.beam_width; n++) {
             api->ReleaseIoBinding(w->decoder[i][n]);
@@ -160,6 +171,7 @@ static void shut(way *s)
     plain_close(&w->plain);
     free(w->features);
     free(w->memory);
+    free(w->ctc);
     free(w->logits);
     free(w->keys);
     free(w->length);

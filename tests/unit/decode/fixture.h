@@ -22,6 +22,7 @@
 #define TINY "tests/graphs/tiny"
 #define MASK "tests/graphs/mask"
 #define STEP "tests/graphs/step" /* with a decoder_step */
+#define CTC "tests/graphs/ctc"   /* the same and a CTC head */
 #define SWIPE "models/swipe-en-fp32"
 
 /* Fails with the error's message. */

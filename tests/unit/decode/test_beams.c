@@ -156,6 +156,50 @@ static void drops_twins(void **state)
     }
 }
 
+/* By rank, not by sum; what one hoped for is not part of what it is. */
+static void ranks_by_sum_and_hope(void **state)
+{
+    (void)state;
+    bench b;
+    open_beams(&b, 2, false);
+    ortp__beams_offer(&b.beams, 0, 5, 1, -1.0, 0.0);
+    ortp__beams_offer(&b.beams, 0, 6, 2, -2.0, 3.0);
+    ortp__beams_offer(&b.beams, 0, 7, 3, -3.0, 1.0);
+    ortp__beams_offer(&b.beams, 0, 8, 4, -0.5, -0.75); /* likelier than all, and least hopeful */
+    ortp__beams_advance(&b.beams);
+    assert_int_equal(b.beams.live_count, 2);
+    assert_int_equal(b.beams.live[0].state, 2);
+    assert_true(b.beams.live[0].sum == -2.0 && b.beams.live[0].rank == 1.0);
+    assert_int_equal(b.beams.live[1].state, 1);
+    assert_true(b.beams.live[1].sum == -1.0 && b.beams.live[1].rank == -1.0);
+    ortp__beams_offer(&b.beams, 0, 5, 5, -1.0, 0.5);
+    ortp__beams_advance(&b.beams);
+    assert_true(b.beams.live[0].sum == -3.0 && b.beams.live[0].rank == -2.5);
+    ortp__beams_prune(&b.beams, -2.75);
+    assert_int_equal(b.beams.live_count, 1);
+    ortp__beams_prune(&b.beams, -2.5);
+    assert_int_equal(b.beams.live_count, 0);
+    close_beams(&b);
+}
+
+/* Of twins the one that ranks above stays, whichever came first. */
+static void drops_the_less_hopeful_twin(void **state)
+{
+    (void)state;
+    for (int order = 0; order < 2; order++) {
+        bench b;
+        open_beams(&b, 2, false);
+        for (int i = 0; i < 2; i++) {
+            const bool hopeful = i == order;
+            ortp__beams_offer(&b.beams, 0, 5, 1, hopeful ? -2.0 : -1.0, hopeful ? 2.0 : 0.0);
+        }
+        ortp__beams_advance(&b.beams);
+        assert_int_equal(b.beams.live_count, 1);
+        assert_true(b.beams.live[0].sum == -2.0 && b.beams.live[0].rank == 0.0);
+        close_beams(&b);
+    }
+}
+
 static void tells_sequences_of_different_parents_apart(void **state)
 {
     (void)state;
@@ -187,6 +231,9 @@ static void ignores_what_is_no_number(void **state)
     open_beams(&b, 2, false);
     ortp__beams_offer(&b.beams, 0, 5, 1, NAN, 0.0);
     ortp__beams_offer(&b.beams, 0, 5, 1, -INFINITY, 0.0);
+    ortp__beams_offer(&b.beams, 0, 5, 1, -1.0, NAN);
+    ortp__beams_offer(&b.beams, 0, 5, 1, -1.0, -INFINITY);
+    ortp__beams_offer(&b.beams, 0, 5, 1, -INFINITY, INFINITY);
     ortp__beams_finish(&b.beams, 0, NAN, 0.0);
     ortp__beams_finish(&b.beams, 0, -INFINITY, 0.0);
     ortp__beams_finish(&b.beams, 0, -1.0, NAN);
@@ -272,6 +319,8 @@ int main(void)
         cmocka_unit_test(selects_as_a_full_stable_sort),
         cmocka_unit_test(walks_tokens_back),
         cmocka_unit_test(drops_twins),
+        cmocka_unit_test(ranks_by_sum_and_hope),
+        cmocka_unit_test(drops_the_less_hopeful_twin),
         cmocka_unit_test(tells_sequences_of_different_parents_apart),
         cmocka_unit_test(ignores_what_is_no_number),
         cmocka_unit_test(prunes_from_the_end),

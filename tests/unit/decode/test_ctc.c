@@ -2,6 +2,7 @@
 /* The second score against all ways to spread tokens over the points, one by one. */
 #include "ctc.h"
 
+#include <float.h>
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -122,7 +123,7 @@ static void same(double logarithm, double probability)
 static void walk(bench *b, size_t points)
 {
     ortp__beams_begin(&b->beams, WIDTH, 0, false);
-    ortp__ctc_begin(&b->ctc, b->probabilities, points);
+    assert_true(ortp__ctc_begin(&b->ctc, b->probabilities, points));
     for (size_t length = 0; length < 4; length++) {
         for (size_t i = 0; i < b->beams.live_count; i++) {
             int32_t tokens[POINTS + 1];
@@ -166,9 +167,29 @@ static void nothing_is_impossible(void **state)
         b->probabilities[i] = 1e-30f;
     }
     ortp__beams_begin(&b->beams, WIDTH, 0, false);
-    ortp__ctc_begin(&b->ctc, b->probabilities, POINTS);
+    assert_true(ortp__ctc_begin(&b->ctc, b->probabilities, POINTS));
     assert_true(isfinite(ortp__ctc_prefix(&b->ctc, &b->beams, 0, 1)));
     assert_true(isfinite(ortp__ctc_whole(&b->ctc, 0)));
+}
+
+/* Logits, logarithms, what is no number; what lies beyond the points is not looked at. */
+static void refuses_what_is_no_probability(void **state)
+{
+    bench *b = *state;
+    static const float bad[] = {-1e-6f, 1.01f, NAN, INFINITY, -INFINITY};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        for (size_t at = 0; at < POINTS * VOCABULARY; at++) {
+            const float good = b->probabilities[at];
+            b->probabilities[at] = bad[i];
+            for (size_t points = 1; points <= POINTS; points++) {
+                assert_int_equal(ortp__ctc_begin(&b->ctc, b->probabilities, points),
+                                 at >= points * VOCABULARY);
+            }
+            b->probabilities[at] = good;
+        }
+    }
+    b->probabilities[0] = 1.0f + FLT_EPSILON;
+    assert_true(ortp__ctc_begin(&b->ctc, b->probabilities, POINTS));
 }
 
 int main(void)
@@ -178,6 +199,7 @@ int main(void)
         TEST(agrees_with_enumeration),
         TEST(fewer_points_than_tokens),
         TEST(nothing_is_impossible),
+        TEST(refuses_what_is_no_probability),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -81,6 +81,27 @@ static void reads_the_mask_style(void **state)
     ortp_manifest_destroy(m);
 }
 
+static void reads_the_second_score(void **state)
+{
+    (void)state;
+    ortp_error error = ORTP_ERROR_INIT;
+    ortp_manifest *m = NULL;
+    assert_ok(ortp_manifest_load(test_file(CTC), NULL, NULL, &m, &error), error);
+    assert_string_equal(m->encoder.ctc, "ctc");
+    assert_true(m->ctc_weight == 0.5);
+    ortp_manifest_destroy(m);
+    /* It may be there and weigh nothing. */
+    make_model_folder("manifest.test", CTC, "beam.ctc_weight", NULL);
+    assert_ok(ortp_manifest_load("manifest.test", NULL, NULL, &m, &error), error);
+    assert_string_equal(m->encoder.ctc, "ctc");
+    assert_true(m->ctc_weight == 0.0);
+    ortp_manifest_destroy(m);
+    make_model_folder("manifest.test", TINY, "beam.ctc_weight", "0");
+    assert_ok(ortp_manifest_load("manifest.test", NULL, NULL, &m, &error), error);
+    assert_null(m->encoder.ctc);
+    ortp_manifest_destroy(m);
+}
+
 static void rounds_up_to_a_bucket(void **state)
 {
     (void)state;
@@ -126,8 +147,8 @@ static void names_the_field(void **state)
         refuse(required_strings[i], "\"\"", expected);
     }
     static const char *const optional_strings[] = {
-        "encoder.keys",        "encoder.length",        "encoder.source_mask", "decoder.length",
-        "decoder.source_mask", "decoder.memory_layout", "source_mask_true",
+        "encoder.keys",   "encoder.length",      "encoder.source_mask",   "encoder.ctc",
+        "decoder.length", "decoder.source_mask", "decoder.memory_layout", "source_mask_true",
     };
     for (size_t i = 0; i < sizeof optional_strings / sizeof *optional_strings; i++) {
         char expected[100];
@@ -173,6 +194,10 @@ static void names_what_is_special(void **state)
     refuse("beam.length_reward", "\"a\"", "beam.length_reward: expected a number");
     refuse("beam.length_alpha", "-0.5", "beam.length_alpha: expected a number of at least 0");
     refuse("beam.stop_margin", "-1", "beam.stop_margin: expected a number of at least 0");
+    refuse("beam.ctc_weight", "-1", "beam.ctc_weight: expected a number of at least 0");
+    refuse("beam.ctc_weight", "\"1\"", "beam.ctc_weight: expected a number");
+    refuse("beam.ctc_weight", "0.1", "beam.ctc_weight: expected 0, since the encoder has no ctc");
+    refuse("encoder.ctc", "\"memory\"", "encoder.ctc: expected another output than memory");
     refuse("buckets", NULL, "buckets: expected an array of 1 to 16 integers");
     refuse("buckets", "[]", "buckets: expected an array of 1 to 16 integers");
     refuse("buckets", "[1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,150]",
@@ -310,6 +335,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reads_what_is_there),
         cmocka_unit_test(reads_the_mask_style),
+        cmocka_unit_test(reads_the_second_score),
         cmocka_unit_test(rounds_up_to_a_bucket),
         cmocka_unit_test(names_the_field),
         cmocka_unit_test(names_what_is_special),

@@ -107,6 +107,8 @@ static void plan_is_what_a_warm_predictor_has(void **state)
         predictor_case(TINY, paths[i], 1, 4);
         predictor_case(TINY, paths[i], 3, 0);
         predictor_case(STEP, paths[i], 2, 3);
+        predictor_case(CTC, paths[i], 1, 4);
+        predictor_case(CTC, paths[i], 3, 0);
         if (!test_thin()) {
             predictor_case(SWIPE, paths[i], 3, 4);
             predictor_case(SWIPE, paths[i], 1, 0);
@@ -161,6 +163,31 @@ static void plan_grows_with_what_is_asked_for(void **state)
     ortp_manifest_destroy(m);
 }
 
+/* An encoder's own reading lies behind each of its outputs that is kept or in work. */
+static void plan_counts_the_second_score(void **state)
+{
+    (void)state;
+    static const ortp_path paths[] = {ORTP_PATH_BATCHED, ORTP_PATH_INCREMENTAL};
+    ortp_error error = ORTP_ERROR_INIT;
+    ortp_manifest *m = NULL;
+    assert_ok(ortp_manifest_load(test_file(CTC), NULL, NULL, &m, &error), error);
+    size_t points = 0;
+    for (size_t i = 0; i < m->bucket_count; i++) {
+        points += m->buckets[i];
+    }
+    for (size_t i = 0; i < 2; i++) {
+        const size_t read =
+            i == 0 ? m->hidden : m->step.cross_count * m->step.kv_heads * m->step.kv_size;
+        ortp_plan plan;
+        assert_ok(ortp_plan_estimate(m, 0, paths[i], 8, 100, &plan, &error), error);
+        const size_t outputs = points * (read + m->vocabulary) * sizeof(float);
+        const size_t keys = points * (m->features * sizeof(float) + sizeof(int32_t));
+        assert_in_range(plan.cache_bytes, (100 + 15) * (outputs + keys),
+                        (100 + 15) * (outputs + keys) / 4 * 5);
+    }
+    ortp_manifest_destroy(m);
+}
+
 static void plan_refuses_what_cannot_be(void **state)
 {
     (void)state;
@@ -202,6 +229,7 @@ int main(void)
         cmocka_unit_test(plan_is_what_a_warm_predictor_has),
         cmocka_unit_test(plan_is_what_a_warm_model_has),
         cmocka_unit_test(plan_grows_with_what_is_asked_for),
+        cmocka_unit_test(plan_counts_the_second_score),
         cmocka_unit_test(plan_refuses_what_cannot_be),
     };
     return cmocka_run_group_tests_name("plan", tests, NULL, NULL);

@@ -102,6 +102,11 @@ static void every_bad_field(void **state)
         {"beam", NULL, ": beam: expected an object"},
         {"beam.frequency_weight", "\"0.3\"", ": beam.frequency_weight: expected a number"},
         {"beam.frequency_weight", "-1", ": beam.frequency_weight: expected a number of at least 0"},
+        {"beam.look_ahead", "\"0.3\"", ": beam.look_ahead: expected a number"},
+        {"beam.look_ahead", "[0.3]", ": beam.look_ahead: expected a number"},
+        {"beam.look_ahead", "true", ": beam.look_ahead: expected a number"},
+        {"beam.look_ahead", "null", ": beam.look_ahead: expected a number"},
+        {"beam.look_ahead", "-0.1", ": beam.look_ahead: expected a number of at least 0"},
         {"scaling", NULL, ": scaling: expected an object"},
         {"scaling.position", "\"x\"", ": scaling.position: expected \"2x-1\""},
         {"scaling.position", NULL, ": scaling.position: expected a string"},
@@ -138,6 +143,23 @@ static void every_bad_field(void **state)
                      error.message, cases[i].message);
         }
     }
+}
+
+static void look_ahead(void **state)
+{
+    (void)state;
+    ortp_swipe_config config;
+    ortp_error error;
+    assert_int_equal(load_changed("beam.look_ahead", "0.25", &config, &error), ORTP_OK);
+    assert_true(config.look_ahead == 0.25);
+    /* Without it none, and so it can be said. */
+    assert_int_equal(load_changed("beam.look_ahead", "0", &config, &error), ORTP_OK);
+    assert_true(config.look_ahead == 0.0);
+    config.look_ahead = 7.0;
+    assert_int_equal(ortp_swipe_config_load(test_file("tests/graphs/tiny"), &config, &error),
+                     ORTP_OK);
+    assert_true(config.look_ahead == 0.0);
+    assert_true(config.frequency_weight == 0.125);
 }
 
 static void other_layouts(void **state)
@@ -197,8 +219,11 @@ static void long_lexicon_name(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(bundled_manifest),  cmocka_unit_test(every_bad_field),
-        cmocka_unit_test(other_layouts),     cmocka_unit_test(files),
+        cmocka_unit_test(bundled_manifest),
+        cmocka_unit_test(every_bad_field),
+        cmocka_unit_test(look_ahead),
+        cmocka_unit_test(other_layouts),
+        cmocka_unit_test(files),
         cmocka_unit_test(long_lexicon_name),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
