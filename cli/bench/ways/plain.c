@@ -55,6 +55,8 @@ static void name_ports(plain *p)
     p->encoder_inputs[1] = m->encoder.keys;
     p->encoder_inputs[2] = m->encoder.length;
     p->encoder_outputs[0] = m->encoder.memory;
+    p->encoder_outputs[1] = m->encoder.ctc;
+    p->encoder_output_count = m->encoder.ctc != NULL ? 2 : 1;
     p->decoder_inputs[0] = m->decoder.memory;
     p->decoder_inputs[1] = m->decoder.tokens;
     p->decoder_inputs[2] = m->decoder.length;

@@ -29,6 +29,12 @@ void plain_search_open(plain_search *s, const plain *p, plain_logits logits, voi
     s->ctx = ctx;
     s->memory = take(ortp__beams_bytes(width, tokens));
     ortp__beams_place(&s->beams, s->memory, width, tokens);
+    s->ctc_memory = NULL;
+    if (p->params.ctc_weight > 0.0) {
+        const size_t points = p->manifest->max_points;
+        s->ctc_memory = take(ortp__ctc_bytes(width, points, vocabulary));
+        ortp__ctc_place(&s->ctc, s->ctc_memory, width, points, vocabulary, p->manifest->pad);
+    }
     s->prefixes = take(width * tokens * sizeof(*s->prefixes));
     s->next_tokens = take(vocabulary * sizeof(*s->next_tokens));
     s->next_states = take(vocabulary * sizeof(*s->next_states));
@@ -39,6 +45,7 @@ void plain_search_open(plain_search *s, const plain *p, plain_logits logits, voi
 void plain_search_close(plain_search *s)
 {
     free(s->memory);
+    free(s->ctc_memory);
     free(s->prefixes);
     free(s->next_tokens);
     free(s->next_states);
@@ -80,6 +87,20 @@ static size_t allowed(plain_search *s, uint32_t state, bool *may_end)
     return count;
 }
 
+/* What live beam `index` with a token ranks by besides its sum. */
+static double hope(const plain_search *s, size_t index, int32_t token, uint32_t state)
+{
+    const plain *p = s->plain;
+    double sum = 0.0;
+    if (p->lexicon != NULL && p->constraint.hope != NULL) {
+        sum += p->constraint.hope(p->constraint.ctx, state);
+    }
+    if (s->ctc_memory != NULL) {
+        sum += p->params.ctc_weight * ortp__ctc_prefix(&s->ctc, &s->beams, index, token);
+    }
+    return sum;
+}
+
 static void expand(plain_search *s, size_t index, const float *logits, bool last)
 {
     const plain *p = s->plain;
@@ -90,11 +111,15 @@ static void expand(plain_search *s, size_t index, const float *logits, bool last
     const size_t count = allowed(s, beam.state, &may_end);
     for (size_t i = 0; i < count && !last; i++) {
         ortp__beams_offer(beams, index, s->next_tokens[i], s->next_states[i],
-                          s->log_probs[s->next_tokens[i]], 0.0);
+                          s->log_probs[s->next_tokens[i]],
+                          hope(s, index, s->next_tokens[i], s->next_states[i]));
     }
     if (may_end) {
         const double sum = beam.sum + s->log_probs[p->manifest->eos];
         double score = sum + p->params.length_reward * (double)beams->length;
+        if (s->ctc_memory != NULL) {
+            score += p->params.ctc_weight * ortp__ctc_whole(&s->ctc, index);
+        }
         if (p->lexicon != NULL) {
             score += p->constraint.final_score(p->constraint.ctx, beam.state);
         }
@@ -140,12 +165,15 @@ static void collect(const plain_search *s, ortp_prediction *out)
     }
 }
 
-void plain_search_run(plain_search *s, ortp_prediction *out)
+void plain_search_run(plain_search *s, const float *ctc, size_t points, ortp_prediction *out)
 {
     const ortp_manifest *m = s->plain->manifest;
     ortp__beams *beams = &s->beams;
     ortp__beams_begin(beams, s->plain->params.beam_width,
                       s->plain->lexicon != NULL ? s->plain->constraint.root : 0, false);
+    if (s->ctc_memory != NULL) {
+        ortp__ctc_begin(&s->ctc, ctc, points);
+    }
     for (size_t step = 1; step < m->max_tokens && beams->live_count > 0; step++) {
         write_prefixes(s);
         s->logits(s->ctx, s->prefixes, beams->live_count, beams->length + 1, s->rows);
@@ -153,6 +181,9 @@ void plain_search_run(plain_search *s, ortp_prediction *out)
             expand(s, i, s->rows + i * m->vocabulary, step + 1 == m->max_tokens);
         }
         ortp__beams_advance(beams);
+        if (s->ctc_memory != NULL) {
+            ortp__ctc_advance(&s->ctc, beams);
+        }
         stop_early(s);
     }
     collect(s, out);

@@ -14,7 +14,7 @@ typedef struct usual {
     way base; /* first: what is handed out */
     plain plain;
     plain_search search;
-    OrtValue *memory; /* of the swipe under way */
+    OrtValue *encoded[2]; /* of the swipe under way: memory; ctc, or NULL */
     int32_t length;
 } usual;
 
@@ -49,9 +49,9 @@ static void encode(usual *u, const way_input *input)
                     ONNX_TENSOR_ELEMENT_DATA_TYPE_INT32),
         length_value(u),
     };
-    u->memory = NULL;
+    u->encoded[0] = u->encoded[1] = NULL;
     plain_must(p, p->api->Run(p->encoder, NULL, p->encoder_inputs, (const OrtValue *const *)inputs,
-                              3, p->encoder_outputs, 1, &u->memory));
+                              3, p->encoder_outputs, p->encoder_output_count, u->encoded));
     for (size_t i = 0; i < 3; i++) {
         p->api->ReleaseValue(inputs[i]);
     }
@@ -70,7 +70,7 @@ static void decode(usual *u, const int32_t *prefix, size_t length, float *out)
                                       (int64_t[]){1, (int64_t)width}, 2,
                                       ONNX_TENSOR_ELEMENT_DATA_TYPE_INT32),
                           length_value(u)};
-    const OrtValue *const inputs[] = {u->memory, values[0], values[1]};
+    const OrtValue *const inputs[] = {u->encoded[0], values[0], values[1]};
     OrtValue *logits = NULL;
     float *data = NULL;
     plain_must(p, p->api->Run(p->decoder, NULL, p->decoder_inputs, inputs, 3, p->decoder_outputs, 1,
@@ -95,9 +95,16 @@ static void next_logits(void *ctx, const int32_t *prefixes, size_t count, size_t
 static void predict(way *s, const way_input *input, ortp_prediction *out)
 {
     usual *u = (usual *)s;
+    const plain *p = &u->plain;
+    float *ctc = NULL;
     encode(u, input);
-    plain_search_run(&u->search, out);
-    u->plain.api->ReleaseValue(u->memory);
+    if (u->encoded[1] != NULL) {
+        plain_must(p, p->api->GetTensorMutableData(u->encoded[1], (void **)&ctc));
+    }
+    plain_search_run(&u->search, ctc, (size_t)u->length, out);
+    for (size_t i = 0; i < p->encoder_output_count; i++) {
+        p->api->ReleaseValue(u->encoded[i]);
+    }
 }
 
 static void shut(way *s)
