@@ -322,10 +322,17 @@ static void table(const output *out, const inspection *i)
              m->beam_width, m->length_reward, m->length_alpha, m->stop_margin);
     labelled(out, "beams", text);
     if (m->encoder.ctc != NULL) {
-        snprintf(text, sizeof(text), "of weight %g", m->ctc_weight);
+        snprintf(text, sizeof(text), "weight %g", m->ctc_weight);
         labelled(out, "ctc", text);
     }
     if (i->has_swipe) {
+        snprintf(text, sizeof(text), "count weight %g, look-ahead %g, temperature %g",
+                 i->swipe.frequency_weight, i->swipe.look_ahead, i->swipe.temperature);
+        labelled(out, "words", text);
+        if (i->swipe.free_score != 0.0) {
+            snprintf(text, sizeof(text), "score %g", i->swipe.free_score);
+            labelled(out, "other words", text);
+        }
         snprintf(text, sizeof(text), "%zu keys in %zu rows, %zu wide", i->swipe.layout.key_count,
                  i->swipe.layout.rows, i->swipe.layout.columns);
         labelled(out, "keyboard", text);
@@ -438,8 +445,16 @@ static void json(FILE *file, const inspection *i)
             (int)m->unk, (int)m->sos, (int)m->eos);
     fprintf(file,
             ",\"beam\":{\"width\":%zu,\"length_reward\":%.17g,\"length_alpha\":%.17g,"
-            "\"stop_margin\":%.17g,\"ctc_weight\":%.17g},\"opset\":",
+            "\"stop_margin\":%.17g,\"ctc_weight\":%.17g",
             m->beam_width, m->length_reward, m->length_alpha, m->stop_margin, m->ctc_weight);
+    if (i->has_swipe) {
+        fprintf(file,
+                ",\"frequency_weight\":%.17g,\"look_ahead\":%.17g,\"free_score\":%.17g,"
+                "\"temperature\":%.17g",
+                i->swipe.frequency_weight, i->swipe.look_ahead, i->swipe.free_score,
+                i->swipe.temperature);
+    }
+    fputs("},\"opset\":", file);
     fprintf(file, m->opset > 0 ? "%" PRIu32 : "null", m->opset);
     fputs(",\"operators\":[", file);
     for (size_t k = 0; k < m->operator_count; k++) {

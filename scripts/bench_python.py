@@ -18,6 +18,7 @@ import statistics
 import subprocess
 import sys
 import time
+import typing
 
 import numpy as np
 import onnxruntime
@@ -28,13 +29,16 @@ from check_graphs import features_of  # noqa: E402
 
 NOISE = 1.05
 STOP_RANK = 3
+HOPE_UNIT = 0.175  # as the lexicon rounds
+LEAST = 1e-300
 
 
 class Words:
-    """The lexicon as a trie: node -> {token: node}, and log counts where a word ends."""
+    """The lexicon as a trie: node -> {token: node}, log counts where a word ends, and the largest of the words below a node."""
 
     def __init__(self, path, first_letter):
         self.next, self.log_count = [{}], {}
+        self.letters = range(first_letter, first_letter + 26)
         with open(path, encoding="utf-8") as file:
             for line in file:
                 word, count = line.rstrip("\n").split("\t")
@@ -46,6 +50,15 @@ class Words:
                         self.next.append({})
                     node = self.next[node][token]
                 self.log_count[node] = math.log1p(float(count))
+        best = [self.log_count.get(node, 0.0) for node in range(len(self.next))]
+        for node in reversed(range(len(best))):  # children come after their parent
+            best[node] = max([best[node], *(best[child] for child in self.next[node].values())])
+        self.best = [math.floor(value / HOPE_UNIT + 0.5) * HOPE_UNIT for value in best]
+
+    def following(self, node, free):
+        """token -> node; free: other letters may follow as well, to no node."""
+        words = self.next[node] if node is not None else {}
+        return {**words, **{token: None for token in self.letters if token not in words}} if free else words
 
 
 class Model:
@@ -79,32 +92,90 @@ def log_softmax(logits):
     return logits - top - np.log(np.exp(logits - top).sum(axis=-1, keepdims=True))
 
 
-def search(model, next_logits):
-    """The three best words. next_logits(prefixes) -> [n, V], after each prefix."""
-    m, words = model.manifest, model.words
-    width, reward = model.beam["width"], model.beam["length_reward"]
-    weight, margin = model.beam["frequency_weight"], model.beam.get("stop_margin", 0)
+class Beam(typing.NamedTuple):
+    total: float
+    tokens: tuple
+    node: typing.Optional[int]  # None: no word begins so
+    rank: float
+    heard: object  # see Ctc; of one not yet extended its parent's
+
+
+class Ctc:
+    """The second score: how well the encoder's own reading, [points, V], agrees with a beam's tokens.
+
+    heard, [2, points + 1]: that the first 0, 1, ... points say the tokens and no others, the last point a token or a blank.
+    """
+
+    def __init__(self, read, blank):
+        self.read, self.blank = read.astype(np.float64), blank
+
+    def root(self):
+        blanks = np.concatenate([[1.0], np.cumprod(self.read[:, self.blank])])
+        return np.stack([np.zeros_like(blanks), blanks])
+
+    def prefixes(self, beam, tokens):
+        """ln of the probability of all that begins with the beam and each token."""
+        sums = beam.heard.sum(axis=0)[:-1] @ self.read[:, tokens]
+        for last in beam.tokens[-1:]:  # the same again only after a blank
+            if last in tokens:
+                sums[tokens.index(last)] = beam.heard[1, :-1] @ self.read[:, last]
+        return np.log(np.maximum(sums, LEAST))
+
+    def whole(self, beam):
+        return math.log(max(beam.heard[:, -1].sum(), LEAST))
+
+    def extend(self, beams):
+        """All at once."""
+        before = np.stack([beam.heard for beam in beams])
+        again = np.array([beam.tokens[-2:-1] == beam.tokens[-1:] for beam in beams])
+        begun = np.where(again[:, None], before[:, 1], before.sum(axis=1))
+        now, blank = self.read[:, [beam.tokens[-1] for beam in beams]], self.read[:, self.blank]
+        heard = np.zeros_like(before)
+        for t in range(len(self.read)):
+            letter, silent = heard[:, 0, t], heard[:, 1, t]
+            heard[:, 0, t + 1] = (letter + begun[:, t]) * now[t]
+            heard[:, 1, t + 1] = (letter + silent) * blank[t]
+        return [beam._replace(heard=own) for beam, own in zip(beams, heard)]
+
+
+def search(model, next_logits, read=None):
+    """The three best words. next_logits(prefixes) -> [n, V], after each prefix; read: the encoder's ctc, [points, V]."""
+    m, words, settings = model.manifest, model.words, model.beam
+    width, reward = settings["width"], settings["length_reward"]
+    weight, margin = settings["frequency_weight"], settings.get("stop_margin", 0)
+    look_ahead, ctc_weight, free_score = (settings.get(name, 0) for name in ("look_ahead", "ctc_weight", "free_score"))
     eos, first = model.tokens["eos"], model.tokens["first_letter"]
-    live, finished = [(0.0, (), 0)], []
+    ctc = Ctc(read, model.tokens["pad"]) if ctc_weight > 0 else None
+    live, finished = [Beam(0.0, (), 0, 0.0, ctc and ctc.root())], []
     for step in range(1, m["max_tokens"]):
         if not live:
             break
-        log_probs = log_softmax(next_logits([beam[1] for beam in live]))
+        log_probs = log_softmax(next_logits([beam.tokens for beam in live]))
         candidates = []
-        for (total, tokens, node), row in zip(live, log_probs):
-            if node in words.log_count:
-                score = total + row[eos] + reward * len(tokens) + weight * words.log_count[node]
-                finished.append((score, tokens))
-            if step + 1 < m["max_tokens"]:
-                for token, child in words.next[node].items():
-                    candidates.append((total + row[token], tokens + (token,), child))
-        candidates.sort(key=lambda c: -c[0])
-        live = candidates[:width]
+        for beam, row in zip(live, log_probs):
+            if beam.node in words.log_count or (free_score and beam.tokens):
+                score = beam.total + row[eos] + reward * len(beam.tokens)
+                score += weight * words.log_count[beam.node] if beam.node in words.log_count else free_score
+                finished.append((score + ctc_weight * ctc.whole(beam) if ctc else score, beam.tokens))
+            following = words.following(beam.node, free_score) if step + 1 < m["max_tokens"] else {}
+            seconds = ctc_weight * ctc.prefixes(beam, list(following)) if ctc and following else [0.0] * len(following)
+            for (token, node), second in zip(following.items(), seconds):
+                total = beam.total + row[token]
+                hope = look_ahead * words.best[node] if node is not None else free_score
+                candidates.append(Beam(total, beam.tokens + (token,), node, total + hope + second, beam.heard))
+        candidates.sort(key=lambda c: -c.rank)
         finished.sort(key=lambda f: -f[0])
+        live = candidates[:width]
         if margin > 0 and len(finished) >= STOP_RANK:
             least = finished[STOP_RANK - 1][0] - margin - reward * step
-            live = [beam for beam in live if beam[0] > least]
+            live = [beam for beam in live if beam.rank > least]
+        if ctc and live:
+            live = ctc.extend(live)
     return ["".join(chr(ord("a") + t - first) for t in tokens) for _, tokens in finished[:3]]
+
+
+def outputs_of(encoder):
+    return [encoder[role] for role in ("memory", "ctc") if role in encoder]
 
 
 class Naive:
@@ -116,7 +187,7 @@ class Naive:
     def predict(self, inputs):
         model, m = self.model, self.model.manifest
         names = m["encoder"]
-        memory = model.encoder.run([names["memory"]], dict(zip((names["features"], names["keys"], names["length"]), inputs)))[0]
+        memory, *read = model.encoder.run(outputs_of(names), dict(zip((names["features"], names["keys"], names["length"]), inputs)))
 
         def next_logits(prefixes):
             rows = []
@@ -127,7 +198,7 @@ class Naive:
                 rows.append(model.decoder.run([m["decoder"]["logits"]], feed)[0][0, len(prefix)])
             return np.stack(rows)
 
-        return search(model, next_logits)
+        return search(model, next_logits, *(one[0, : inputs[2][0]] for one in read))
 
 
 class WellUsed:
@@ -142,26 +213,29 @@ class WellUsed:
         for bucket in m["buckets"]:
             features = np.zeros((1, bucket, m["features"]), np.float32)
             keys, memory = np.zeros((1, bucket), np.int32), np.zeros((1, bucket, m["hidden"]), np.float32)
+            read = np.zeros((1, bucket, m["vocabulary"]), np.float32)
             binding, names = model.encoder.io_binding(), m["encoder"]
-            self.bind(binding, {names["features"]: features, names["keys"]: keys, names["length"]: self.length}, names["memory"], memory)
-            self.encoders[bucket] = binding, features, keys
+            inputs = {names["features"]: features, names["keys"]: keys, names["length"]: self.length}
+            self.bind(binding, inputs, dict(zip(outputs_of(names), (memory, read))))
+            self.encoders[bucket] = binding, features, keys, read
             for beams in range(1, width + 1):
                 tokens = np.zeros((beams, m["max_tokens"]), np.int32)
                 logits = np.zeros((beams, m["max_tokens"], m["vocabulary"]), np.float32)
                 binding, names = model.decoder.io_binding(), m["decoder"]
-                self.bind(binding, {names["memory"]: memory, names["tokens"]: tokens, names["length"]: self.length}, names["logits"], logits)
+                self.bind(binding, {names["memory"]: memory, names["tokens"]: tokens, names["length"]: self.length}, {names["logits"]: logits})
                 self.decoders[bucket, beams] = binding, tokens, logits
 
-    def bind(self, binding, inputs, output, result):
-        self.bound += [*inputs.values(), result]
+    def bind(self, binding, inputs, outputs):
+        self.bound += [*inputs.values(), *outputs.values()]
         for name, array in inputs.items():
             binding.bind_input(name, "cpu", 0, array.dtype, array.shape, array.ctypes.data)
-        binding.bind_output(output, "cpu", 0, result.dtype, result.shape, result.ctypes.data)
+        for name, array in outputs.items():
+            binding.bind_output(name, "cpu", 0, array.dtype, array.shape, array.ctypes.data)
 
     def predict(self, inputs):
         model = self.model
         bucket = inputs[0].shape[1]
-        binding, features, keys = self.encoders[bucket]
+        binding, features, keys, read = self.encoders[bucket]
         features[:], keys[:], self.length[:] = inputs
         model.encoder.run_with_iobinding(binding)
 
@@ -173,7 +247,7 @@ class WellUsed:
             model.decoder.run_with_iobinding(binding)
             return logits[:, len(prefixes[0])]
 
-        return search(model, next_logits)
+        return search(model, next_logits, read[0, : self.length[0]])
 
 
 class Row:

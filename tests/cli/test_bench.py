@@ -258,26 +258,49 @@ class Forms(cli.OrtCase):
 class Models(cli.OrtCase):
     """Models of other kinds: what can be measured is, and why the rest is not is said."""
 
+    def changed(self, graphs, change):
+        """A copy of a model of tests/graphs with another manifest."""
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        model = os.path.join(folder.name, "model")
+        shutil.copytree(source("tests", "graphs", graphs), model)
+        path = os.path.join(model, "model.json")
+        with open(path, encoding="utf-8") as file:
+            manifest = json.load(file)
+        change(manifest)
+        with open(path, "w", encoding="utf-8") as file:
+            json.dump(manifest, file)
+        return model
+
+    @staticmethod
+    def without_keyboard(manifest):
+        for field in ("layout", "lexicon", "scaling"):
+            del manifest[field]
+
     def test_no_keyboard(self):
         """Made-up inputs and no lexicon: every way finds the same sequences of tokens."""
-        with tempfile.TemporaryDirectory() as folder:
-            model = os.path.join(folder, "model")
-            shutil.copytree(source("tests", "graphs", "step"), model)
-            path = os.path.join(model, "model.json")
-            with open(path, encoding="utf-8") as file:
-                manifest = json.load(file)
-            for field in ("layout", "lexicon", "scaling"):
-                del manifest[field]
-            with open(path, "w", encoding="utf-8") as file:
-                json.dump(manifest, file)
+        for graphs in ("step", "ctc"):
+            model = self.changed(graphs, self.without_keyboard)
             result = bench("--model", model, "--most", "4", "--rounds", "1", "--starts", "1", "--json", check=0)
-        found = json.loads(result.stdout)
-        rows = {row["name"]: row for row in found["rows"]}
-        self.assertTrue({"naive", "well-used", "sequential", "batched", "incremental"} <= set(rows))
-        self.assertNotIn("hits", rows)
-        self.assertTrue(found["words"]["same"], found["words"]["notes"])
-        self.assertEqual(rows["incremental"]["predictions"], 4)
-        self.assertGreater(rows["naive"]["decoder_runs"], rows["batched"]["decoder_runs"])
+            found = json.loads(result.stdout)
+            rows = {row["name"]: row for row in found["rows"]}
+            self.assertTrue({"naive", "well-used", "sequential", "batched", "incremental"} <= set(rows))
+            self.assertNotIn("hits", rows)
+            self.assertTrue(found["words"]["same"], found["words"]["notes"])
+            self.assertEqual(rows["incremental"]["predictions"], 4)
+            self.assertGreater(rows["naive"]["decoder_runs"], rows["batched"]["decoder_runs"])
+
+    def test_second_score(self):
+        """A model whose encoder has ctc, and beams that look ahead: the same words in every way again."""
+        rows = "naive,well-used,sequential,batched,incremental"
+        for change in (lambda m: None, lambda m: m["beam"].update(ctc_weight=0), lambda m: m["beam"].update(look_ahead=0),
+                       lambda m: m["beam"].update(free_score=-20)):
+            model = self.changed("ctc", change)
+            result = bench("--model", model, "--rows", rows, "--most", "12", "--rounds", "1", "--starts", "0", "--typing", "0", "--json",
+                           source("models", "swipe-en", "samples.jsonl"), check=0)
+            found = json.loads(result.stdout)
+            self.assertEqual([row["name"] for row in found["rows"]], rows.split(","))
+            self.assertTrue(found["words"]["same"], found["words"]["notes"])
 
     def test_second_score(self):
         """With a lexicon that looks ahead and without one, every way finds what ortpool finds."""

@@ -125,9 +125,36 @@ class Inspect(unittest.TestCase):
             self.assertIn(text, done.stdout)
         self.assertTrue(all(len(line) <= 100 and line == line.rstrip() for line in done.stdout.splitlines()))
 
+    def test_table_of_a_second_score(self):
+        done = inspect("tests/graphs/ctc")
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.assertRegex(done.stdout, r"\n +out memory +memory +float +\[1,S,D\]\n +out ctc +ctc +float +\[1,S,V\]\n")
+        self.assertIn("\n  ctc         weight 0.5\n", done.stdout)
+        self.assertIn("\n  words       count weight 0.125, look-ahead 0.5, temperature 1\n", done.stdout)
+        self.assertNotIn("other words", done.stdout)
+        self.assertNotIn("ctc", inspect("tests/graphs/step").stdout)
+        folder = self.copy("tests/graphs/ctc")
+        self.change_beam(folder, free_score=-7.5, temperature=2)
+        self.assertIn(", temperature 2\n  other words score -7.5\n", inspect(folder).stdout)
+
+    def change_beam(self, folder, **changes):
+        with open(os.path.join(folder, "model.json"), encoding="utf-8") as file:
+            beam = json.load(file)["beam"]
+        self.change(folder, beam=dict(beam, **changes))
+
+    def test_json_of_the_search(self):
+        for model, expected in (("tests/graphs/ctc", {"ctc_weight": 0.5, "look_ahead": 0.5}),
+                                ("tests/graphs/tiny", {"ctc_weight": 0, "look_ahead": 0})):
+            self.assertEqual(self.json_of(model)["beam"], {
+                "width": 8, "length_reward": 4.5, "length_alpha": 0, "stop_margin": 3, "frequency_weight": 0.125,
+                "free_score": 0, "temperature": 1, **expected})
+        folder = self.copy("tests/graphs/ctc")
+        self.change(folder, layout=None)  # no keyboard: what is said of words is not known
+        self.assertEqual(self.json_of(folder)["beam"],
+                         {"width": 8, "length_reward": 4.5, "length_alpha": 0, "stop_margin": 3, "ctc_weight": 0.5})
+
     def test_json_says_what_the_manifest_says(self):
-        for model in ("models/swipe-en", "models/swipe-en-usual", "tests/graphs/step", "tests/graphs/ctc", "tests/graphs/tiny",
-                      "tests/graphs/mask"):
+        for model in ("models/swipe-en", "models/swipe-en-usual", "tests/graphs/ctc", "tests/graphs/step", "tests/graphs/tiny", "tests/graphs/mask"):
             found = self.json_of(model)
             with open(path(model, "model.json"), encoding="utf-8") as file:
                 manifest = json.load(file)
@@ -167,8 +194,7 @@ class Inspect(unittest.TestCase):
         self.assertEqual(self.json_of("tests/graphs/step")["beam"]["ctc_weight"], 0)
 
     def test_operators_are_those_of_the_graphs(self):
-        for model in ("models/swipe-en", "models/swipe-en-usual", "tests/graphs/step", "tests/graphs/ctc", "tests/graphs/tiny",
-                      "tests/graphs/mask"):
+        for model in ("models/swipe-en", "models/swipe-en-usual", "tests/graphs/ctc", "tests/graphs/step", "tests/graphs/tiny", "tests/graphs/mask"):
             found = self.json_of(model)
             operators = set()
             for name in found["graphs"]:
@@ -209,6 +235,20 @@ class Inspect(unittest.TestCase):
             file.write(b"no graph")
         self.change(folder, min_ort="1.18")
         self.refused(r"decoder\.onnx", folder, "--check")
+
+    def test_check_compares_ctc(self):
+        done = inspect("tests/graphs/ctc", "--check", "--path", "batched")
+        if done.returncode == 2 and "ONNX Runtime" in done.stderr:
+            self.skipTest("no ONNX Runtime")
+        self.assertIn("The graphs of the batched path agree", done.stdout)
+        folder = self.copy("tests/graphs/ctc")
+        with open(os.path.join(folder, "model.json"), encoding="utf-8") as file:
+            encoder = json.load(file)["encoder"]
+        self.change(folder, encoder=dict(encoder, ctc="none"))
+        inspect(folder)  # the manifest by itself is well
+        self.refused("encoder\\.onnx: no output 'none', which the manifest names as ctc", folder, "--check")
+        self.change(folder, encoder=dict(encoder, ctc="memory"))
+        self.refused(r"encoder\.onnx: ctc 'memory': found float \[1,\?,16\], expected float \[1,S,30\]", folder, "--check")
 
     def test_missing_graph_is_shown_and_fails(self):
         folder = self.copy()

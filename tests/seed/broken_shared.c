@@ -114,8 +114,11 @@ bool shared_predict(shared_predictor *s, unsigned thread, const ortp_swipe *swip
     }
     ortp_search_params params = ORTP_SEARCH_PARAMS_INIT;
     ortp_search_params_from(ortp_model_manifest(ortp_predictor_model(s->parts)), &params);
-    ortp_lexicon_constraint storage = {ortp_predictor_lexicon(s->parts), config->first_letter,
-                                       config->frequency_weight, config->look_ahead};
+    ortp_lexicon_constraint storage = {.lexicon = ortp_predictor_lexicon(s->parts),
+                                       .first_letter = config->first_letter,
+                                       .weight = config->frequency_weight,
+                                       .look_ahead = config->look_ahead,
+                                       .free_score = config->free_score};
     ortp_constraint constraint = ortp_lexicon_make_constraint(&storage);
     ortp_hypothesis found[3];
     ortp_error error = ORTP_ERROR_INIT;

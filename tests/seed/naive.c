@@ -7,12 +7,16 @@
 #include <string.h>
 
 #define LETTERS 26
+#define OUTSIDE UINT32_MAX /* the node of what no word of the lexicon begins like */
+#define HOPE_UNIT 0.175    /* as the lexicon rounds */
+#define LEAST 1e-300
 
 struct naive {
     const OrtApi *api;
     const ortp_manifest *manifest;
     const ortp_swipe_config *config;
     const ortp_lexicon *lexicon;
+    double *hopes; /* of each node of the lexicon; NULL: beams do not look ahead */
     ortp_path path;
     OrtMemoryInfo *cpu;
     OrtSession *encoder, *decoder;
@@ -25,15 +29,21 @@ typedef struct input {
     ortp_tensor *tensor; /* what it belongs to where there is a pool */
 } input;
 
+/* That some first points say a beam's letters and no others: the last point a letter, or none. */
+typedef struct reading {
+    double letter, blank;
+} reading;
+
 typedef struct beam {
     double score;
     uint32_t node;
     size_t length; /* of tokens, the start token included */
     int32_t *tokens;
+    reading *readings; /* of 0, 1, 2, ... points; NULL: no second score */
 } beam;
 
 typedef struct candidate {
-    double score;
+    double score, rank;
     size_t parent;
     int32_t token;
     uint32_t node;
@@ -42,7 +52,8 @@ typedef struct candidate {
 /* One swipe under way. */
 typedef struct search {
     naive *n;
-    OrtValue *memory;
+    OrtValue *memory, *ctc_value;
+    const float *ctc; /* [points, V]; NULL: no second score */
     input length;
     int32_t length_value;
     beam **beams;
@@ -80,6 +91,21 @@ static bool open_session(naive *n, OrtEnv *env, const char *path, OrtSession **o
     return ok;
 }
 
+/* The largest log count of the words below each node, rounded; returns that of `node`. */
+static double look_ahead(naive *n, uint32_t node)
+{
+    char letters[LETTERS];
+    uint32_t nodes[LETTERS];
+    double most = 0;
+    ortp_lexicon_is_word(n->lexicon, node, &most);
+    size_t children = ortp_lexicon_children(n->lexicon, node, letters, nodes);
+    for (size_t i = 0; i < children; i++) {
+        most = fmax(most, look_ahead(n, nodes[i]));
+    }
+    n->hopes[node] = floor(most / HOPE_UNIT + 0.5) * HOPE_UNIT;
+    return most;
+}
+
 naive *naive_create(const OrtApi *api, OrtEnv *env, const ortp_predictor *settings, ortp_path path)
 {
     naive *n = calloc(1, sizeof(*n));
@@ -92,6 +118,15 @@ naive *naive_create(const OrtApi *api, OrtEnv *env, const ortp_predictor *settin
     n->config = ortp_predictor_config(settings);
     n->lexicon = ortp_predictor_lexicon(settings);
     n->path = path;
+    if (n->config->look_ahead > 0) {
+        n->hopes = malloc(ortp_lexicon_nodes(n->lexicon) * sizeof(*n->hopes));
+        if (!n->hopes) {
+            out_of_memory();
+            naive_destroy(n);
+            return NULL;
+        }
+        look_ahead(n, 0);
+    }
     if (!worked(n, api->CreateCpuMemoryInfo(OrtArenaAllocator, OrtMemTypeDefault, &n->cpu),
                 "memory info") ||
         !open_session(n, env, n->manifest->encoder_path, &n->encoder) ||
@@ -125,6 +160,7 @@ void naive_destroy(naive *n)
         if (n->decoder) {
             n->api->ReleaseSession(n->decoder);
         }
+        free(n->hopes);
         if (n->cpu) {
             n->api->ReleaseMemoryInfo(n->cpu);
         }
@@ -199,10 +235,16 @@ static bool encode(search *s, const ortp_swipe *swipe)
     if (ok) {
         const char *in[] = {n->manifest->encoder.features, n->manifest->encoder.keys,
                             n->manifest->encoder.length};
-        const char *out[] = {n->manifest->encoder.memory};
+        const char *out[] = {n->manifest->encoder.memory, n->manifest->encoder.ctc};
         const OrtValue *inputs[] = {f.value, k.value, s->length.value};
-        ok = worked(n, n->api->Run(n->encoder, NULL, in, inputs, 3, out, 1, &s->memory),
+        OrtValue *values[] = {NULL, NULL};
+        ok = worked(n, n->api->Run(n->encoder, NULL, in, inputs, 3, out, out[1] ? 2 : 1, values),
                     "encoder run");
+        s->memory = values[0];
+        s->ctc_value = values[1];
+    }
+    if (ok && n->manifest->ctc_weight > 0) {
+        ok = worked(n, n->api->GetTensorMutableData(s->ctc_value, (void **)&s->ctc), "ctc");
     }
     unwrap(n, &f);
     unwrap(n, &k);
@@ -285,23 +327,72 @@ static double *log_softmax(const float *logits, size_t count)
     return out;
 }
 
+/* ---- second score, by CTC ---- */
+
+/* That so many points say the beam, and `token` can be the next letter: again only after a blank. */
+static double before(const beam *b, size_t points, int32_t token)
+{
+    const reading *r = &b->readings[points];
+    return token == b->tokens[b->length - 1] ? r->blank : r->letter + r->blank;
+}
+
+/* Those of a beam with one more letter; no beam: those of no letters. */
+static reading *new_readings(const search *s, const beam *parent, int32_t token)
+{
+    const ortp_manifest *m = s->n->manifest;
+    size_t points = (size_t)s->length_value;
+    reading *out = malloc((points + 1) * sizeof(*out));
+    if (out) {
+        out[0] = (reading){0, parent ? 0 : 1};
+        for (size_t t = 0; t < points; t++) {
+            const float *point = s->ctc + t * m->vocabulary;
+            double begun = parent ? before(parent, t, token) : 0;
+            out[t + 1] = (reading){(out[t].letter + begun) * point[token],
+                                   (out[t].letter + out[t].blank) * point[m->pad]};
+        }
+    }
+    return out;
+}
+
+/* For all that begins with the beam and the token. */
+static double score_of_prefix(const search *s, const beam *b, int32_t token)
+{
+    double sum = 0;
+    for (size_t t = 0; s->ctc && t < (size_t)s->length_value; t++) {
+        sum += before(b, t, token) * s->ctc[t * s->n->manifest->vocabulary + (size_t)token];
+    }
+    return s->ctc ? s->n->manifest->ctc_weight * log(fmax(sum, LEAST)) : 0;
+}
+
+static double score_of_whole(const search *s, const beam *b)
+{
+    if (!s->ctc) {
+        return 0;
+    }
+    const reading *last = &b->readings[s->length_value];
+    return s->n->manifest->ctc_weight * log(fmax(last->letter + last->blank, LEAST));
+}
+
 /* ---- search ---- */
 
-static beam *new_beam(const beam *parent, double score, int32_t token, uint32_t node)
+static beam *new_beam(const search *s, const beam *parent, double score, int32_t token,
+                      uint32_t node)
 {
     beam *b = malloc(sizeof(*b));
-    size_t before = parent ? parent->length : 0;
-    int32_t *tokens = malloc((before + 1) * sizeof(*tokens));
-    if (!b || !tokens) {
+    size_t letters = parent ? parent->length : 0;
+    int32_t *tokens = malloc((letters + 1) * sizeof(*tokens));
+    reading *readings = s->ctc ? new_readings(s, parent, token) : NULL;
+    if (!b || !tokens || (s->ctc && !readings)) {
         free(b);
         free(tokens);
+        free(readings);
         return NULL;
     }
-    if (before > 0) {
-        memcpy(tokens, parent->tokens, before * sizeof(*tokens));
+    if (letters > 0) {
+        memcpy(tokens, parent->tokens, letters * sizeof(*tokens));
     }
-    tokens[before] = token;
-    *b = (beam){score, node, before + 1, tokens};
+    tokens[letters] = token;
+    *b = (beam){score, node, letters + 1, tokens, readings};
     return b;
 }
 
@@ -310,13 +401,15 @@ static void free_beams(beam **beams, size_t count)
     for (size_t i = 0; i < count; i++) {
         if (beams[i]) {
             free(beams[i]->tokens);
+            free(beams[i]->readings);
             free(beams[i]);
         }
     }
     free(beams);
 }
 
-static bool finish_word(search *s, const beam *b, double score, double log_count)
+/* bonus: for being a word of the lexicon, or none. */
+static bool finish_word(search *s, const beam *b, double score, double bonus)
 {
     naive *n = s->n;
     naive_word *items = realloc(s->found.items, (s->found.count + 1) * sizeof(*s->found.items));
@@ -330,8 +423,7 @@ static bool finish_word(search *s, const beam *b, double score, double log_count
         w->word[i] = (char)('a' + b->tokens[i + 1] - n->config->first_letter);
     }
     w->word[letters] = '\0';
-    w->score = score + n->config->frequency_weight * log_count +
-               n->manifest->length_reward * (double)letters;
+    w->score = score + bonus + n->manifest->length_reward * (double)letters + score_of_whole(s, b);
     return true;
 }
 
@@ -341,10 +433,31 @@ static int by_word_score(const void *a, const void *b)
     return (x < y) - (x > y);
 }
 
-static int by_candidate_score(const void *a, const void *b)
+static int by_rank(const void *a, const void *b)
 {
-    double x = ((const candidate *)a)->score, y = ((const candidate *)b)->score;
+    double x = ((const candidate *)a)->rank, y = ((const candidate *)b)->rank;
     return (x < y) - (x > y);
+}
+
+/* The letters that may follow a beam, and their nodes: those of words first; returns how many. */
+static size_t following(const naive *n, uint32_t node, char *letters, uint32_t *nodes)
+{
+    size_t words = ortp_lexicon_children(n->lexicon, node, letters, nodes), count = words;
+    for (char letter = 'a'; n->config->free_score != 0 && letter <= 'z'; letter++) {
+        if (!memchr(letters, letter, words)) {
+            letters[count] = letter;
+            nodes[count++] = OUTSIDE;
+        }
+    }
+    return count;
+}
+
+static double hope_of(const naive *n, uint32_t node)
+{
+    if (node == OUTSIDE) {
+        return n->config->free_score;
+    }
+    return n->hopes ? n->config->look_ahead * n->hopes[node] : 0;
 }
 
 /* Adds what may follow beam `index`; *count grows by 26 at most. */
@@ -358,15 +471,19 @@ static bool expand(search *s, size_t index, const float *logits, candidate *list
     }
     char letters[LETTERS];
     uint32_t nodes[LETTERS];
-    size_t children = ortp_lexicon_children(n->lexicon, b->node, letters, nodes);
+    size_t children = following(n, b->node, letters, nodes);
     for (size_t i = 0; i < children; i++) {
         int32_t token = n->config->first_letter + (letters[i] - 'a');
-        list[(*count)++] = (candidate){b->score + logp[token], index, token, nodes[i]};
+        double score = b->score + logp[token];
+        double rank = score + score_of_prefix(s, b, token) + hope_of(n, nodes[i]);
+        list[(*count)++] = (candidate){score, rank, index, token, nodes[i]};
     }
-    double log_count;
+    double log_count, end = b->score + logp[n->manifest->eos];
     bool ok = true;
     if (ortp_lexicon_is_word(n->lexicon, b->node, &log_count)) {
-        ok = finish_word(s, b, b->score + logp[n->manifest->eos], log_count);
+        ok = finish_word(s, b, end, n->config->frequency_weight * log_count);
+    } else if (n->config->free_score != 0 && b->length > 1) {
+        ok = finish_word(s, b, end, n->config->free_score);
     }
     free(logp);
     return ok;
@@ -376,7 +493,7 @@ static bool expand(search *s, size_t index, const float *logits, candidate *list
 static bool choose(search *s, candidate *list, size_t count)
 {
     naive *n = s->n;
-    qsort(list, count, sizeof(*list), by_candidate_score);
+    qsort(list, count, sizeof(*list), by_rank);
     if (s->found.count > 1) {
         qsort(s->found.items, s->found.count, sizeof(*s->found.items), by_word_score);
     }
@@ -386,13 +503,13 @@ static bool choose(search *s, candidate *list, size_t count)
     bool ok = next != NULL;
     for (size_t i = 0; ok && i < width; i++) {
         const beam *parent = s->beams[list[i].parent];
-        double hope = list[i].score + n->manifest->length_reward * (double)parent->length +
+        double hope = list[i].rank + n->manifest->length_reward * (double)parent->length +
                       n->manifest->stop_margin;
         if (n->manifest->stop_margin > 0 && s->found.count >= 3 &&
             hope <= s->found.items[2].score) {
             continue;
         }
-        next[kept] = new_beam(parent, list[i].score, list[i].token, list[i].node);
+        next[kept] = new_beam(s, parent, list[i].score, list[i].token, list[i].node);
         ok = next[kept] != NULL;
         kept += ok;
     }
@@ -427,18 +544,19 @@ bool naive_predict(naive *n, const ortp_swipe *swipe, naive_words *out)
 {
     search s = {.n = n};
     *out = (naive_words){NULL, 0};
+    bool ok = encode(&s, swipe);
     s.beams = calloc(1, sizeof(*s.beams));
-    bool ok = s.beams != NULL;
-    if (ok) {
-        s.beams[0] = new_beam(NULL, 0, n->manifest->sos, 0);
+    if (ok && s.beams) {
+        s.beams[0] = new_beam(&s, NULL, 0, n->manifest->sos, 0);
         s.beam_count = 1;
         ok = s.beams[0] != NULL;
     }
-    ok = ok && encode(&s, swipe);
+    ok = ok && s.beams;
     for (size_t i = 1; ok && i < n->manifest->max_tokens && s.beam_count > 0; i++) {
         ok = step(&s);
     }
     drop(n, s.memory);
+    drop(n, s.ctc_value);
     unwrap(n, &s.length);
     if (s.beams) {
         free_beams(s.beams, s.beam_count);

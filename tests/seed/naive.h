@@ -8,7 +8,8 @@
  *   per swipe    features in fresh arrays, input tensors over them, encoder output made by ORT
  *   per run      a fresh token buffer and tensor, the logits made by ORT, the rows of the current
  *                step copied out; sequential: a run for each live beam, [1,T]; batched: one, [n,T]
- *   per step     a candidate list, sorted; the best become freshly allocated beams
+ *   per step     a candidate list, sorted; the best become freshly allocated beams, each with the
+ *                numbers of its second score where the model has ctc
  *
  * Sessions of its own with ORT's defaults (arena, memory patterns) and one intra-op thread. Inputs
  * are padded to the manifest's buckets, as ortpool does. One thread.

@@ -69,7 +69,7 @@ const OrtApi *seed_open_ort(void)
         fflush(stdout);
         exit(SEED_SKIP);
     }
-    printf("ONNX Runtime %s, model %s\n", library.version,
+    printf("ONNX Runtime %s, the build's model %s\n", library.version,
            strrchr(seed_model_directory(), '/') + 1);
     return library.api;
 }
@@ -179,7 +179,7 @@ ortp_predictor *seed_predictor(const seed_world *world, const seed_setup *setup)
 {
     ortp_predictor_options o = ORTP_PREDICTOR_OPTIONS_INIT;
     o.runtime = world->runtime;
-    o.model_directory = seed_model_directory();
+    o.model_directory = setup->model_directory ? setup->model_directory : seed_model_directory();
     o.path = setup->path;
     o.threads = setup->threads;
     o.beam_width = setup->beam_width;

@@ -72,6 +72,7 @@ bool seed_world_open(seed_world *world, const OrtApi *api, ortp_pool_kind kind, 
 bool seed_world_close(seed_world *world);
 
 typedef struct seed_setup {
+    const char *model_directory; /* NULL: this build's */
     ortp_path path;
     uint32_t threads;  /* 0: 1 */
     size_t beam_width; /* 0: the manifest's */

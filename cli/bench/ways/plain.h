@@ -24,7 +24,7 @@ typedef struct plain {
     ortp_constraint constraint;
     ortp_search_params params;
     const char *encoder_inputs[3], *encoder_outputs[2]; /* features, keys, length; memory, ctc */
-    size_t encoder_output_count;                        /* without ctc 1 */
+    size_t encoder_output_count;                        /* 1: the model has no ctc */
     const char *decoder_inputs[3], *decoder_outputs[1]; /* memory, tokens, length; logits */
 } plain;
 

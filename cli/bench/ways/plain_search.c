@@ -29,6 +29,7 @@ void plain_search_open(plain_search *s, const plain *p, plain_logits logits, voi
     s->ctx = ctx;
     s->memory = take(ortp__beams_bytes(width, tokens));
     ortp__beams_place(&s->beams, s->memory, width, tokens);
+    s->ctc_memory = NULL;
     if (p->params.ctc_weight > 0.0) {
         const size_t points = p->manifest->max_points;
         s->ctc_memory = take(ortp__ctc_bytes(width, points, vocabulary));
@@ -86,12 +87,12 @@ static size_t allowed(plain_search *s, uint32_t state, bool *may_end)
     return count;
 }
 
-/* What a beam with one token more ranks by besides its sum. */
+/* What live beam `index` with a token ranks by besides its sum. */
 static double hope(const plain_search *s, size_t index, int32_t token, uint32_t state)
 {
     const plain *p = s->plain;
     double sum = 0.0;
-    if (p->constraint.hope != NULL) {
+    if (p->lexicon != NULL && p->constraint.hope != NULL) {
         sum += p->constraint.hope(p->constraint.ctx, state);
     }
     if (s->ctc_memory != NULL) {
@@ -170,8 +171,8 @@ void plain_search_run(plain_search *s, const float *ctc, size_t points, ortp_pre
     ortp__beams *beams = &s->beams;
     ortp__beams_begin(beams, s->plain->params.beam_width,
                       s->plain->lexicon != NULL ? s->plain->constraint.root : 0, false);
-    if (s->ctc_memory != NULL && !ortp__ctc_begin(&s->ctc, ctc, points)) {
-        bench_die("a search", "the encoder's ctc has numbers that are no probabilities");
+    if (s->ctc_memory != NULL) {
+        ortp__ctc_begin(&s->ctc, ctc, points);
     }
     for (size_t step = 1; step < m->max_tokens && beams->live_count > 0; step++) {
         write_prefixes(s);

@@ -9,6 +9,7 @@
 
 #include "plain.h"
 
+#include "beams.h"
 #include "ctc.h"
 
 /*
@@ -24,8 +25,8 @@ typedef struct plain_search {
     void *ctx;
     /* The search's own. */
     ortp__beams beams;
-    ortp__ctc ctc; /* where the manifest weighs it */
-    void *memory, *ctc_memory;
+    ortp__ctc ctc;
+    void *memory, *ctc_memory; /* the latter NULL: no second score */
     int32_t *prefixes, *next_tokens;
     uint32_t *next_states;
     float *rows;
@@ -36,8 +37,8 @@ typedef struct plain_search {
 void plain_search_open(plain_search *s, const plain *p, plain_logits logits, void *ctx);
 void plain_search_close(plain_search *s);
 /*
- * Words and scores, three at most; the fields of the prediction that are not the search's stay.
- * ctc: what the encoder gave for `points` points, NULL where the model has none.
+ * Words and scores, three at most; the fields of the prediction that are not the search's stay. ctc: the
+ * encoder's own reading of that many points, where the model has one.
  */
 void plain_search_run(plain_search *s, const float *ctc, size_t points, ortp_prediction *out);
 

@@ -14,7 +14,7 @@ typedef struct usual {
     way base; /* first: what is handed out */
     plain plain;
     plain_search search;
-    OrtValue *memory, *ctc; /* of the swipe under way; ctc NULL where the model has none */
+    OrtValue *encoded[2]; /* of the swipe under way: memory; ctc, or NULL */
     int32_t length;
 } usual;
 
@@ -49,11 +49,9 @@ static void encode(usual *u, const way_input *input)
                     ONNX_TENSOR_ELEMENT_DATA_TYPE_INT32),
         length_value(u),
     };
-    OrtValue *outputs[2] = {NULL, NULL};
+    u->encoded[0] = u->encoded[1] = NULL;
     plain_must(p, p->api->Run(p->encoder, NULL, p->encoder_inputs, (const OrtValue *const *)inputs,
-                              3, p->encoder_outputs, p->encoder_output_count, outputs));
-    u->memory = outputs[0];
-    u->ctc = outputs[1];
+                              3, p->encoder_outputs, p->encoder_output_count, u->encoded));
     for (size_t i = 0; i < 3; i++) {
         p->api->ReleaseValue(inputs[i]);
     }
@@ -72,7 +70,7 @@ static void decode(usual *u, const int32_t *prefix, size_t length, float *out)
                                       (int64_t[]){1, (int64_t)width}, 2,
                                       ONNX_TENSOR_ELEMENT_DATA_TYPE_INT32),
                           length_value(u)};
-    const OrtValue *const inputs[] = {u->memory, values[0], values[1]};
+    const OrtValue *const inputs[] = {u->encoded[0], values[0], values[1]};
     OrtValue *logits = NULL;
     float *data = NULL;
     plain_must(p, p->api->Run(p->decoder, NULL, p->decoder_inputs, inputs, 3, p->decoder_outputs, 1,
@@ -97,15 +95,15 @@ static void next_logits(void *ctx, const int32_t *prefixes, size_t count, size_t
 static void predict(way *s, const way_input *input, ortp_prediction *out)
 {
     usual *u = (usual *)s;
-    encode(u, input);
+    const plain *p = &u->plain;
     float *ctc = NULL;
-    if (u->ctc != NULL) {
-        plain_must(&u->plain, u->plain.api->GetTensorMutableData(u->ctc, (void **)&ctc));
+    encode(u, input);
+    if (u->encoded[1] != NULL) {
+        plain_must(p, p->api->GetTensorMutableData(u->encoded[1], (void **)&ctc));
     }
     plain_search_run(&u->search, ctc, (size_t)u->length, out);
-    u->plain.api->ReleaseValue(u->memory);
-    if (u->ctc != NULL) {
-        u->plain.api->ReleaseValue(u->ctc);
+    for (size_t i = 0; i < p->encoder_output_count; i++) {
+        p->api->ReleaseValue(u->encoded[i]);
     }
 }
 

@@ -14,10 +14,10 @@ typedef struct well_used {
     way base; /* first: what is handed out */
     plain plain;
     plain_search search;
-    float *features, *memory, *ctc, *logits; /* ctc NULL where the model has none */
+    float *features, *memory, *ctc, *logits;
     int32_t *keys, *length, *tokens;
     OrtValue *features_value[ORTP_BUCKETS_MAX], *keys_value[ORTP_BUCKETS_MAX];
-    OrtValue *memory_value[ORTP_BUCKETS_MAX], *ctc_value[ORTP_BUCKETS_MAX], *length_value;
+    OrtValue *encoded_values[ORTP_BUCKETS_MAX][2], *length_value;        /* memory; ctc, or NULL */
     OrtValue *tokens_value[ORTP_BEAM_MAX], *logits_value[ORTP_BEAM_MAX]; /* of 1, 2, ... beams */
     OrtIoBinding *encoder[ORTP_BUCKETS_MAX];
     OrtIoBinding *decoder[ORTP_BUCKETS_MAX][ORTP_BEAM_MAX];
@@ -42,7 +42,7 @@ static void make_buffers(well_used *w)
     const size_t points = m->max_points, beams = w->plain.params.beam_width;
     w->features = buffer(points * m->features * sizeof(float));
     w->memory = buffer(points * m->hidden * sizeof(float));
-    w->ctc = m->encoder.ctc != NULL ? buffer(points * m->vocabulary * sizeof(float)) : NULL;
+    w->ctc = buffer(points * m->vocabulary * sizeof(float));
     w->logits = buffer(beams * m->max_tokens * m->vocabulary * sizeof(float));
     w->keys = buffer(points * sizeof(int32_t));
     w->length = buffer(sizeof(int32_t));
@@ -68,9 +68,9 @@ static void make_values(well_used *w)
     for (size_t i = 0; i < m->bucket_count; i++) {
         w->features_value[i] = floats(w, w->features, 1, m->buckets[i], m->features);
         w->keys_value[i] = integers(w, w->keys, 1, m->buckets[i]);
-        w->memory_value[i] = floats(w, w->memory, 1, m->buckets[i], m->hidden);
-        if (w->ctc != NULL) {
-            w->ctc_value[i] = floats(w, w->ctc, 1, m->buckets[i], m->vocabulary);
+        w->encoded_values[i][0] = floats(w, w->memory, 1, m->buckets[i], m->hidden);
+        if (w->plain.encoder_output_count > 1) {
+            w->encoded_values[i][1] = floats(w, w->ctc, 1, m->buckets[i], m->vocabulary);
         }
     }
     w->length_value = plain_value(&w->plain, w->length, sizeof(*w->length), (int64_t[]){1}, 1,
@@ -82,7 +82,8 @@ static void make_values(well_used *w)
 }
 
 static OrtIoBinding *bind(const well_used *w, OrtSession *session, const char *const *inputs,
-                          OrtValue *const *values, const char *output, OrtValue *value)
+                          OrtValue *const *values, const char *const *outputs, size_t output_count,
+                          OrtValue *const *results)
 {
     const plain *p = &w->plain;
     OrtIoBinding *binding = NULL;
@@ -90,7 +91,9 @@ static OrtIoBinding *bind(const well_used *w, OrtSession *session, const char *c
     for (size_t i = 0; i < 3; i++) {
         plain_must(p, p->api->BindInput(binding, inputs[i], values[i]));
     }
-    plain_must(p, p->api->BindOutput(binding, output, value));
+    for (size_t i = 0; i < output_count; i++) {
+        plain_must(p, p->api->BindOutput(binding, outputs[i], results[i]));
+    }
     return binding;
 }
 
@@ -99,16 +102,12 @@ static void make_bindings(well_used *w)
     const plain *p = &w->plain;
     for (size_t i = 0; i < p->manifest->bucket_count; i++) {
         OrtValue *encoder[] = {w->features_value[i], w->keys_value[i], w->length_value};
-        w->encoder[i] = bind(w, p->encoder, p->encoder_inputs, encoder, p->encoder_outputs[0],
-                             w->memory_value[i]);
-        if (w->ctc != NULL) {
-            plain_must(p,
-                       p->api->BindOutput(w->encoder[i], p->encoder_outputs[1], w->ctc_value[i]));
-        }
+        w->encoder[i] = bind(w, p->encoder, p->encoder_inputs, encoder, p->encoder_outputs,
+                             p->encoder_output_count, w->encoded_values[i]);
         for (size_t n = 0; n < p->params.beam_width; n++) {
-            OrtValue *decoder[] = {w->memory_value[i], w->tokens_value[n], w->length_value};
-            w->decoder[i][n] = bind(w, p->decoder, p->decoder_inputs, decoder,
-                                    p->decoder_outputs[0], w->logits_value[n]);
+            OrtValue *decoder[] = {w->encoded_values[i][0], w->tokens_value[n], w->length_value};
+            w->decoder[i][n] = bind(w, p->decoder, p->decoder_inputs, decoder, p->decoder_outputs,
+                                    1, &w->logits_value[n]);
         }
     }
     plain_must(p, p->api->CreateRunOptions(&w->run_options));
@@ -146,9 +145,8 @@ static void release_values(const well_used *w)
     for (size_t i = 0; i < w->plain.manifest->bucket_count; i++) {
         api->ReleaseValue(w->features_value[i]);
         api->ReleaseValue(w->keys_value[i]);
-        api->ReleaseValue(w->memory_value[i]);
-        if (w->ctc != NULL) {
-            api->ReleaseValue(w->ctc_value[i]);
+        for (size_t k = 0; k < w->plain.encoder_output_count; k++) {
+            api->ReleaseValue(w->encoded_values[i][k]);
         }
         api->ReleaseIoBinding(w->encoder[i]);
         for (size_t n = 0; n < w->plain.params.beam_width; n++) {
