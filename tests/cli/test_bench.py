@@ -302,28 +302,6 @@ class Models(cli.OrtCase):
             self.assertEqual([row["name"] for row in found["rows"]], rows.split(","))
             self.assertTrue(found["words"]["same"], found["words"]["notes"])
 
-    def test_second_score(self):
-        """With a lexicon that looks ahead and without one, every way finds what ortpool finds."""
-        ctc = source("tests", "graphs", "ctc")
-        few = ["--most", "4", "--rounds", "1", "--starts", "0", "--typing", "0", "--json"]
-        with tempfile.TemporaryDirectory() as folder:
-            model = os.path.join(folder, "model")
-            shutil.copytree(ctc, model)
-            path = os.path.join(model, "model.json")
-            with open(path, encoding="utf-8") as file:
-                manifest = json.load(file)
-            for field in ("layout", "lexicon", "scaling"):
-                del manifest[field]
-            with open(path, "w", encoding="utf-8") as file:
-                json.dump(manifest, file)
-            results = [bench("--model", ctc, *few, source("models", "swipe-en", "samples.jsonl"), check=0),
-                       bench("--model", model, *few, check=0)]
-        for result in results:
-            found = json.loads(result.stdout)
-            self.assertTrue({"naive", "well-used", "sequential", "batched", "incremental"} <=
-                            {row["name"] for row in found["rows"]})
-            self.assertTrue(found["words"]["same"], found["words"]["notes"])
-
     def test_masks(self):
         result = bench("--model", source("tests", "graphs", "mask"), "--most", "3", "--rounds", "1", "--starts", "0", "--typing", "0",
                        source("models", "swipe-en", "samples.jsonl"), check=0)

@@ -8,13 +8,14 @@
              lengths, memory broadcast inside the graph
     step/    a transformer as training/export_graphs.py exports it, with random weights: encoder,
              decoder, decoder_step
-    ctc/     the same with a CTC head on the encoder, and a search that looks ahead
+    ctc/     the same, smaller, whose encoder has a CTC head; its beams look ahead
     shapes/  Identity for each element type, input of any shape; Add; one with two outputs; and one
              whose memory depends on what its input says, not on its shape
 
 The weights are random and the answers meaningless; what counts is that each output depends visibly
 on each input. expected.json comes from a second implementation in NumPy below, not from a runtime
-that executes the graphs; step/ and ctc/ have none, since their two decoders are each other's.
+that executes the graphs; step/ has none, since its two decoders are each other's.
+ctc/expected.json has a search for each of some settings, and shows that each changes the words.
 
 usage: make_graphs.py [--check]
 --check writes nothing and exits 1 unless the files here have exactly the bytes this script makes;
@@ -557,17 +558,17 @@ def step_weights(rng, hidden, forward, encoder_layers, decoder_layers, ctc):
         norm(side + "n")
     linear("out", VOCABULARY, hidden)
     if ctc:
-        linear("ctc", VOCABULARY, hidden)
-        out["ctc.bias"][PAD] += 4  # most points say nothing, as with a head that was trained
+        matrix("ctc", VOCABULARY, hidden, 2.0)
+        out["ctc.bias"] = weights(rng, 1, VOCABULARY, 0.25)[0]
     return out
 
 
-def step_files(name, seed, hidden, heads, words, beam=None):
-    """The files of a model with a decoder_step; beam: what its search has beside, with a CTC head."""
+def step_files(name, seed, hidden, heads, words, decoder_layers=2, length=None, beam=None):
+    """The files of a model with a decoder_step; with settings of the beams of their own, and a length of the
+    input in expected.json, one with a CTC head."""
     sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "training"))
     import export_graphs  # pylint: disable=import-outside-toplevel,import-error
-    rng = np.random.RandomState(seed)
-    trained = step_weights(rng, hidden, 2 * hidden, 1, 2, ctc=beam is not None)
+    trained = step_weights(np.random.RandomState(seed), hidden, 2 * hidden, 1, decoder_layers, beam is not None)
     sizes, store = export_graphs.Sizes(trained, heads), export_graphs.Store()
     out, models = {}, []
     for build in export_graphs.GRAPHS:
@@ -576,7 +577,12 @@ def step_files(name, seed, hidden, heads, words, beam=None):
         models.append(graph.model())
         out[f"{name}/{build.__name__}.onnx"] = models[-1].SerializeToString(deterministic=True)
     base = manifest(name, Model(seed, hidden), False, [32, 64, 96, 150])
-    base["beam"].update(beam or {})
+    if beam is not None:
+        base["beam"].update(beam)
+        lexicon = {word: int(count) for word, count in (line.split(b"\t") for line in words.splitlines())}
+        lexicon = {word.decode(): count for word, count in lexicon.items()}
+        answers = expected_by_ctc(Transformer(trained, heads), length, base["buckets"][0], lexicon, base["beam"])
+        out[f"{name}/expected.json"] = lines(answers)
     return {**out, f"{name}/weights.bin": bytes(store.data),
             f"{name}/model.json": lines(export_graphs.manifest(base, sizes, models)),
             f"{name}/lexicon.tsv": words}
@@ -624,10 +630,9 @@ def main():
                       length=21),
         **shape_files(),
     }
-    words = files["tiny/lexicon.tsv"]
-    files.update(step_files("step", seed=43, hidden=16, heads=2, words=words))
-    files.update(step_files("ctc", seed=44, hidden=16, heads=2, words=words,
-                            beam={"look_ahead": 0.5, "ctc_weight": 0.5}))
+    files.update(step_files("step", seed=43, hidden=16, heads=2, words=files["tiny/lexicon.tsv"]))
+    files.update(step_files("ctc", seed=44, hidden=16, heads=2, words=files["tiny/lexicon.tsv"],
+                            decoder_layers=1, length=21, beam={"ctc_weight": 0.5, "look_ahead": 0.5}))
     here = os.path.dirname(os.path.abspath(__file__))
     different = 0
     for name, data in files.items():
