@@ -139,7 +139,7 @@ class Ctc:
 
 
 def search(model, next_logits, read=None):
-    """The three best words. next_logits(prefixes) -> [n, V], after each prefix; read: the encoder's ctc, [points, V]."""
+    """Scores and words, best first. next_logits(prefixes) -> [n, V], after each prefix; read: the encoder's ctc, [points, V]."""
     m, words, settings = model.manifest, model.words, model.beam
     width, reward = settings["width"], settings["length_reward"]
     weight, margin = settings["frequency_weight"], settings.get("stop_margin", 0)
@@ -171,7 +171,11 @@ def search(model, next_logits, read=None):
             live = [beam for beam in live if beam.rank > least]
         if ctc and live:
             live = ctc.extend(live)
-    return ["".join(chr(ord("a") + t - first) for t in tokens) for _, tokens in finished[:3]]
+    return [(score, "".join(chr(ord("a") + t - first) for t in tokens)) for score, tokens in finished]
+
+
+def best_words(finished):
+    return [word for _, word in finished[:3]]
 
 
 def outputs_of(encoder):
@@ -185,6 +189,9 @@ class Naive:
         self.model = model
 
     def predict(self, inputs):
+        return best_words(self.scored(inputs))
+
+    def scored(self, inputs):
         model, m = self.model, self.model.manifest
         names = m["encoder"]
         memory, *read = model.encoder.run(outputs_of(names), dict(zip((names["features"], names["keys"], names["length"]), inputs)))
@@ -247,7 +254,7 @@ class WellUsed:
             model.decoder.run_with_iobinding(binding)
             return logits[:, len(prefixes[0])]
 
-        return search(model, next_logits, read[0, : self.length[0]])
+        return best_words(search(model, next_logits, read[0, : self.length[0]]))
 
 
 class Row:

@@ -3,7 +3,7 @@
 """Check a folder of graphs that export_graphs.py wrote, its parts against each other and a usual export.
 
 What is compared, as the largest difference of any value over all rows:
-    memory     encoder against the usual encoder, at the points that are there
+    memory     encoder against the usual encoder, at the points that are there; ctc: the same, where there is one
     logits     decoder against the usual decoder, each behind its own encoder, at all positions
     padded     encoder of points padded to each bucket of the manifest, against the same points alone
     alone      decoder of one beam, against the same beam among seven others
@@ -197,12 +197,14 @@ def padded(features, keys, size):
 
 def check_encoder(result, model, usual, features, keys, sizes):
     length = keys.shape[1]
-    memory = model.encode(features, keys, length, ["memory"])[0]
+    names = [port.name for port in model.sessions["encoder"].get_outputs() if port.name in ("memory", "ctc")]
+    outputs = model.encode(features, keys, length, names)
     if usual:
-        result.note("memory", memory, usual.encode(features, keys, length, ["memory"])[0], logits=False)
+        for name, output, wanted in zip(names, outputs, usual.encode(features, keys, length, names)):
+            result.note(name, output, wanted, logits=False)
     for size in sizes:
-        wide = model.encode(*padded(features, keys, size), length, ["memory"])[0]
-        result.note("padded", wide[:, :length], memory, logits=False)
+        for output, wide in zip(outputs, model.encode(*padded(features, keys, size), length, names)):
+            result.note("padded", wide[:, :length], output, logits=False)
 
 
 def check_decoder(result, model, usual, features, keys, tokens, memory, random):
@@ -269,6 +271,7 @@ def main():
         wide = padded(features, keys, sizes[0] if sizes else length)
         cross = dict(zip(outputs, model.encode(*wide, length, outputs)))
         memory = cross.pop("memory")
+        cross.pop("ctc", None)
         check_decoder(result, model, usual, features, keys, tokens, memory, random)
         for beams in BEAMS if stepping and number < STEP_ROWS else ():
             check_steps(result, model, cross, memory, length, beams, random)
