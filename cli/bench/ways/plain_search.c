@@ -171,8 +171,8 @@ void plain_search_run(plain_search *s, const float *ctc, size_t points, ortp_pre
     ortp__beams *beams = &s->beams;
     ortp__beams_begin(beams, s->plain->params.beam_width,
                       s->plain->lexicon != NULL ? s->plain->constraint.root : 0, false);
-    if (s->ctc_memory != NULL) {
-        ortp__ctc_begin(&s->ctc, ctc, points);
+    if (s->ctc_memory != NULL && !ortp__ctc_begin(&s->ctc, ctc, points)) {
+        bench_die(m->encoder_path, "ctc: no probabilities");
     }
     for (size_t step = 1; step < m->max_tokens && beams->live_count > 0; step++) {
         write_prefixes(s);
