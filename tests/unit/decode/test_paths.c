@@ -86,7 +86,10 @@ static void check_case(const fixture *f, const json_t *from, trie *lexicon)
         assert_ok(ortp_decoder_search(decoder, memory, length, &params, &constraint, results[path],
                                       RESULTS, &counts[path], &error),
                   error);
-        check_candidates(results[path], counts[path], json_object_get(from, "candidates"));
+        /* Of the golden cases those that this lexicon can find: it neither looks ahead nor spells. */
+        const json_t *alone = json_object_get(from, "lexicon_candidates");
+        check_candidates(results[path], counts[path],
+                         alone != NULL ? alone : json_object_get(from, "candidates"));
         ortp_decoder_destroy(decoder);
     }
     assert_same_results(results[0], counts[0], results[1], counts[1], 1e-4);
