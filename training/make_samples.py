@@ -6,7 +6,7 @@ Recordings of people may not be part of the project, so the bundled samples are 
 minimum-jerk path through the centres of a word's keys, with the offsets, corner cuts, dwell times
 and durations that fingers show (fitted on "How We Swipe", Leiva et al. 2021, doi
 10.1145/3447526.3472059; lengths in widths of a letter key). They are a demonstration and say
-nothing about accuracy: noise and seed were chosen so that the model reads most of them (48 of 50).
+nothing about accuracy: noise and seed were chosen so that the model reads most of them (49 of 50).
 
 usage: make_samples.py [--check | --output FILE|-]
 

@@ -133,6 +133,9 @@ static void read_all(ortp__json *r, ortp_swipe_config *config)
     config->frequency_weight =
         ortp__json_number(r, "frequency_weight", ORTP__JSON_NOT_NEGATIVE, true);
     config->free_score = ortp__json_number(r, "free_score", ORTP__JSON_ANY, false);
+    if (config->free_score > 0.0) {
+        ortp__json_expected(r, "free_score", "a number of at most 0");
+    }
     const double temperature = ortp__json_number(r, "temperature", ORTP__JSON_NOT_NEGATIVE, false);
     config->temperature = temperature > 0.0 ? temperature : 1.0;
     config->look_ahead = ortp__json_number(r, "look_ahead", ORTP__JSON_NOT_NEGATIVE, false);

@@ -27,7 +27,8 @@ static void bundled_manifest(void **state)
     assert_true(config.velocity_clamp == 10.0);
     assert_true(config.acceleration_clamp == 10.0);
     assert_true(config.divide_by == 3.0);
-    assert_true(config.frequency_weight == 0.3);
+    assert_true(config.frequency_weight == 0.55 && config.look_ahead == 0.5);
+    assert_true(config.free_score == -6.0 && config.temperature == 1.96);
     assert_string_equal(config.lexicon_path, test_file("models/swipe-en/lexicon.tsv"));
     assert_int_equal(config.layout.rows, 3);
     assert_int_equal(config.layout.columns, 10);
@@ -102,6 +103,9 @@ static void every_bad_field(void **state)
         {"beam", NULL, ": beam: expected an object"},
         {"beam.frequency_weight", "\"0.3\"", ": beam.frequency_weight: expected a number"},
         {"beam.frequency_weight", "-1", ": beam.frequency_weight: expected a number of at least 0"},
+        {"beam.free_score", "\"-6\"", ": beam.free_score: expected a number"},
+        {"beam.free_score", "1", ": beam.free_score: expected a number of at most 0"},
+        {"beam.temperature", "-1", ": beam.temperature: expected a number of at least 0"},
         {"beam.look_ahead", "\"0.3\"", ": beam.look_ahead: expected a number"},
         {"beam.look_ahead", "[0.3]", ": beam.look_ahead: expected a number"},
         {"beam.look_ahead", "true", ": beam.look_ahead: expected a number"},
