@@ -52,15 +52,17 @@ ORTP_API bool ortp_lexicon_contains(const ortp_lexicon *lexicon, const char *wor
 
 /*
  * The constraint: only words; first_letter is the token of 'a'; the final score is
- * weight * ln(count + 1); the hope of a beam is look_ahead * the largest ln(count + 1) among the words
+ * weight * ln(count + 1), or with a count_limit weight * ln((count + 1) / (1 + (count + 1) / count_limit)),
+ * so that frequency tells rare words from common ones and hardly common ones apart; the hope of a beam is look_ahead * the largest ln(count + 1) among the words
  * that begin like it, within 0.09 * look_ahead. `lexicon` and `storage` are borrowed as long as the constraint is used.
  */
 typedef struct ortp_lexicon_constraint {
     const ortp_lexicon *lexicon;
     int32_t first_letter;
     double weight;
-    double look_ahead; /* 0: beams are ranked without; see ortp_constraint.hope */
-    double free_score; /* 0: words of the lexicon only; else the final score, in place of weight *
+    double look_ahead;  /* 0: beams are ranked without; see ortp_constraint.hope */
+    double count_limit; /* 0: none */
+    double free_score;  /* 0: words of the lexicon only; else the final score, in place of weight *
                           ln(count + 1), of any other word, and the hope of a beam that no word begins
                           like: below 0, so that a swipe has to insist */
 } ortp_lexicon_constraint;

@@ -136,6 +136,8 @@ static void read_all(ortp__json *r, ortp_swipe_config *config)
     if (config->free_score > 0.0) {
         ortp__json_expected(r, "free_score", "a number of at most 0");
     }
+    config->count_limit = ortp__json_number(r, "count_limit", ORTP__JSON_NOT_NEGATIVE, false);
+    config->shape_weight = ortp__json_number(r, "shape_weight", ORTP__JSON_NOT_NEGATIVE, false);
     const double temperature = ortp__json_number(r, "temperature", ORTP__JSON_NOT_NEGATIVE, false);
     config->temperature = temperature > 0.0 ? temperature : 1.0;
     config->look_ahead = ortp__json_number(r, "look_ahead", ORTP__JSON_NOT_NEGATIVE, false);

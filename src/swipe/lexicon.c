@@ -4,6 +4,7 @@
  */
 #include "lexicon_internal.h"
 
+#include <math.h>
 #include <string.h>
 
 #define NODE_BYTES (sizeof(ortp__node) + sizeof(uint8_t))
@@ -224,11 +225,17 @@ static size_t constraint_next(void *ctx, uint32_t state, int32_t *tokens, uint32
     return add_free(c, count, tokens, states, capacity);
 }
 
+/* What a ln(count + 1) is worth. */
+static double worth(const ortp_lexicon_constraint *c, double log_count)
+{
+    return c->count_limit > 0.0 ? log_count - log1p(exp(log_count) / c->count_limit) : log_count;
+}
+
 static double constraint_score(void *ctx, uint32_t state)
 {
     const ortp_lexicon_constraint *c = ctx;
     double log_count = 0.0;
-    return ortp_lexicon_is_word(c->lexicon, state, &log_count) ? c->weight * log_count
+    return ortp_lexicon_is_word(c->lexicon, state, &log_count) ? c->weight * worth(c, log_count)
                                                                : c->free_score;
 }
 
@@ -236,7 +243,7 @@ static double constraint_hope(void *ctx, uint32_t state)
 {
     const ortp_lexicon_constraint *c = ctx;
     return state < c->lexicon->node_count
-               ? c->look_ahead * ORTP__HOPE_UNIT * (double)c->lexicon->hopes[state]
+               ? c->look_ahead * worth(c, ORTP__HOPE_UNIT * (double)c->lexicon->hopes[state])
                : c->free_score;
 }
 

@@ -148,6 +148,27 @@ static void write_word(const ortp_predictor *p, const ortp_hypothesis *found, or
     out->score = found->score;
 }
 
+/* Scores less what the shape tells against a word, and their order; of equal ones the first stays so. */
+static void rank_by_shape(const ortp_predictor *p, const ortp__state *state, size_t length,
+                          ortp_hypothesis *results, size_t count)
+{
+    ortp_swipe_shape shape;
+    ortp_swipe_shape_of(&p->config, state->features, length, &shape);
+    for (size_t i = 0; i < count; i++) {
+        ortp_candidate word;
+        write_word(p, &results[i], &word);
+        ortp_hypothesis moved = results[i];
+        moved.score -=
+            p->config.shape_weight * ortp_swipe_shape_distance(&p->config, &shape, word.word);
+        size_t at = i;
+        while (at > 0 && results[at - 1].score < moved.score) {
+            results[at] = results[at - 1];
+            at--;
+        }
+        results[at] = moved;
+    }
+}
+
 /* The confidences of all results, from the scores; `out` has the first of them. */
 static void tell_confidence(const ortp_predictor *p, const ortp_hypothesis *results, size_t count,
                             ortp_prediction *out)
@@ -176,6 +197,9 @@ static ortp_status search(ortp_predictor *p, ortp__state *state, const source *s
                             state->results, ORTP_CANDIDATES_MAX, &count, error);
     if (status != ORTP_OK) {
         return status;
+    }
+    if (p->config.shape_weight > 0.0) {
+        rank_by_shape(p, state, s->length, state->results, count);
     }
     out->candidate_count = count < options->top ? count : options->top;
     for (size_t i = 0; i < out->candidate_count; i++) {

@@ -86,6 +86,7 @@ static ortp_status make_lexicon(ortp_predictor *p, ortp_error *error)
                                          .first_letter = p->config.first_letter,
                                          .weight = p->config.frequency_weight,
                                          .look_ahead = p->config.look_ahead,
+                                         .count_limit = p->config.count_limit,
                                          .free_score = p->config.free_score};
     p->constraint = ortp_lexicon_make_constraint(&p->words);
     return status;

@@ -44,6 +44,7 @@ static void open_lexicon(plain *p)
                                          .first_letter = p->config.first_letter,
                                          .weight = p->config.frequency_weight,
                                          .look_ahead = p->config.look_ahead,
+                                         .count_limit = p->config.count_limit,
                                          .free_score = p->config.free_score};
     p->constraint = ortp_lexicon_make_constraint(&p->words);
 }

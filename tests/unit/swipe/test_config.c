@@ -106,6 +106,8 @@ static void every_bad_field(void **state)
         {"beam.free_score", "\"-6\"", ": beam.free_score: expected a number"},
         {"beam.free_score", "1", ": beam.free_score: expected a number of at most 0"},
         {"beam.temperature", "-1", ": beam.temperature: expected a number of at least 0"},
+        {"beam.count_limit", "-1", ": beam.count_limit: expected a number of at least 0"},
+        {"beam.shape_weight", "-1", ": beam.shape_weight: expected a number of at least 0"},
         {"beam.look_ahead", "\"0.3\"", ": beam.look_ahead: expected a number"},
         {"beam.look_ahead", "[0.3]", ": beam.look_ahead: expected a number"},
         {"beam.look_ahead", "true", ": beam.look_ahead: expected a number"},

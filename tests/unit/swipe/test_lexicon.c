@@ -521,6 +521,13 @@ static void hopes(void **state)
         assert_true(ortp_lexicon_walk(lexicon, 0, cases[i].prefix, strlen(cases[i].prefix), &node));
         assert_true(fabs(c.hope(c.ctx, node) - 2.0 * log(cases[i].most + 1.0)) <= 2.0 * 0.09);
     }
+    storage.count_limit = 100.0; /* hopes and scores alike */
+    uint32_t ten = 0;
+    assert_true(ortp_lexicon_walk(lexicon, 0, "ten", 3, &ten));
+    storage.weight = 1.0;
+    assert_true(fabs(c.final_score(c.ctx, ten) - log(2001.0 / (1.0 + 2001.0 / 100.0))) < 1e-4);
+    assert_true(fabs(c.hope(c.ctx, ten) - 2.0 * log(2001.0 / (1.0 + 2001.0 / 100.0))) < 0.02);
+    storage.count_limit = 0.0;
     assert_true(c.hope(c.ctx, UINT32_MAX) == 0.0); /* no score is given for what is outside */
     storage.look_ahead = 0.0;
     assert_true(ortp_lexicon_make_constraint(&storage).hope == NULL);
