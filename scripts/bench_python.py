@@ -31,6 +31,7 @@ NOISE = 1.05
 STOP_RANK = 3
 HOPE_UNIT = 0.175  # as the lexicon rounds
 LEAST = 1e-300
+CANDIDATES = 16  # whose shapes are compared
 
 
 class Words:
@@ -144,6 +145,11 @@ def search(model, next_logits, read=None):
     width, reward = settings["width"], settings["length_reward"]
     weight, margin = settings["frequency_weight"], settings.get("stop_margin", 0)
     look_ahead, ctc_weight, free_score = (settings.get(name, 0) for name in ("look_ahead", "ctc_weight", "free_score"))
+    limit = settings.get("count_limit", 0)
+
+    def worth(log_count):
+        return log_count - math.log1p(math.exp(log_count) / limit) if limit else log_count
+
     eos, first = model.tokens["eos"], model.tokens["first_letter"]
     ctc = Ctc(read, model.tokens["pad"]) if ctc_weight > 0 else None
     live, finished = [Beam(0.0, (), 0, 0.0, ctc and ctc.root())], []
@@ -155,13 +161,13 @@ def search(model, next_logits, read=None):
         for beam, row in zip(live, log_probs):
             if beam.node in words.log_count or (free_score and beam.tokens):
                 score = beam.total + row[eos] + reward * len(beam.tokens)
-                score += weight * words.log_count[beam.node] if beam.node in words.log_count else free_score
+                score += weight * worth(words.log_count[beam.node]) if beam.node in words.log_count else free_score
                 finished.append((score + ctc_weight * ctc.whole(beam) if ctc else score, beam.tokens))
             following = words.following(beam.node, free_score) if step + 1 < m["max_tokens"] else {}
             seconds = ctc_weight * ctc.prefixes(beam, list(following)) if ctc and following else [0.0] * len(following)
             for (token, node), second in zip(following.items(), seconds):
                 total = beam.total + row[token]
-                hope = look_ahead * words.best[node] if node is not None else free_score
+                hope = look_ahead * worth(words.best[node]) if node is not None else free_score
                 candidates.append(Beam(total, beam.tokens + (token,), node, total + hope + second, beam.heard))
         candidates.sort(key=lambda c: -c.rank)
         finished.sort(key=lambda f: -f[0])
@@ -172,6 +178,42 @@ def search(model, next_logits, read=None):
         if ctc and live:
             live = ctc.extend(live)
     return [(score, "".join(chr(ord("a") + t - first) for t in tokens)) for score, tokens in finished]
+
+
+SHAPE_POINTS = 48
+
+
+def shape_of(points):
+    """Points at equal distances along a path [n, 2]."""
+    gone = np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(points, axis=0).T))])
+    return np.stack([np.interp(np.linspace(0, gone[-1], SHAPE_POINTS), gone, points[:, axis]) for axis in (0, 1)], 1)
+
+
+class Shapes:
+    """How far a swipe is from the straight paths through words' keys, in keys."""
+
+    def __init__(self, manifest, features):
+        layout = manifest["layout"]
+        self.keys = {
+            letter: (column + 0.5 + offset, row + 0.5)
+            for row, (letters, offset) in enumerate(zip(layout["rows"], layout["offsets"]))
+            for column, letter in enumerate(letters)
+        }
+        size = np.array([layout["columns"], len(layout["rows"])])
+        self.shape = shape_of((features[:, :2].astype(np.float64) + 1) / 2 * size)
+
+    def distance(self, word):
+        ideal = shape_of(np.array([self.keys[letter] for letter in word], np.float64))
+        return np.hypot(*(self.shape - ideal).T).mean()
+
+
+def by_shape(model, finished, features):
+    """The best of them, their scores less what their shapes tell against them."""
+    weight = model.beam.get("shape_weight", 0)
+    if not weight:
+        return finished
+    shapes = Shapes(model.manifest, features)
+    return sorted(((score - weight * shapes.distance(word), word) for score, word in finished[:CANDIDATES]), key=lambda f: -f[0])
 
 
 def best_words(finished):
@@ -205,7 +247,8 @@ class Naive:
                 rows.append(model.decoder.run([m["decoder"]["logits"]], feed)[0][0, len(prefix)])
             return np.stack(rows)
 
-        return search(model, next_logits, *(one[0, : inputs[2][0]] for one in read))
+        length = inputs[2][0]
+        return by_shape(model, search(model, next_logits, *(one[0, :length] for one in read)), inputs[0][0, :length])
 
 
 class WellUsed:
@@ -254,7 +297,8 @@ class WellUsed:
             model.decoder.run_with_iobinding(binding)
             return logits[:, len(prefixes[0])]
 
-        return best_words(search(model, next_logits, read[0, : self.length[0]]))
+        length = self.length[0]
+        return best_words(by_shape(model, search(model, next_logits, read[0, :length]), inputs[0][0, :length]))
 
 
 class Row:

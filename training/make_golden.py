@@ -18,7 +18,7 @@ sys.path.insert(0, os.path.join(TOP, "scripts"))
 from bench_python import Model, Naive  # noqa: E402  pylint: disable=wrong-import-position,import-error
 
 KEPT = ("id", "word", "x", "y", "t", "keyboard")
-LEXICON_ALONE = {"look_ahead": 0, "free_score": 0}
+LEXICON_ALONE = {"look_ahead": 0, "free_score": 0, "count_limit": 0, "shape_weight": 0}
 
 
 def rounded(values):

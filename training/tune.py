@@ -19,7 +19,7 @@ from export_graphs import write_manifest
 from swipes.predictions import Recordings, half_of, predict, ranks, share_within
 
 STEPS = {"ctc_weight": 0.1, "length_reward": 0.3, "frequency_weight": 0.1, "free_score": 2.0, "look_ahead": 0.1,
-         "stop_margin": 1.0}
+         "shape_weight": 0.4, "stop_margin": 1.0}
 BOUNDS = {"free_score": (-20.0, 0.0)}  # the others: 0 or more
 LEAST_STEP = 0.4                      # of the first one
 TEMPERATURES = [0.5 * 1.05 ** i for i in range(50)]

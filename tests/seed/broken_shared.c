@@ -118,6 +118,7 @@ bool shared_predict(shared_predictor *s, unsigned thread, const ortp_swipe *swip
                                        .first_letter = config->first_letter,
                                        .weight = config->frequency_weight,
                                        .look_ahead = config->look_ahead,
+                                       .count_limit = config->count_limit,
                                        .free_score = config->free_score};
     ortp_constraint constraint = ortp_lexicon_make_constraint(&storage);
     ortp_hypothesis found[3];

@@ -59,6 +59,7 @@ typedef struct search {
     beam **beams;
     size_t beam_count;
     naive_words found;
+    ortp_swipe_shape shape; /* of the swipe, where shapes count */
 } search;
 
 static bool worked(const naive *n, OrtStatus *status, const char *what)
@@ -219,6 +220,9 @@ static bool encode(search *s, const ortp_swipe *swipe)
     bool ok = features && keys;
     if (ok && ortp_swipe_features(n->config, swipe, features, keys, &length, &error) != ORTP_OK) {
         ok = seed_problem("naive: features", error.status, &error);
+    }
+    if (ok && n->config->shape_weight > 0) {
+        ortp_swipe_shape_of(n->config, features, length, &s->shape);
     }
     if (ok) {
         int64_t bucket = (int64_t)ortp_manifest_bucket(n->manifest, length);
@@ -452,12 +456,19 @@ static size_t following(const naive *n, uint32_t node, char *letters, uint32_t *
     return count;
 }
 
+/* What a log count is worth. */
+static double worth(const naive *n, double log_count)
+{
+    return n->config->count_limit > 0 ? log_count - log(1 + exp(log_count) / n->config->count_limit)
+                                      : log_count;
+}
+
 static double hope_of(const naive *n, uint32_t node)
 {
     if (node == OUTSIDE) {
         return n->config->free_score;
     }
-    return n->hopes ? n->config->look_ahead * n->hopes[node] : 0;
+    return n->hopes ? n->config->look_ahead * worth(n, n->hopes[node]) : 0;
 }
 
 /* Adds what may follow beam `index`; *count grows by 26 at most. */
@@ -481,7 +492,7 @@ static bool expand(search *s, size_t index, const float *logits, candidate *list
     double log_count, end = b->score + logp[n->manifest->eos];
     bool ok = true;
     if (ortp_lexicon_is_word(n->lexicon, b->node, &log_count)) {
-        ok = finish_word(s, b, end, n->config->frequency_weight * log_count);
+        ok = finish_word(s, b, end, n->config->frequency_weight * worth(n, log_count));
     } else if (n->config->free_score != 0 && b->length > 1) {
         ok = finish_word(s, b, end, n->config->free_score);
     }
@@ -540,6 +551,20 @@ static bool step(search *s)
     return ok;
 }
 
+/* The best words, their scores less what their shapes tell against them. */
+static void weigh_shapes(search *s)
+{
+    naive_words *found = &s->found;
+    qsort(found->items, found->count, sizeof(*found->items), by_word_score);
+    found->count = found->count < ORTP_CANDIDATES_MAX ? found->count : ORTP_CANDIDATES_MAX;
+    for (size_t i = 0; i < found->count; i++) {
+        found->items[i].score -=
+            s->n->config->shape_weight *
+            ortp_swipe_shape_distance(s->n->config, &s->shape, found->items[i].word);
+    }
+    qsort(found->items, found->count, sizeof(*found->items), by_word_score);
+}
+
 bool naive_predict(naive *n, const ortp_swipe *swipe, naive_words *out)
 {
     search s = {.n = n};
@@ -554,6 +579,9 @@ bool naive_predict(naive *n, const ortp_swipe *swipe, naive_words *out)
     ok = ok && s.beams;
     for (size_t i = 1; ok && i < n->manifest->max_tokens && s.beam_count > 0; i++) {
         ok = step(&s);
+    }
+    if (ok && s.found.count > 0 && n->config->shape_weight > 0) {
+        weigh_shapes(&s);
     }
     drop(n, s.memory);
     drop(n, s.ctc_value);

@@ -152,17 +152,41 @@ static void name(const plain *p, const int32_t *tokens, size_t length, char *wor
     word[length] = '\0';
 }
 
+void plain_search_see(plain_search *s, const float *features, size_t points)
+{
+    if (s->plain->lexicon != NULL && s->plain->config.shape_weight > 0.0) {
+        ortp_swipe_shape_of(&s->plain->config, features, points, &s->shape);
+    }
+}
+
+/* The score less what the shape tells against the word. */
+static double weighed(const plain_search *s, const char *word, double score)
+{
+    const ortp_swipe_config *config = &s->plain->config;
+    return s->plain->lexicon != NULL && config->shape_weight > 0.0
+               ? score - config->shape_weight * ortp_swipe_shape_distance(config, &s->shape, word)
+               : score;
+}
+
 static void collect(const plain_search *s, ortp_prediction *out)
 {
     const ortp__beams *beams = &s->beams;
-    out->candidate_count = beams->finished_count < TOP ? beams->finished_count : TOP;
-    for (size_t i = 0; i < out->candidate_count; i++) {
+    const size_t count =
+        beams->finished_count < ORTP_CANDIDATES_MAX ? beams->finished_count : ORTP_CANDIDATES_MAX;
+    for (size_t i = 0; i < count; i++) {
         const ortp__finished *found = &beams->finished[i];
         int32_t tokens[ORTP_TOKENS_MAX];
+        ortp_candidate next = {.score = 0.0};
         ortp__beams_tokens(beams, found->node, found->length, tokens);
-        name(s->plain, tokens, found->length, out->candidates[i].word);
-        out->candidates[i].score = found->score;
+        name(s->plain, tokens, found->length, next.word);
+        next.score = weighed(s, next.word, found->score);
+        size_t at = i;
+        for (; at > 0 && out->candidates[at - 1].score < next.score; at--) {
+            out->candidates[at] = out->candidates[at - 1];
+        }
+        out->candidates[at] = next;
     }
+    out->candidate_count = count < TOP ? count : TOP;
 }
 
 void plain_search_run(plain_search *s, const float *ctc, size_t points, ortp_prediction *out)

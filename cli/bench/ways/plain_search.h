@@ -31,6 +31,7 @@ typedef struct plain_search {
     uint32_t *next_states;
     float *rows;
     double *log_probs;
+    ortp_swipe_shape shape;
 } plain_search;
 
 /* Takes all memory that searches need. */
@@ -40,6 +41,8 @@ void plain_search_close(plain_search *s);
  * Words and scores, three at most; the fields of the prediction that are not the search's stay. ctc: the
  * encoder's own reading of that many points, where the model has one.
  */
+/* Before the search: what the swipe looks like, where shapes count. */
+void plain_search_see(plain_search *s, const float *features, size_t points);
 void plain_search_run(plain_search *s, const float *ctc, size_t points, ortp_prediction *out);
 
 #endif

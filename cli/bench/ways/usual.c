@@ -41,6 +41,7 @@ static void encode(usual *u, const way_input *input)
     int32_t *keys = fresh(p->manifest->max_points, sizeof(*keys));
     size_t bucket;
     u->length = (int32_t)plain_features(p, input, features, keys, &bucket);
+    plain_search_see(&u->search, features, (size_t)u->length);
     OrtValue *inputs[] = {
         plain_value(p, features, bucket * width * sizeof(*features),
                     (int64_t[]){1, (int64_t)bucket, (int64_t)width}, 3,

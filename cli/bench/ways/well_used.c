@@ -133,6 +133,7 @@ static void predict(way *s, const way_input *input, ortp_prediction *out)
     const plain *p = &w->plain;
     size_t bucket = 0;
     *w->length = (int32_t)plain_features(p, input, w->features, w->keys, &bucket);
+    plain_search_see(&w->search, w->features, (size_t)*w->length);
     for (w->bucket = 0; p->manifest->buckets[w->bucket] != bucket; w->bucket++) {
     }
     plain_must(p, p->api->RunWithBinding(p->encoder, w->run_options, w->encoder[w->bucket]));
