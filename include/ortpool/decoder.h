@@ -90,8 +90,8 @@ typedef struct ortp_constraint {
     double (*final_score)(void *ctx, uint32_t state);
     /*
      * What a sequence in `state` may still hope for, added to its sum where live beams are ranked and
-     * pruned (greedy: not at all); NULL: nothing. Usually the largest final score that can be reached, so that a beam is not
-     * lost to others that are likelier so far and lead to poorer ends only. Source: look-ahead of the
+     * pruned (greedy: not at all); NULL: nothing. Usually the largest final score that can be reached,
+     * so that a beam is not lost to others that are likelier so far and lead to poorer ends only. Source: look-ahead of the
      * language model in a lexical tree, Ortmanns, Ney and Eiden, "Language-Model Look-Ahead for Large
      * Vocabulary Speech Recognition", 1996.
      */
@@ -127,12 +127,13 @@ typedef struct ortp_search_params {
     void *stop_ctx;
     uint64_t deadline_ms; /* > 0: ORTP_E_TIMEOUT once the runtime's clock reaches it: a time, not a
                               span, see ortp_runtime_now_ms(); CLOCK_MONOTONIC unless one was given */
-    double
-        ctc_weight; /* > 0: each beam has a second score, this times ln of the probability that the
-                            encoder's own reading (ctc) gives to all that begins like it, a finished
-                            sequence that of itself; for models with encoder.ctc. Greedy: ignored.
-                            Source: Watanabe et al., "Hybrid CTC/Attention Architecture for End-to-End
-                            Speech Recognition", 2017 */
+    /*
+     * > 0: each beam has a second score, this times ln of the probability that the encoder's own
+     * reading (ctc) gives to all that begins like it, a finished sequence that of itself; for models
+     * with encoder.ctc. Greedy: ignored. Source: Watanabe et al., "Hybrid CTC/Attention Architecture
+     * for End-to-End Speech Recognition", 2017.
+     */
+    double ctc_weight;
 } ortp_search_params;
 #define ORTP_SEARCH_PARAMS_INIT ORTP_STRUCT_INIT(ortp_search_params)
 

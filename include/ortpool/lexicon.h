@@ -51,10 +51,11 @@ ORTP_API bool ortp_lexicon_is_word(const ortp_lexicon *lexicon, uint32_t node, d
 ORTP_API bool ortp_lexicon_contains(const ortp_lexicon *lexicon, const char *word);
 
 /*
- * The constraint: only words; first_letter is the token of 'a'; the final score is
+ * The constraint: words, others where they have a free_score; first_letter is the token of 'a'; the final score is
  * weight * ln(count + 1), or with a count_limit weight * ln((count + 1) / (1 + (count + 1) / count_limit)),
- * so that frequency tells rare words from common ones and hardly common ones apart; the hope of a beam is look_ahead * the largest ln(count + 1) among the words
- * that begin like it, within 0.09 * look_ahead. `lexicon` and `storage` are borrowed as long as the constraint is used.
+ * so that frequency tells rare words from common ones and hardly common ones apart; the hope of a beam is
+ * look_ahead times the largest such logarithm among the words that begin like it, within 0.09 * look_ahead.
+ * `lexicon` and `storage` are borrowed as long as the constraint is used.
  */
 typedef struct ortp_lexicon_constraint {
     const ortp_lexicon *lexicon;

@@ -161,7 +161,8 @@ typedef struct ortp_encoder_input {
  * Pads to the bucket, runs the encoder, gives *encoded, what the model's decoder reads, under the
  * label cache: the memory, f32 [1, bucket, D]; on the incremental path the cross keys and values,
  * f32 [2 L,H,bucket,K], in the order of the manifest; where the manifest has encoder.ctc, either of them
- * with ctc [bucket,V] behind, as f32 [1, bucket, D + V] or [1, bucket, 2 L H K + V]. The caller releases it (or hands it to the
+ * with ctc [bucket,V] behind, as f32 [1, bucket, D + V] or [1, bucket, 2 L H K + V]. The
+ * caller releases it (or hands it to the
  * encoder cache). Errors: INVAL, BUDGET, NOMEM, ORT. After warm-up it makes no tensor allocation.
  * Thread-safe: yes.
  */

@@ -65,11 +65,12 @@ ORTP_API ortp_status ortp_predictor_destroy(ortp_predictor *predictor);
 typedef struct ortp_candidate {
     char word[ORTP_LEXICON_WORD_MAX + 2];
     double score; /* see ortp_search_params; higher is better, may be positive */
-    double
-        confidence; /* 0 to 1: how likely this is the word, exp(score / temperature) over the sum of
-                          that for the ORTP_CANDIDATES_MAX best, whatever `top` is. As good as the
-                          manifest's temperature; docs of the model show how good. Source: Guo et al.,
-                          "On Calibration of Modern Neural Networks", 2017 */
+    /*
+     * 0 to 1: how likely this is the word, exp(score / temperature) over the sum of that for the
+     * ORTP_CANDIDATES_MAX best, whatever `top` is. As good as the manifest's temperature, which the
+     * model's card shows. Source: Guo et al., "On Calibration of Modern Neural Networks", 2017.
+     */
+    double confidence;
 } ortp_candidate;
 
 typedef struct ortp_prediction {

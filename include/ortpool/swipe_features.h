@@ -43,8 +43,7 @@ typedef struct ortp_swipe_config {
     double look_ahead;  /* the same for what a beam may still become, see lexicon.h; default 0 */
     double free_score;  /* of words outside the lexicon, see lexicon.h; default 0: none */
     double temperature; /* of a candidate's confidence, see predictor.h; default 1 */
-    double
-        count_limit; /* words more frequent than that hardly count more, see lexicon.h; 0: none */
+    double count_limit; /* of what frequency counts, see lexicon.h; default 0: none */
     double shape_weight; /* a candidate's score less that times its shape's distance; default 0 */
     char lexicon_path[1024]; /* directory joined */
 } ortp_swipe_config;

@@ -30,8 +30,7 @@ def _drop_span(points, rng):
 
 
 def _resample_time(points, rng):
-    """Another sampling rate: 8 to 34 ms; and most long swipes with fewer points, which costs accuracy nothing and
-    training half its time."""
+    """Another sampling rate: 8 to 34 ms; and most long swipes with fewer points, which halves the time of training."""
     count = len(points)
     if rng.random() < 0.5:
         step = 0.017 * np.exp(rng.uniform(-0.7, 0.7))
