@@ -673,6 +673,8 @@ int main(void)
         return TEST_SKIPPED;
     }
     const struct CMUnitTest tests[] = {
+        /* first: memory that others freed is no growth of the process when it is used again */
+        cmocka_unit_test(what_nobody_told_is_measured_in_full),
         cmocka_unit_test(results_are_those_of_the_hosts_run),
         cmocka_unit_test(ports_are_the_graphs),
         cmocka_unit_test(a_creation_that_fails_in_between_leaves_nothing),
@@ -685,7 +687,6 @@ int main(void)
         cmocka_unit_test(others_run_between_prepare_and_adopt),
         cmocka_unit_test(a_host_may_own_the_env),
         cmocka_unit_test(another_thread_cannot_end_it),
-        cmocka_unit_test(what_nobody_told_is_measured_in_full),
         cmocka_unit_test(options_are_set_last),
         cmocka_unit_test(a_hosts_own_allocator_is_put_back),
         cmocka_unit_test(a_hosts_allocator_that_is_not_named),
