@@ -15,8 +15,8 @@ bucket; without a manifest in FOLDER nothing is padded.
 A row of ROWS is a line of JSON with x, y, t, keyboard and word, as convert_hws.py writes them. Without ROWS
 the points are random.
 
-usage: check_graphs.py FOLDER [--usual FOLDER] [--rows ROWS] [--limit N] [--tolerance 1e-3]
-Exit 0; 1 a difference above the tolerance (which int8 does not have unless it is given), or a graph that this
+usage: check_graphs.py FOLDER [--usual FOLDER] [--rows ROWS] [--limit N] [--tolerance T]
+Exit 0; 1 a difference above the tolerance (1e-3; 1 for int8), or a graph that this
 ONNX Runtime cannot open though the manifest says that it can. Needs NumPy and onnxruntime.
 """
 
@@ -32,6 +32,7 @@ import onnxruntime
 
 POINTS, FEATURES, TOKENS, SOS, EOS, FIRST_LETTER = 150, 6, 20, 2, 3, 4
 BEAMS = (1, 8, 32)
+INT8_TOLERANCE = 1.0  # logits
 STEP_ROWS = 10  # rows whose steps are run; all rows are for the other comparisons
 KEY_ROWS = (("qwertyuiop", 0.0), ("asdfghjkl", 0.5), ("zxcvbnm", 1.5))
 
@@ -244,7 +245,7 @@ def main():
     print(f"ONNX Runtime {onnxruntime.__version__}")
     model, usual = Model(arguments.folder), None
     quantised = [describe(model, name) for name in ("encoder", "decoder", "decoder_step")]
-    tolerance = arguments.tolerance or (np.inf if any(quantised) else 1e-3)
+    tolerance = arguments.tolerance if arguments.tolerance is not None else INT8_TOLERANCE if any(quantised) else 1e-3
     if arguments.rows:
         rows = read_rows(arguments.rows, arguments.limit)
     else:

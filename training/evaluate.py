@@ -109,7 +109,12 @@ def main(arguments):
     settings = parser.parse_args(arguments)
     recordings = Recordings(settings.rows)
     lexicon = read_lexicon(settings.model)
-    trained = {row["w"] for row, _ in read_rows(settings.trained)} if settings.trained else None
+    learned = [row for row, _ in read_rows(settings.trained)] if settings.trained else None
+    trained = {row["w"] for row in learned} if learned else None
+    known = {row.get("u", "") for row in learned or ()} & set(recordings.users) - {""}
+    if known:
+        print(f"{settings.trained}: {len(known)} of the users are among those learned from: others will fare worse",
+              file=sys.stderr)
     answers = predict(settings.model, recordings, settings.threads)
     found = ranks(recordings, answers)
     print("\n".join(accuracy_table(recordings, found, lexicon, trained)))

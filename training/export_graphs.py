@@ -44,6 +44,8 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper
 
+from swipes.manifest import write_manifest
+
 FLOAT, INT32 = TensorProto.FLOAT, TensorProto.INT32
 FUSED = "com.microsoft"
 ELEMENTS = {name: getattr(TensorProto, name.upper()) for name in ("int8", "uint8", "int32", "int64")}
@@ -55,7 +57,6 @@ EPSILON = 1e-5
 STANDARD = ("Add", "DynamicQuantizeLinear", "Gather", "Gemm", "LayerNormalization", "MatMul", "Reshape",
             "Shape", "Slice", "Softmax", "Split", "Transpose")
 INT8_LIMIT = 63  # 7 bits: 255 * 63 * 2 is below 32768
-COLUMNS = 110
 WEIGHTS_FILE = "weights.bin"
 INLINE_BYTES = 1024  # smaller ones lie in the graph
 
@@ -379,8 +380,11 @@ def manifest(base, sizes, models):
     out = dict(base)
     out["graphs"] = {build.__name__: build.__name__ + ".onnx" for build in GRAPHS}
     out["encoder"] = {**base["encoder"], "cross": sizes.key_value_names("cross")}
+    out["encoder"].pop("ctc", None)
     if "ctc" in {output.name for output in models[0].graph.output}:
         out["encoder"]["ctc"] = "ctc"
+    else:
+        out["beam"] = {key: value for key, value in base["beam"].items() if key != "ctc_weight"}
     step = {"token": "token", "past_length": "past_length", "length": "src_length",
             "beam_width": "beam_width", "indirection": "indirection",
             **{which: sizes.key_value_names(which) for which in CACHES},
@@ -389,31 +393,6 @@ def manifest(base, sizes, models):
     kept = [(key, value) for key, value in out.items() if key not in new and key != "decoder_step"]
     place = [key for key, value in kept].index("decoder") + 1
     return dict([*kept[:place], ("decoder_step", step), *kept[place:], *new.items()])
-
-
-def entry(key, value, indent):
-    """One key with its value; what is too long for a line goes on below its opening bracket."""
-    head = " " * indent + json.dumps(key) + ": "
-    line = head + json.dumps(value)
-    if len(line) <= COLUMNS or not isinstance(value, (dict, list)):
-        return line
-    if isinstance(value, dict):
-        opening, closing, parts = "{", "}", [json.dumps({name: part})[1:-1] for name, part in value.items()]
-    else:
-        opening, closing, parts = "[", "]", [json.dumps(part) for part in value]
-    lines = [head + opening + parts[0]]
-    for part in parts[1:]:
-        if len(lines[-1]) + len(part) + 3 > COLUMNS:
-            lines[-1] += ","
-            lines.append(" " * (len(head) + 1) + part)
-        else:
-            lines[-1] += ", " + part
-    return "\n".join(lines) + closing
-
-
-def write_manifest(path, content):
-    with open(path, "w", encoding="utf-8") as file:
-        file.write("{\n" + ",\n".join(entry(key, value, 2) for key, value in content.items()) + "\n}\n")
 
 
 CACHES = ("cross", "past", "present")

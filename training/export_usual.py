@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""usage: export_usual.py WEIGHTS.pt FOLDER [--manifest BASE.json]
+"""usage: export_usual.py WEIGHTS.pt FOLDER [--heads 4] [--manifest BASE.json]
 
 Exports weights the way that torch does it, no operator fused: what a usual export is, for export_graphs.py's
 graphs to be compared with. FOLDER gets encoder.onnx (trajectory_features, nearest_keys, actual_length -> memory,
@@ -16,10 +16,11 @@ import onnx
 import torch
 from torch import nn
 
-from export_graphs import MIN_ORT, OPSET, operators, write_manifest
-from swipes.checkpoint import load_weights
+from export_graphs import MIN_ORT, OPSET, operators
+from swipes.checkpoint import load_weights, read_weights
 from swipes.keyboard import MAX_TOKENS, VOCABULARY
-from swipes.model import NO, Model
+from swipes.manifest import write_manifest
+from swipes.model import NO, Model, Shape
 
 
 class Encoder(nn.Module):
@@ -52,9 +53,10 @@ def main(arguments):
     parser = argparse.ArgumentParser(prog="export_usual.py", description=__doc__.split("\n\n")[1])
     parser.add_argument("weights")
     parser.add_argument("folder")
+    parser.add_argument("--heads", type=int, default=4)
     parser.add_argument("--manifest", metavar="BASE.json")
     settings = parser.parse_args(arguments)
-    model = Model().eval()
+    model = Model(Shape.of(read_weights(settings.weights), settings.heads)).eval()
     if load_weights(model, settings.weights):
         raise SystemExit(f"{settings.weights}: no CTC head")
     os.makedirs(settings.folder, exist_ok=True)

@@ -3,7 +3,7 @@
 """usage: prepare.py OUTPUT INPUT...
 
 Turns recordings (lines of JSON, plain or gzip: w, kw, kh, x, y, t, and u and fit where known) into one file
-of arrays (.npz) for train.py and evaluate.py. Rows stay in their order; only words of more than 18 letters,
+of arrays (.npz) for train.py and transplant.py. Rows stay in their order; only words of more than 18 letters,
 which no decoder of 20 tokens spells, and swipes of one point are left out.
 """
 import sys

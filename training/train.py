@@ -34,6 +34,7 @@ def options(arguments):
     parser.add_argument("folder", help="for last.pt (checkpoint), weights.pt (running mean) and curve.jsonl; a "
                                        "folder with a checkpoint is gone on with, under the settings that it began with")
     parser.add_argument("--check", metavar="DATA", help="greedy accuracy on these rows for the learning curve")
+    parser.add_argument("--same-users", action="store_true", help="let users be in both (for tests)")
     parser.add_argument("--check-rows", type=int, default=1000, help="how many of them (1000)")
     parser.add_argument("--check-every", type=int, default=100_000, help="swipes (100000)")
     parser.add_argument("--init", metavar="WEIGHTS", help="start from weights (.pt), not at random")
@@ -48,6 +49,8 @@ def options(arguments):
     parser.add_argument("--extra-share", type=float, default=0.05, help="of an epoch (0.05)")
     parser.add_argument("--bf16", action="store_true", help="matrix products in bfloat16: twice as fast where the "
                                                             "processor has them, slower elsewhere")
+    parser.add_argument("--compile", action="store_true", help="compile the layers (torch 2 and a C++ compiler): 1.4 "
+                                                               "times as fast, after a minute or two")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--hidden", type=int, default=256, help="for tests: width (256)")
@@ -57,9 +60,27 @@ def options(arguments):
 class Sampler:
     """Batches without end: every row once an epoch, augmented, of like lengths."""
 
-    def __init__(self, swipes, extra, extra_share, batch, rng):
-        self.swipes, self.extra, self.batch, self.rng = swipes, extra, batch, rng
+    def __init__(self, swipes, extra, extra_share, batch, seed):
+        self.swipes, self.extra, self.batch = swipes, extra, batch
+        self.rng = np.random.default_rng(seed)
         self.extra_count = min(int(extra_share * len(swipes)), len(extra)) if extra is not None else 0
+        self.begun, self.drawn = None, 0
+
+    def state(self):
+        """Where it is: random numbers as the epoch began, and the batches drawn since."""
+        return {"begun": self.begun, "drawn": self.drawn}
+
+    def batches(self, state=None):
+        """Goes on from a state, if given."""
+        skipped = 0
+        if state is not None and state["begun"] is not None:
+            self.rng.bit_generator.state, skipped = state["begun"], state["drawn"]
+        while True:
+            self.begun = self.rng.bit_generator.state
+            for self.drawn, batch in enumerate(self.epoch(), 1):
+                if self.drawn > skipped:
+                    yield batch
+            skipped = 0
 
     def epoch(self):
         sources = [(self.swipes, i) for i in range(len(self.swipes))]
@@ -111,14 +132,16 @@ def rate_at(settings, seen, step):
 class Training:
     """What a checkpoint holds, and the steps."""
 
-    def __init__(self, settings):
+    def __init__(self, settings, begun_before):
         torch.manual_seed(settings.seed)
         self.settings = settings
-        self.rng = np.random.default_rng(settings.seed)
         self.model = Model(Shape(hidden=settings.hidden, inner=3 * settings.hidden), settings.dropout)
-        head_is_new = bool(settings.init) and load_weights(self.model, settings.init)
+        head_is_new = bool(settings.init) and not begun_before and load_weights(self.model, settings.init)
         self.head_steps = HEAD_STEPS if head_is_new else 0
         self.mean = copy.deepcopy(self.model).eval()
+        if settings.compile:
+            for layer in (*self.model.e, *self.model.d):
+                layer.compile(dynamic=True)
         head = list(self.model.ctc.parameters())
         body = [p for name, p in self.model.named_parameters() if not name.startswith("ctc.")]
         self.optimizer = torch.optim.AdamW([{"params": body}, {"params": head}], lr=settings.rate, weight_decay=0.02,
@@ -127,15 +150,14 @@ class Training:
 
     def state(self):
         return {"settings": vars(self.settings), "model": self.model.state_dict(), "mean": self.mean.state_dict(),
-                "optimizer": self.optimizer.state_dict(), "step": self.step, "seen": self.seen,
-                "numpy": self.rng.bit_generator.state, "torch": torch.get_rng_state()}
+                "optimizer": self.optimizer.state_dict(), "head_steps": self.head_steps, "step": self.step,
+                "seen": self.seen, "torch": torch.get_rng_state()}
 
     def restore(self, state):
         self.model.load_state_dict(state["model"])
         self.mean.load_state_dict(state["mean"])
         self.optimizer.load_state_dict(state["optimizer"])
-        self.step, self.seen = state["step"], state["seen"]
-        self.rng.bit_generator.state = state["numpy"]
+        self.head_steps, self.step, self.seen = state["head_steps"], state["step"], state["seen"]
         torch.set_rng_state(state["torch"])
 
     def learn(self, batch):
@@ -158,7 +180,7 @@ class Training:
 
 
 def accuracy(model, swipes, count, bf16):
-    """The share of the first rows whose word the decoder spells without a lexicon."""
+    """The share of so many rows, evenly spaced, whose word the decoder spells without a lexicon."""
     rows = np.linspace(0, len(swipes) - 1, min(count, len(swipes))).astype(int)
     words = greedy_words(model, swipes, rows, bf16)
     return float(np.mean([word == word_of(swipes.tokens[row]) for row, word in zip(rows, words)]))
@@ -170,28 +192,32 @@ def train(settings):
     resumed = read(checkpoint) if os.path.exists(checkpoint) else None
     if resumed is not None:           # but for where and how long, the settings are those of the first start
         for name, value in resumed["settings"].items():
-            if name not in ("data", "folder", "check", "extra", "minutes", "threads"):
+            if name not in ("data", "folder", "check", "extra", "minutes", "compile", "threads"):
                 setattr(settings, name, value)
     torch.set_num_threads(settings.threads)
-    training = Training(settings)
+    training = Training(settings, resumed is not None)
     if resumed is not None:
         training.restore(resumed)
         print(f"going on after {training.seen} swipes", flush=True)
     swipes = Swipes.load(settings.data).select(lambda s: s.fit <= settings.largest_fit)
+    if not len(swipes):
+        raise SystemExit(f"{settings.data}: no rows within --largest-fit {settings.largest_fit:g}")
     extra = Swipes.load(settings.extra) if settings.extra else None
     check = Swipes.load(settings.check) if settings.check else None
+    shared = set(swipes.users) & set(check.users) - {""} if check is not None else ()
+    if shared and not settings.same_users:
+        raise SystemExit(f"{settings.check}: {len(shared)} of its users are in {settings.data} too, so that it would "
+                         "tell nothing of others (--same-users lets them)")
     print(f"{len(swipes)} swipes to learn from, {sum(p.numel() for p in training.model.parameters())} weights",
           flush=True)
-    sampler = Sampler(swipes, extra, settings.extra_share, settings.batch, training.rng)
+    sampler = Sampler(swipes, extra, settings.extra_share, settings.batch, settings.seed)
     began, began_seen, shown = time.monotonic(), training.seen, 0.0
-    means = None
+    means = resumed["means"] if resumed is not None else None
     next_check = (training.seen // settings.check_every + 1) * settings.check_every
 
-    def save():
-        write(checkpoint, training.state())
+    def save_and_measure():
+        write(checkpoint, {**training.state(), "sampler": sampler.state(), "means": means})
         write(os.path.join(settings.folder, "weights.pt"), training.mean.state_dict())
-
-    def measure():
         if check is not None:
             line = {"seen": training.seen, "rate": rate_at(settings, training.seen, training.step),
                     "loss": round(means[0], 4), "ctc": round(means[1], 4),
@@ -200,24 +226,23 @@ def train(settings):
             with open(curve, "a") as file:
                 file.write(json.dumps(line) + "\n")
 
-    while training.seen < settings.swipes:
-        for batch in sampler.epoch():
-            now = training.learn(batch)
-            means = now if means is None else tuple(0.98 * m + 0.02 * n for m, n in zip(means, now))
-            elapsed = time.monotonic() - began
-            if elapsed - shown > 20:
-                shown = elapsed
-                print(f"{training.seen} of {settings.swipes} swipes, {(training.seen - began_seen) / elapsed:.0f} a "
-                      f"second, loss {means[0]:.4f}, ctc {means[1]:.4f}", flush=True)
-            if training.seen >= next_check:
-                next_check += settings.check_every
-                save()
-                measure()
-            if training.seen >= settings.swipes or elapsed > settings.minutes * 60:
-                save()
-                measure()
-                print(f"{training.seen} swipes seen, {elapsed / 60:.0f} minutes", flush=True)
-                return 0
+    if training.seen >= settings.swipes:
+        return 0
+    for batch in sampler.batches(resumed["sampler"] if resumed is not None else None):
+        now = training.learn(batch)
+        means = now if means is None else tuple(0.98 * m + 0.02 * n for m, n in zip(means, now))
+        elapsed = time.monotonic() - began
+        if elapsed - shown > 20:
+            shown = elapsed
+            print(f"{training.seen} of {settings.swipes} swipes, {(training.seen - began_seen) / elapsed:.0f} a "
+                  f"second, loss {means[0]:.4f}, ctc {means[1]:.4f}", flush=True)
+        ends = training.seen >= settings.swipes or elapsed > settings.minutes * 60
+        if ends or training.seen >= next_check:
+            next_check += settings.check_every
+            save_and_measure()
+        if ends:
+            print(f"{training.seen} swipes seen, {elapsed / 60:.0f} minutes", flush=True)
+            break
     return 0
 
 

@@ -3,25 +3,31 @@
 """Chooses the settings of a model's beam search on every second user, and says how the other users fare. Writes the
 chosen ones into MODEL/model.json.
 
-From the settings that are there it goes to a neighbour, one setting changed by a step, as long as one is better: by
-the share of right words among one plus that among three. Then the temperature of the confidences: the one under which
-it is likeliest that the first words are right as often as they are.
+From the settings that are there it goes to a neighbour, one setting changed, as long as one is better: by the share of
+right words among one plus that among three; first in strides, then to the next value. Then the temperature of the
+confidences: the one under which it is likeliest that the first words are right as often as they are. What the search
+costs is not looked at: the width and stop_margin stay what they are.
 """
 import argparse
 import json
 import math
 import os
-import shutil
 import sys
 import tempfile
 
-from export_graphs import write_manifest
+from swipes.manifest import write_manifest
 from swipes.predictions import Recordings, half_of, predict, ranks, share_within
 
-STEPS = {"ctc_weight": 0.1, "length_reward": 0.3, "frequency_weight": 0.1, "free_score": 2.0, "look_ahead": 0.1,
-         "shape_weight": 0.4, "stop_margin": 1.0}
-BOUNDS = {"free_score": (-20.0, 0.0)}  # the others: 0 or more
-LEAST_STEP = 0.4                      # of the first one
+def evenly(first, last, step):
+    return [round(first + i * step, 4) for i in range(round((last - first) / step) + 1)]
+
+
+# From off (0) to the most that is tried, each next to what is nearest to it in effect.
+VALUES = {"ctc_weight": evenly(0, 1.2, 0.1), "length_reward": evenly(0, 3, 0.1),
+          "frequency_weight": evenly(0, 2, 0.05), "count_limit": [0, 1e6, 5e5, 2e5, 1e5, 5e4, 3e4, 2e4, 1e4, 5e3],
+          "free_score": [0, *evenly(-10, -2, 0.5)], "look_ahead": evenly(0, 1.2, 0.1),
+          "shape_weight": evenly(0, 4, 0.2)}
+STRIDES = (4, 2, 1)
 TEMPERATURES = [0.5 * 1.05 ** i for i in range(50)]
 
 
@@ -52,30 +58,31 @@ class Trials:
         return share_within(found, 1), share_within(found, 3)
 
     def worth(self, beam):
-        key = tuple(beam[name] for name in STEPS)
+        key = tuple(beam[name] for name in VALUES)
         if key not in self.done:
             self.done[key] = self.shares(beam, self.recordings)
             top1, top3 = self.done[key]
-            print(f"{', '.join(f'{n} {beam[n]:g}' for n in STEPS)}: {top1:.2f} {top3:.2f}", flush=True)
+            print(f"{', '.join(f'{n} {beam[n]:g}' for n in VALUES)}: {top1:.2f} {top3:.2f}", flush=True)
         return sum(self.done[key])
 
 
 def climb(trials, beam):
-    """Goes to a neighbour as long as one is better, then takes smaller steps."""
-    scale = 1.0
-    while scale >= LEAST_STEP:
-        before = dict(beam)
-        for name, step in STEPS.items():
-            for direction in (1, -1):
-                while True:
-                    least, most = BOUNDS.get(name, (0.0, 100.0))
-                    value = min(most, max(least, beam[name] + direction * step * scale))
-                    other = {**beam, name: round(value, 4)}
-                    if other[name] == beam[name] or trials.worth(other) <= trials.worth(beam):
-                        break
-                    beam = other
-        if beam == before:
-            scale /= 2
+    """Goes to a neighbour as long as one is better, in ever smaller strides."""
+    for stride in STRIDES:
+        before = None
+        while beam != before:
+            before = dict(beam)
+            for name, values in VALUES.items():
+                for direction in (stride, -stride):
+                    while True:
+                        place = min(range(len(values)), key=lambda i, v=values, n=name: abs(v[i] - beam[n]))
+                        place += direction
+                        if not 0 <= place < len(values):
+                            break
+                        other = {**beam, name: values[place]}
+                        if trials.worth(other) <= trials.worth(beam):
+                            break
+                        beam = other
     return beam
 
 
@@ -100,6 +107,7 @@ def main(arguments):
     parser = argparse.ArgumentParser(prog="tune.py", description=__doc__.split("\n\n")[0])
     parser.add_argument("model", help="a folder with model.json")
     parser.add_argument("rows", help="recordings, as for prepare.py")
+    parser.add_argument("--also", nargs="+", default=[], metavar="MODEL", help="write the settings there too")
     parser.add_argument("--threads", type=int, default=1)
     settings = parser.parse_args(arguments)
     everybody = Recordings(settings.rows)
@@ -107,16 +115,18 @@ def main(arguments):
     chosen_on = Recordings(settings.rows, lambda row: half[row.get("u", "")] == 1)
     others = Recordings(settings.rows, lambda row: half[row.get("u", "")] == 0)
     trials = Trials(settings.model, chosen_on, settings.threads)
-    beam = {**{name: 0.0 for name in STEPS}, **trials.manifest["beam"]}
+    beam = {**{name: 0 for name in VALUES}, **trials.manifest["beam"]}
     beam = climb(trials, beam)
     beam = {name: value for name, value in beam.items() if value != 0 or name in trials.manifest["beam"]}
     beam["temperature"] = temperature_of(trials, beam)
     for name, rows in (("these users", chosen_on), ("the others", others), ("all", everybody)):
         top1, top3 = trials.shares(beam, rows)
         print(f"{name}: {len(rows.words)} swipes, top-1 {top1:.2f}, top-3 {top3:.2f}")
-    path = os.path.join(settings.model, "model.json")
-    shutil.copy(path, path + ".before")
-    write_manifest(path, {**trials.manifest, "beam": beam})
+    for model in (settings.model, *settings.also):
+        path = os.path.join(model, "model.json")
+        with open(path, encoding="utf-8") as file:
+            manifest = json.load(file)
+        write_manifest(path, {**manifest, "beam": beam})
     print(f"{path}: {json.dumps(beam)}")
     return 0
 

@@ -73,45 +73,55 @@ class Training(unittest.TestCase):
         return self.run_python("train.py", self.path("rows.npz"), self.path(folder), "--hidden", 64, "--batch", 32,
                                "--rate", 2e-3, "--swipes", swipes, "--threads", 2, *more)
 
+    def manifest(self, folder):
+        with open(self.path(folder, "model.json"), encoding="utf-8") as file:
+            return json.load(file)
+
     def curve(self, folder):
         with open(self.path(folder, "curve.jsonl"), encoding="utf-8") as file:
             return [json.loads(line) for line in file]
 
     def test_from_recordings_to_words(self):
-        out = self.train("run", "--check", self.path("rows.npz"), "--check-rows", 120, "--check-every", 3200)
+        out = self.train("run", "--check", self.path("rows.npz"), "--same-users", "--check-rows", 120, "--check-every",
+                         3200)
         self.assertIn("300 swipes to learn from", out)
         curve = self.curve("run")
+        self.assertEqual([round(line["seen"], -2) for line in curve], [3200, 6400])
         self.assertGreater(curve[-1]["greedy"], 0.9)
         self.assertLess(curve[-1]["loss"], curve[0]["loss"])
-        model = self.path("model")
         weights = self.path("run", "weights.pt")
-        self.run_python("export_graphs.py", weights, model, "--heads", 4, "--manifest",
-                        source("models", "swipe-en", "model.json"))
-        with open(os.path.join(model, "model.json"), encoding="utf-8") as file:
-            manifest = json.load(file)
-        self.assertEqual(manifest["encoder"]["ctc"], "ctc")
-        manifest.update(hidden=64, lexicon="lexicon.tsv")
-        manifest["decoder_step"]["kv_size"] = 16
-        manifest["beam"].update(ctc_weight=0.3, look_ahead=0.3)
-        with open(os.path.join(model, "model.json"), "w", encoding="utf-8") as file:
-            json.dump(manifest, file)
-        with open(os.path.join(model, "lexicon.tsv"), "w", encoding="utf-8") as file:
-            file.writelines(f"{word}\t1\n" for word in (*WORDS, "it" * 4, "sat", "do"))
-        out = self.run_python("evaluate.py", model, self.rows, "--trained", self.rows)
-        top1 = float(next(line for line in out.splitlines() if line.startswith("| all |")).split("|")[3])
-        self.assertGreater(top1, 95)
-        for text in ("| word never seen in training | 0 | - |", "| not in it | 0 | - |", "calibration error",
-                     "Lost: ", "95 % interval"):
+        models = {"fp32": ("export_graphs.py",), "int8": ("export_graphs.py", "--int8"), "usual": ("export_usual.py",)}
+        for name, (script, *more) in models.items():
+            self.run_python(script, weights, self.path(name), "--heads", 4, "--manifest",
+                            source("models", "swipe-en", "model.json"), *more)
+            manifest = self.manifest(name)
+            self.assertEqual(manifest["encoder"]["ctc"], "ctc")
+            manifest.update(hidden=64, lexicon="lexicon.tsv")
+            if name != "usual":
+                manifest["decoder_step"]["kv_size"] = 16
+            with open(self.path(name, "model.json"), "w", encoding="utf-8") as file:
+                json.dump(manifest, file)
+            with open(self.path(name, "lexicon.tsv"), "w", encoding="utf-8") as file:
+                file.writelines(f"{word}\t1\n" for word in (*WORDS, "it" * 4, "sat", "do"))
+            out = self.run_python("evaluate.py", self.path(name), self.rows, "--trained", self.rows)
+            top1 = float(next(line for line in out.splitlines() if line.startswith("| all |")).split("|")[3])
+            self.assertGreater(top1, 95, name)
+        for text in ("7 of the users are among those learned from", "| word never seen in training | 0 | - |",
+                     "| not in it | 0 | - |", "calibration error", "Lost: ", "95 % interval"):
             self.assertIn(text, out)
+        self.run_python("weights_of.py", self.path("usual"), self.path("again.pt"))
+        self.assert_same_weights(self.weights("run"), torch.load(self.path("again.pt"), map_location="cpu"))
         few = self.path("few.jsonl")
         with open(self.rows, encoding="utf-8") as every, open(few, "w", encoding="utf-8") as file:
             file.writelines(list(every)[:42])
-        out = self.run_python("tune.py", model, few)
+        before = self.manifest("fp32")["beam"]
+        out = self.run_python("tune.py", self.path("fp32"), few, "--also", self.path("usual"))
         self.assertIn("the others: ", out)
-        with open(os.path.join(model, "model.json"), encoding="utf-8") as file:
-            beam = json.load(file)["beam"]
-        self.assertLessEqual(set(manifest["beam"]), set(beam))
+        beam = self.manifest("fp32")["beam"]
+        self.assertLessEqual(set(before), set(beam))
+        self.assertEqual(beam["stop_margin"], before["stop_margin"])
         self.assertGreater(beam["temperature"], 0)
+        self.assertEqual(self.manifest("usual")["beam"], beam)
 
     def test_goes_on_where_it_stopped(self):
         first = self.train("stopped", "--minutes", 0, swipes=640)
@@ -122,16 +132,52 @@ class Training(unittest.TestCase):
         self.assertTrue(640 <= state["seen"] < 640 + 32)
         self.assertIn(f"going on after {state['seen']} swipes", self.train("stopped"))
 
+    def weights(self, folder):
+        return torch.load(self.path(folder, "weights.pt"), map_location="cpu")
+
+    def assert_same_weights(self, one, other):
+        for name, value in one.items():
+            self.assertTrue(torch.equal(value, other[name]), name)
+
     def test_same_seed_same_weights(self):
-        weights = []
         for name in ("a", "b"):
             self.train(name, "--threads", 1, swipes=320)
-            weights.append(torch.load(self.path(name, "weights.pt"), map_location="cpu"))
-        for name, value in weights[0].items():
-            self.assertTrue(torch.equal(value, weights[1][name]), name)
+        self.assert_same_weights(self.weights("a"), self.weights("b"))
         self.train("other", "--threads", 1, "--seed", 2, swipes=320)
-        other = torch.load(self.path("other", "weights.pt"), map_location="cpu")
-        self.assertFalse(torch.equal(weights[0]["out.weight"], other["out.weight"]))
+        self.assertFalse(torch.equal(self.weights("a")["out.weight"], self.weights("other")["out.weight"]))
+
+    def test_stopped_and_gone_on_with_same_weights(self):
+        """Batch by batch, past the end of an epoch of three batches; what it began from is gone by then."""
+        self.train("first", "--threads", 1, swipes=32)
+        init = self.path("first", "weights.pt")
+        more = ("--threads", 1, "--batch", 120, "--init", init)
+        self.train("whole", *more, swipes=480)
+        self.train("pieces", *more, "--minutes", 0, swipes=480)
+        os.remove(init)
+        for _ in range(4):
+            self.assertNotEqual(torch.load(self.path("pieces", "last.pt"), map_location="cpu")["seen"], 480)
+            self.train("pieces", *more, "--minutes", 0)
+        self.assert_same_weights(self.weights("whole"), self.weights("pieces"))
+
+    def test_words_nobody_recorded(self):
+        """Transplanted swipes begin and end near their keys, are none of recorded words, and can be learned from."""
+        sys.path.insert(0, source("training"))
+        from swipes.keyboard import word_of  # pylint: disable=import-outside-toplevel,import-error
+        lexicon = self.path("words.tsv")
+        with open(lexicon, "w", encoding="utf-8") as file:
+            file.writelines(f"{word}\t9\n" for word in (*WORDS, "dot", "tree", "era", "a", "i'm"))
+        out = self.run_python("transplant.py", self.path("extra.npz"), self.path("rows.npz"), lexicon, "--count", 60)
+        self.assertIn("60 swipes of 3 words", out)
+        made = np.load(self.path("extra.npz"))
+        for points, length, tokens in zip(made["points"], made["lengths"], made["tokens"]):
+            word = word_of(tokens)
+            self.assertIn(word, ("dot", "tree", "era"))
+            for letter, (x, y, _) in ((word[0], points[0]), (word[-1], points[length - 1])):
+                self.assertLess(np.hypot((x - KEYS[letter][0]) * 10, (y - KEYS[letter][1]) * 3), 0.5, word)
+            self.assertTrue((np.diff(points[:length, 2]) > 0).all())
+        self.train("more", "--extra", self.path("extra.npz"), "--extra-share", 0.1, swipes=64)
+        self.assertIn("not a lexicon", self.run_python("transplant.py", self.path("none.npz"), self.path("rows.npz"),
+                                                       self.rows, fails=True))
 
     def test_bad_input_is_named(self):
         bad = self.path("bad.jsonl")
@@ -142,6 +188,10 @@ class Training(unittest.TestCase):
         with open(bad, "w", encoding="utf-8") as file:
             file.write('{"w": "As", "kw": 360, "kh": 200, "x": [1, 2], "y": [1, 2], "t": [0, 17]}\n')
         self.assertIn("expected letters a-z", self.run_python("prepare.py", self.path("bad.npz"), bad, fails=True))
+        self.assertIn("no rows within", self.run_python("train.py", self.path("rows.npz"), self.path("none"),
+                                                        "--largest-fit", 0.01, fails=True))
+        self.assertIn("7 of its users are in", self.run_python("train.py", self.path("rows.npz"), self.path("none"),
+                                                               "--check", self.path("rows.npz"), fails=True))
         self.assertIn("not what prepare.py writes",
                       self.run_python("train.py", bad, self.path("none"), fails=True))
         self.assertIn("no checkpoint", self.run_python("train.py", self.path("rows.npz"), self.path("none"), "--init",

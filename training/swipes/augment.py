@@ -15,7 +15,7 @@ def _trim_dwell(points, rng):
         if rng.random() < 0.3:
             away = np.abs((points[:, :2] - points[0, :2]) / KEY).max(1) > 0.3
             resting = int(away.argmax()) if away.any() else 0
-            points = points[min(rng.integers(0, resting + 1), len(points) - LEAST):] if resting > 1 else points
+            points = points[min(rng.integers(0, resting + 1), max(0, len(points) - LEAST)):] if resting > 1 else points
     return points
 
 
@@ -54,7 +54,7 @@ def _drift(points, rng):
 
 
 def augment(points, rng):
-    """[n,3] -> [m,3], LEAST <= m <= MAX_POINTS. The word stays what it was."""
+    """[n,3] -> [m,3], min(n, LEAST) <= m <= MAX_POINTS. The word stays what it was."""
     points = _trim_dwell(points, rng)
     points = _drop_span(points, rng)
     points = _resample_time(points, rng)

@@ -21,11 +21,19 @@ def read(path):
         raise SystemExit(f"{path}: no checkpoint: {error}") from None
 
 
-def load_weights(model, path):
-    """Weights by name. True where the file lacks the CTC head, which then keeps what it has."""
+def read_weights(path):
+    """Weights by name, of a file of weights or of a checkpoint (the running mean)."""
     state = read(path)
-    state = state.get("mean", state)
-    missing, unknown = model.load_state_dict(state, strict=False)
+    return state.get("mean", state)
+
+
+def load_weights(model, path):
+    """True where the file lacks the CTC head, which then keeps what it has."""
+    state = read_weights(path)
+    try:
+        missing, unknown = model.load_state_dict(state, strict=False)
+    except RuntimeError as error:     # other sizes
+        raise SystemExit(f"{path}: weights of another model: {error}") from None
     if unknown or any(not name.startswith("ctc.") for name in missing):
         raise SystemExit(f"{path}: weights of another model (missing {missing}, unknown {unknown})")
     return bool(missing)

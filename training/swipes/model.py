@@ -21,6 +21,13 @@ class Shape:
         self.hidden, self.heads, self.inner = hidden, heads, inner
         self.encoder_layers, self.decoder_layers = encoder_layers, decoder_layers
 
+    @classmethod
+    def of(cls, state, heads=4):
+        """The sizes of the model that weights by name belong to; of the heads they say nothing."""
+        hidden, inner = state["emb.weight"].shape[1], state["e.0.f.a.weight"].shape[0]
+        layers = [len({name.split(".")[1] for name in state if name.startswith(part)}) for part in ("e.", "d.")]
+        return cls(hidden, heads, inner, *layers)
+
 
 class Dropout(nn.Module):
     """Drops channels of a whole sequence: one random number for all its points, since numbers are what costs."""
