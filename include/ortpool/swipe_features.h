@@ -78,26 +78,6 @@ ORTP_API ORTP_CHECK ortp_status ortp_swipe_features(const ortp_swipe_config *con
                                                     int32_t *keys, size_t *length,
                                                     ortp_error *error);
 
-#define ORTP_SWIPE_SHAPE_POINTS 48u
-
-/* A path as points at equal distances along it, in widths and heights of a key. */
-typedef struct ortp_swipe_shape {
-    double x[ORTP_SWIPE_SHAPE_POINTS], y[ORTP_SWIPE_SHAPE_POINTS];
-} ortp_swipe_shape;
-
-/* The shape of a swipe, from its features ([length, 6], length at least 1). Thread-safe: yes, both. */
-ORTP_API void ortp_swipe_shape_of(const ortp_swipe_config *config, const float *features,
-                                  size_t length, ortp_swipe_shape *out);
-/*
- * How far it is from the straight path through a word's keys, in keys: the mean distance between
- * points of the same place along the two. Letters that the layout lacks are passed over; 0 where it
- * has none of the word's. No allocation. Source: Kristensson and Zhai, "SHARK2: A Large Vocabulary
- * Shorthand Writing System for Pen-based Computers", 2004, proportional shape matching, here without
- * the normalisation of scale and place.
- */
-ORTP_API double ortp_swipe_shape_distance(const ortp_swipe_config *config,
-                                          const ortp_swipe_shape *shape, const char *word);
-
 #ifdef __cplusplus
 }
 #endif

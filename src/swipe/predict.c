@@ -6,6 +6,8 @@
 #include "predictor_internal.h"
 #include "session_run.h"
 
+#include <ortpool/swipe_shape.h>
+
 #include <math.h>
 #include <string.h>
 
