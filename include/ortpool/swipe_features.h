@@ -39,12 +39,17 @@ typedef struct ortp_swipe_config {
     size_t max_points;    /* longer swipes are resampled by index to this many */
     double min_dt_s;
     double velocity_clamp, acceleration_clamp, divide_by;
-    double frequency_weight; /* final score: weight * ln(count + 1) */
-    double look_ahead;  /* the same for what a beam may still become, see lexicon.h; default 0 */
-    double free_score;  /* of words outside the lexicon, see lexicon.h; default 0: none */
-    double temperature; /* of a candidate's confidence, see predictor.h; default 1 */
-    double count_limit; /* of what frequency counts, see lexicon.h; default 0: none */
-    double shape_weight; /* a candidate's score less that times its shape's distance; default 0 */
+    /*
+     * Of a word's final score, see lexicon.h: frequency_weight * ln(count + 1), or with a count_limit
+     * frequency_weight * ln((count + 1) / (1 + (count + 1) / count_limit)).
+     */
+    double frequency_weight;
+    double count_limit; /* default 0: none */
+    double look_ahead;  /* of what a beam may still become; default 0 */
+    double free_score;  /* of words outside the lexicon; default 0: none */
+    /* Of a candidate, see predictor.h. */
+    double shape_weight;     /* the score less that times the distance of shapes; default 0 */
+    double temperature;      /* of the confidence; default 1 */
     char lexicon_path[1024]; /* directory joined */
 } ortp_swipe_config;
 
