@@ -153,6 +153,33 @@ static void strategies(void **state)
     }
 }
 
+/* One word at most, and of the lexicon, though beams may leave it. */
+static void greedy(void **state)
+{
+    (void)state;
+    size_t found = 0;
+    for (int path = ORTP_PATH_AUTO; path <= ORTP_PATH_BATCHED; path++) {
+        rig r;
+        const rig_options options = {
+            .model = WEIGHED_MODEL,
+            .predictor = {.strategy = ORTP_STRATEGY_GREEDY, .path = (ortp_path)path}};
+        rig_open(&r, &options);
+        assert_true(ortp_predictor_config(r.predictor)->free_score < 0.0);
+        for (size_t i = 0; i < rows.count; i++) {
+            const ortp_prediction got = rig_predict(&r, &rows.rows[i], ORTP_CANDIDATES_MAX);
+            assert_true(got.candidate_count <= 1);
+            for (size_t k = 0; k < got.candidate_count; k++) {
+                assert_true(ortp_lexicon_contains(ortp_predictor_lexicon(r.predictor),
+                                                  got.candidates[k].word));
+                assert_true(got.candidates[k].confidence == 1.0);
+            }
+            found += got.candidate_count;
+        }
+        rig_close(&r);
+    }
+    assert_true(found > 0);
+}
+
 /* ---- deadline and cancel ---- */
 
 typedef struct stopper {
@@ -400,6 +427,7 @@ int main(void)
         cmocka_unit_test(bad_arguments),
         cmocka_unit_test(words),
         cmocka_unit_test(strategies),
+        cmocka_unit_test(greedy),
         cmocka_unit_test(cancel),
         cmocka_unit_test(deadline),
         cmocka_unit_test(staleness),
