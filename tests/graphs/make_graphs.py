@@ -595,8 +595,8 @@ def weighed_files(ctc):
     settings["name"] = "weighed"
     settings["graphs"] = {graph: f"../ctc/{file}" for graph, file in settings["graphs"].items()}
     settings["lexicon"] = f"../ctc/{settings['lexicon']}"
-    settings["beam"].update(ctc_weight=0.125, length_reward=0.5, frequency_weight=0.5, free_score=-8, count_limit=1000000,
-                            shape_weight=0.5, temperature=2)
+    settings["beam"].update(ctc_weight=0.125, length_reward=0.5, length_alpha=0.125, frequency_weight=0.5, free_score=-8,
+                            count_limit=1000000, shape_weight=0.5, temperature=2)
     return {"weighed/model.json": lines(settings)}
 
 

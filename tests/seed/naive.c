@@ -429,6 +429,7 @@ static bool finish_word(search *s, const beam *b, double score, double bonus)
     w->word[letters] = '\0';
     w->confidence = 0;
     w->score = score + bonus + n->manifest->length_reward * (double)letters + score_of_whole(s, b);
+    w->score /= pow((5 + (double)letters) / 6, n->manifest->length_alpha);
     return true;
 }
 
