@@ -291,6 +291,26 @@ static void table_plan(const output *out, const inspection *i)
           out->file);
 }
 
+static void table_words(const output *out, const ortp_swipe_config *swipe)
+{
+    char text[160];
+    snprintf(text, sizeof(text), "count weight %g, look-ahead %g, temperature %g",
+             swipe->frequency_weight, swipe->look_ahead, swipe->temperature);
+    labelled(out, "words", text);
+    if (swipe->count_limit > 0.0) {
+        snprintf(text, sizeof(text), "limit %g", swipe->count_limit);
+        labelled(out, "counts", text);
+    }
+    if (swipe->free_score != 0.0) {
+        snprintf(text, sizeof(text), "score %g", swipe->free_score);
+        labelled(out, "other words", text);
+    }
+    if (swipe->shape_weight > 0.0) {
+        snprintf(text, sizeof(text), "weight %g", swipe->shape_weight);
+        labelled(out, "shapes", text);
+    }
+}
+
 static void table(const output *out, const inspection *i)
 {
     const ortp_manifest *m = i->manifest;
@@ -326,13 +346,7 @@ static void table(const output *out, const inspection *i)
         labelled(out, "ctc", text);
     }
     if (i->has_swipe) {
-        snprintf(text, sizeof(text), "count weight %g, look-ahead %g, temperature %g",
-                 i->swipe.frequency_weight, i->swipe.look_ahead, i->swipe.temperature);
-        labelled(out, "words", text);
-        if (i->swipe.free_score != 0.0) {
-            snprintf(text, sizeof(text), "score %g", i->swipe.free_score);
-            labelled(out, "other words", text);
-        }
+        table_words(out, &i->swipe);
         snprintf(text, sizeof(text), "%zu keys in %zu rows, %zu wide", i->swipe.layout.key_count,
                  i->swipe.layout.rows, i->swipe.layout.columns);
         labelled(out, "keyboard", text);
@@ -449,10 +463,10 @@ static void json(FILE *file, const inspection *i)
             m->beam_width, m->length_reward, m->length_alpha, m->stop_margin, m->ctc_weight);
     if (i->has_swipe) {
         fprintf(file,
-                ",\"frequency_weight\":%.17g,\"look_ahead\":%.17g,\"free_score\":%.17g,"
-                "\"temperature\":%.17g",
-                i->swipe.frequency_weight, i->swipe.look_ahead, i->swipe.free_score,
-                i->swipe.temperature);
+                ",\"frequency_weight\":%.17g,\"count_limit\":%.17g,\"look_ahead\":%.17g,"
+                "\"free_score\":%.17g,\"shape_weight\":%.17g,\"temperature\":%.17g",
+                i->swipe.frequency_weight, i->swipe.count_limit, i->swipe.look_ahead,
+                i->swipe.free_score, i->swipe.shape_weight, i->swipe.temperature);
     }
     fputs("},\"opset\":", file);
     fprintf(file, m->opset > 0 ? "%" PRIu32 : "null", m->opset);

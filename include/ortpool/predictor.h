@@ -26,7 +26,7 @@ typedef struct ortp_predictor_options {
     const char *model_directory; /* required: model.json, graphs, lexicon */
     size_t beam_width;           /* 0: the manifest's; at most ORTP_BEAM_MAX */
     ortp_path path; /* AUTO: incremental where model and ONNX Runtime allow it, else batched */
-    ortp_strategy strategy;
+    ortp_strategy strategy;  /* greedy: words of the lexicon only, whatever the free_score */
     uint32_t threads;        /* predictions at once that warm-up prepares for; 0: 1; at most 1024 */
     size_t cache_entries;    /* 0: 4; at most 65536 */
     uint64_t cache_stale_ms; /* 0: 5000 */
@@ -64,11 +64,17 @@ ORTP_API ortp_status ortp_predictor_destroy(ortp_predictor *predictor);
 
 typedef struct ortp_candidate {
     char word[ORTP_LEXICON_WORD_MAX + 2];
-    double score; /* see ortp_search_params; higher is better, may be positive */
+    /*
+     * The search's, see ortp_search_params; with a shape_weight less that times the distance of the
+     * swipe from the word, see swipe_shape.h. Higher is better, may be positive.
+     */
+    double score;
     /*
      * 0 to 1: how likely this is the word, exp(score / temperature) over the sum of that for the
      * ORTP_CANDIDATES_MAX best, whatever `top` is. As good as the manifest's temperature, which the
-     * model's card shows. Source: Guo et al., "On Calibration of Modern Neural Networks", 2017.
+     * model's card shows, and which is for the manifest's beam width: a narrower search finds fewer
+     * words to share it with. Greedy finds one, whose confidence is always 1 and says nothing.
+     * Source: Guo et al., "On Calibration of Modern Neural Networks", 2017.
      */
     double confidence;
 } ortp_candidate;

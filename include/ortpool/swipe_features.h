@@ -39,12 +39,17 @@ typedef struct ortp_swipe_config {
     size_t max_points;    /* longer swipes are resampled by index to this many */
     double min_dt_s;
     double velocity_clamp, acceleration_clamp, divide_by;
-    double frequency_weight; /* final score: weight * ln(count + 1) */
-    double look_ahead;  /* the same for what a beam may still become, see lexicon.h; default 0 */
-    double free_score;  /* of words outside the lexicon, see lexicon.h; default 0: none */
-    double temperature; /* of a candidate's confidence, see predictor.h; default 1 */
-    double count_limit; /* of what frequency counts, see lexicon.h; default 0: none */
-    double shape_weight; /* a candidate's score less that times its shape's distance; default 0 */
+    /*
+     * Of a word's final score, see lexicon.h: frequency_weight * ln(count + 1), or with a count_limit
+     * frequency_weight * ln((count + 1) / (1 + (count + 1) / count_limit)).
+     */
+    double frequency_weight;
+    double count_limit; /* default 0: none */
+    double look_ahead;  /* of what a beam may still become; default 0 */
+    double free_score;  /* of words outside the lexicon; default 0: none */
+    /* Of a candidate, see predictor.h. */
+    double shape_weight;     /* the score less that times the distance of shapes; default 0 */
+    double temperature;      /* of the confidence; default 1 */
     char lexicon_path[1024]; /* directory joined */
 } ortp_swipe_config;
 
@@ -77,26 +82,6 @@ ORTP_API ORTP_CHECK ortp_status ortp_swipe_features(const ortp_swipe_config *con
                                                     const ortp_swipe *swipe, float *features,
                                                     int32_t *keys, size_t *length,
                                                     ortp_error *error);
-
-#define ORTP_SWIPE_SHAPE_POINTS 48u
-
-/* A path as points at equal distances along it, in widths and heights of a key. */
-typedef struct ortp_swipe_shape {
-    double x[ORTP_SWIPE_SHAPE_POINTS], y[ORTP_SWIPE_SHAPE_POINTS];
-} ortp_swipe_shape;
-
-/* The shape of a swipe, from its features ([length, 6], length at least 1). Thread-safe: yes, both. */
-ORTP_API void ortp_swipe_shape_of(const ortp_swipe_config *config, const float *features,
-                                  size_t length, ortp_swipe_shape *out);
-/*
- * How far it is from the straight path through a word's keys, in keys: the mean distance between
- * points of the same place along the two. Letters that the layout lacks are passed over; 0 where it
- * has none of the word's. No allocation. Source: Kristensson and Zhai, "SHARK2: A Large Vocabulary
- * Shorthand Writing System for Pen-based Computers", 2004, proportional shape matching, here without
- * the normalisation of scale and place.
- */
-ORTP_API double ortp_swipe_shape_distance(const ortp_swipe_config *config,
-                                          const ortp_swipe_shape *shape, const char *word);
 
 #ifdef __cplusplus
 }

@@ -6,6 +6,8 @@
 #include "predictor_internal.h"
 #include "session_run.h"
 
+#include <ortpool/swipe_shape.h>
+
 #include <math.h>
 #include <string.h>
 
@@ -169,17 +171,22 @@ static void rank_by_shape(const ortp_predictor *p, const ortp__state *state, siz
     }
 }
 
+/* How likely a result is, against the first. */
+static double odds(const ortp_predictor *p, const ortp_hypothesis *results, size_t index)
+{
+    return exp((results[index].score - results[0].score) / p->config.temperature);
+}
+
 /* The confidences of all results, from the scores; `out` has the first of them. */
 static void tell_confidence(const ortp_predictor *p, const ortp_hypothesis *results, size_t count,
                             ortp_prediction *out)
 {
     double sum = 0.0;
     for (size_t i = 0; i < count; i++) {
-        sum += exp((results[i].score - results[0].score) / p->config.temperature);
+        sum += odds(p, results, i);
     }
     for (size_t i = 0; i < out->candidate_count; i++) {
-        out->candidates[i].confidence =
-            exp((results[i].score - results[0].score) / p->config.temperature) / sum;
+        out->candidates[i].confidence = odds(p, results, i) / sum;
     }
 }
 

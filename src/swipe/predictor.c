@@ -75,8 +75,13 @@ static ortp_status make_model(ortp_predictor *p, const ortp_predictor_options *g
     return ortp_model_open(&options, &p->model, error);
 }
 
-static ortp_status make_lexicon(ortp_predictor *p, ortp_error *error)
+/*
+ * Greedy stays in the lexicon: it compares neither hopes nor scores, so that a word outside would
+ * cost it nothing.
+ */
+static ortp_status make_lexicon(ortp_predictor *p, ortp_strategy strategy, ortp_error *error)
 {
+    const bool leaves = strategy != ORTP_STRATEGY_GREEDY;
     ortp_lexicon_options options = ORTP_LEXICON_OPTIONS_INIT;
     options.pool = ortp_runtime_pool(p->runtime);
     options.path = p->config.lexicon_path;
@@ -87,7 +92,7 @@ static ortp_status make_lexicon(ortp_predictor *p, ortp_error *error)
                                          .weight = p->config.frequency_weight,
                                          .look_ahead = p->config.look_ahead,
                                          .count_limit = p->config.count_limit,
-                                         .free_score = p->config.free_score};
+                                         .free_score = leaves ? p->config.free_score : 0.0};
     p->constraint = ortp_lexicon_make_constraint(&p->words);
     return status;
 }
@@ -224,7 +229,7 @@ static ortp_status make_parts(ortp_predictor *p, const ortp_predictor_options *o
 {
     ortp_status status = make_ground(p, options->model_directory, error);
     if (status == ORTP_OK) {
-        status = make_lexicon(p, error);
+        status = make_lexicon(p, options->strategy, error);
     }
     if (status == ORTP_OK) {
         status = make_model(p, options, error);

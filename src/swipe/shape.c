@@ -1,9 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * How far a swipe lies from the straight path through a word's keys: both as points at equal
- * distances along them, the mean of the distances between points of the same place.
- */
-#include <ortpool/swipe_features.h>
+/* Shapes of swipes and of words, and how far they are apart: see swipe_shape.h. */
+#include <ortpool/swipe_shape.h>
 
 #include <math.h>
 

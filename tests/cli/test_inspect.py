@@ -131,23 +131,27 @@ class Inspect(unittest.TestCase):
         self.assertRegex(done.stdout, r"\n +out memory +memory +float +\[1,S,D\]\n +out ctc +ctc +float +\[1,S,V\]\n")
         self.assertIn("\n  ctc         weight 0.5\n", done.stdout)
         self.assertIn("\n  words       count weight 0.125, look-ahead 0.5, temperature 1\n", done.stdout)
-        self.assertNotIn("other words", done.stdout)
+        for label in ("counts", "other words", "shapes"):
+            self.assertNotIn(f"\n  {label} ", done.stdout)
         self.assertNotIn("ctc", inspect("tests/graphs/step").stdout)
-        folder = self.copy("tests/graphs/ctc")
-        self.change_beam(folder, free_score=-7.5, temperature=2)
-        self.assertIn(", temperature 2\n  other words score -7.5\n", inspect(folder).stdout)
 
-    def change_beam(self, folder, **changes):
-        with open(os.path.join(folder, "model.json"), encoding="utf-8") as file:
-            beam = json.load(file)["beam"]
-        self.change(folder, beam=dict(beam, **changes))
+    def test_table_of_every_setting(self):
+        self.assertIn("\n  beams       8 wide, length reward 0.5, length penalty 0.125, stop margin 3\n"
+                      "  ctc         weight 0.125\n"
+                      "  words       count weight 0.5, look-ahead 0.5, temperature 2\n"
+                      "  counts      limit 1e+06\n"
+                      "  other words score -8\n"
+                      "  shapes      weight 0.5\n", inspect("tests/graphs/weighed").stdout)
 
     def test_json_of_the_search(self):
         for model, expected in (("tests/graphs/ctc", {"ctc_weight": 0.5, "look_ahead": 0.5}),
-                                ("tests/graphs/tiny", {"ctc_weight": 0, "look_ahead": 0})):
+                                ("tests/graphs/tiny", {"ctc_weight": 0, "look_ahead": 0}),
+                                ("tests/graphs/weighed", {
+                                    "ctc_weight": 0.125, "look_ahead": 0.5, "length_reward": 0.5, "length_alpha": 0.125, "frequency_weight": 0.5,
+                                    "count_limit": 1000000, "free_score": -8, "shape_weight": 0.5, "temperature": 2})):
             self.assertEqual(self.json_of(model)["beam"], {
                 "width": 8, "length_reward": 4.5, "length_alpha": 0, "stop_margin": 3, "frequency_weight": 0.125,
-                "free_score": 0, "temperature": 1, **expected})
+                "count_limit": 0, "free_score": 0, "shape_weight": 0, "temperature": 1, **expected})
         folder = self.copy("tests/graphs/ctc")
         self.change(folder, layout=None)  # no keyboard: what is said of words is not known
         self.assertEqual(self.json_of(folder)["beam"],

@@ -9,6 +9,7 @@
     step/    a transformer as training/export_graphs.py exports it, with random weights: encoder,
              decoder, decoder_step
     ctc/     the same, smaller, whose encoder has a CTC head; its beams look ahead
+    weighed/ the files of ctc/ with every setting of a search
     shapes/  Identity for each element type, input of any shape; Add; one with two outputs; and one
              whose memory depends on what its input says, not on its shape
 
@@ -588,6 +589,17 @@ def step_files(name, seed, hidden, heads, words, decoder_layers=2, length=None, 
             f"{name}/lexicon.tsv": words}
 
 
+def weighed_files(ctc):
+    """model.json of ctc/ with every setting of a search; words in the lexicon and others come out close together."""
+    settings = json.loads(ctc)
+    settings["name"] = "weighed"
+    settings["graphs"] = {graph: f"../ctc/{file}" for graph, file in settings["graphs"].items()}
+    settings["lexicon"] = f"../ctc/{settings['lexicon']}"
+    settings["beam"].update(ctc_weight=0.125, length_reward=0.5, length_alpha=0.125, frequency_weight=0.5, free_score=-8,
+                            count_limit=1000000, shape_weight=0.5, temperature=2)
+    return {"weighed/model.json": lines(settings)}
+
+
 def shape_files():
     """Graphs that are there for the tensors that go in and come out."""
     kinds = ("FLOAT", "DOUBLE", "FLOAT16", "BFLOAT16", "INT8", "INT16", "INT32", "INT64", "UINT8",
@@ -633,6 +645,7 @@ def main():
     files.update(step_files("step", seed=43, hidden=16, heads=2, words=files["tiny/lexicon.tsv"]))
     files.update(step_files("ctc", seed=44, hidden=16, heads=2, words=files["tiny/lexicon.tsv"],
                             decoder_layers=1, length=21, beam={"ctc_weight": 0.5, "look_ahead": 0.5}))
+    files.update(weighed_files(files["ctc/model.json"]))
     here = os.path.dirname(os.path.abspath(__file__))
     different = 0
     for name, data in files.items():

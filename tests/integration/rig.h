@@ -15,8 +15,9 @@
 #include <ortpool/swipe.h>
 
 #define TINY "tests/graphs/tiny"
-#define STEP_MODEL "tests/graphs/step" /* with a decoder_step */
-#define CTC_MODEL "tests/graphs/ctc"   /* and with a CTC head */
+#define STEP_MODEL "tests/graphs/step"       /* with a decoder_step */
+#define CTC_MODEL "tests/graphs/ctc"         /* and with a CTC head */
+#define WEIGHED_MODEL "tests/graphs/weighed" /* and with every setting of a search */
 #define SWIPE_EN "models/swipe-en-fp32"
 #define SAMPLES "models/swipe-en/samples.jsonl"
 

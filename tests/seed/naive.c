@@ -427,7 +427,9 @@ static bool finish_word(search *s, const beam *b, double score, double bonus)
         w->word[i] = (char)('a' + b->tokens[i + 1] - n->config->first_letter);
     }
     w->word[letters] = '\0';
+    w->confidence = 0;
     w->score = score + bonus + n->manifest->length_reward * (double)letters + score_of_whole(s, b);
+    w->score /= pow((5 + (double)letters) / 6, n->manifest->length_alpha);
     return true;
 }
 
@@ -562,7 +564,23 @@ static void weigh_shapes(search *s)
             s->n->config->shape_weight *
             ortp_swipe_shape_distance(s->n->config, &s->shape, found->items[i].word);
     }
+}
+
+/* Best first, the first of them with their confidences. */
+static void rank_words(search *s)
+{
+    naive_words *found = &s->found;
     qsort(found->items, found->count, sizeof(*found->items), by_word_score);
+    size_t count = found->count < ORTP_CANDIDATES_MAX ? found->count : ORTP_CANDIDATES_MAX;
+    double sum = 0;
+    for (size_t i = 0; i < count; i++) {
+        naive_word *w = &found->items[i];
+        w->confidence = exp((w->score - found->items[0].score) / s->n->config->temperature);
+        sum += w->confidence;
+    }
+    for (size_t i = 0; i < count; i++) {
+        found->items[i].confidence /= sum;
+    }
 }
 
 bool naive_predict(naive *n, const ortp_swipe *swipe, naive_words *out)
@@ -580,8 +598,11 @@ bool naive_predict(naive *n, const ortp_swipe *swipe, naive_words *out)
     for (size_t i = 1; ok && i < n->manifest->max_tokens && s.beam_count > 0; i++) {
         ok = step(&s);
     }
-    if (ok && s.found.count > 0 && n->config->shape_weight > 0) {
-        weigh_shapes(&s);
+    if (ok && s.found.count > 0) {
+        if (n->config->shape_weight > 0) {
+            weigh_shapes(&s);
+        }
+        rank_words(&s);
     }
     drop(n, s.memory);
     drop(n, s.ctc_value);
@@ -610,18 +631,20 @@ void naive_as_prediction(const naive_words *words, ortp_prediction *out)
     for (size_t i = 0; i < out->candidate_count; i++) {
         memcpy(out->candidates[i].word, words->items[i].word, sizeof(out->candidates[i].word));
         out->candidates[i].score = words->items[i].score;
+        out->candidates[i].confidence = words->items[i].confidence;
     }
 }
 
 /* ---- comparison ---- */
 
-#define SCORE_GAP 1e-3
+#define SCORE_GAP 1e-3 /* of confidences too */
 
 static bool has_word(const naive_words *words, const ortp_candidate *c)
 {
     for (size_t i = 0; i < words->count; i++) {
         if (strcmp(words->items[i].word, c->word) == 0) {
-            return fabs(words->items[i].score - c->score) <= SCORE_GAP;
+            return fabs(words->items[i].score - c->score) <= SCORE_GAP &&
+                   fabs(words->items[i].confidence - c->confidence) <= SCORE_GAP;
         }
     }
     return false;
@@ -638,8 +661,9 @@ bool naive_agrees(const naive_words *words, const ortp_prediction *prediction, c
     for (size_t i = 0; i < expected; i++) {
         const ortp_candidate *c = &prediction->candidates[i];
         if (fabs(words->items[i].score - c->score) > SCORE_GAP || !has_word(words, c)) {
-            printf("  %s, rank %zu: ortpool says %s (%.4f), the naive code %s (%.4f)\n", label,
-                   i + 1, c->word, c->score, words->items[i].word, words->items[i].score);
+            printf("  %s, rank %zu: ortpool says %s (%.4f, %.4f), the naive code %s (%.4f, %.4f)\n",
+                   label, i + 1, c->word, c->score, c->confidence, words->items[i].word,
+                   words->items[i].score, words->items[i].confidence);
             return false;
         }
     }

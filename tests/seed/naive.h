@@ -24,6 +24,7 @@ typedef struct naive naive;
 typedef struct naive_word {
     char word[ORTP_LEXICON_WORD_MAX + 2];
     double score;
+    double confidence; /* 0 beyond the best ORTP_CANDIDATES_MAX */
 } naive_word;
 
 typedef struct naive_words {
@@ -50,8 +51,8 @@ void naive_as_prediction(const naive_words *words, ortp_prediction *out);
 
 /*
  * Whether ortpool's candidates are the naive code's: the scores of each rank within 1e-3 and each
- * word among the naive words with its score within 1e-3. So two words may change places only where
- * their scores are that close. Prints where they differ.
+ * word among the naive words with its score and its confidence within 1e-3. So two words may change
+ * places only where their scores are that close. Prints where they differ.
  */
 bool naive_agrees(const naive_words *words, const ortp_prediction *prediction, const char *label);
 

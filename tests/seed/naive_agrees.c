@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * That the usual code predicts what ortpool does, with every setting of a search; the seed's comparisons
- * stand on it, and their model need not have all of them.
+ * That the usual code predicts what ortpool does; the seed's comparisons stand on it. Their own model need
+ * not have every setting of a search: tests/graphs/weighed has.
  *
  * usage: naive_agrees MODEL...
  */

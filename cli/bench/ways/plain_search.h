@@ -37,12 +37,12 @@ typedef struct plain_search {
 /* Takes all memory that searches need. */
 void plain_search_open(plain_search *s, const plain *p, plain_logits logits, void *ctx);
 void plain_search_close(plain_search *s);
+/* Before the search: what the swipe looks like, where shapes count. features: [points, 6]. */
+void plain_search_see(plain_search *s, const float *features, size_t points);
 /*
  * Words and scores, three at most; the fields of the prediction that are not the search's stay. ctc: the
  * encoder's own reading of that many points, where the model has one.
  */
-/* Before the search: what the swipe looks like, where shapes count. */
-void plain_search_see(plain_search *s, const float *features, size_t points);
 void plain_search_run(plain_search *s, const float *ctc, size_t points, ortp_prediction *out);
 
 #endif

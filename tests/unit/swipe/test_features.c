@@ -261,67 +261,13 @@ static void refusals(void **state)
     assert_int_equal(ortp_swipe_features(&config, &good, features, keys, &length, NULL), ORTP_OK);
 }
 
-/* A path through points of the letter area, as features. */
-static size_t path_of(const double (*corners)[2], size_t count, float *out)
-{
-    memset(out, 0, count * ORTP_SWIPE_FEATURES * sizeof *out);
-    for (size_t i = 0; i < count; i++) {
-        out[i * ORTP_SWIPE_FEATURES] = (float)(2.0 * corners[i][0] - 1.0);
-        out[i * ORTP_SWIPE_FEATURES + 1] = (float)(2.0 * corners[i][1] - 1.0);
-    }
-    return count;
-}
-
-static double distance_to(const double (*corners)[2], size_t count, const char *word)
-{
-    ortp_swipe_shape shape;
-    ortp_swipe_shape_of(&config, features, path_of(corners, count, features), &shape);
-    return ortp_swipe_shape_distance(&config, &shape, word);
-}
-
-static void shapes(void **state)
-{
-    (void)state;
-    static const double q = 1.0 / 6.0; /* the first row's y */
-    /* q and p are nine keys apart, on one row. */
-    const double straight[][2] = {{0.05, q}, {0.95, q}};
-    const double rested[][2] = {{0.05, q}, {0.05, q}, {0.32, q}, {0.3201, q}, {0.95, q}, {0.95, q}};
-    const double lower[][2] = {{0.05, q + 1.0 / 3.0}, {0.95, q + 1.0 / 3.0}}; /* a row */
-    const double back[][2] = {{0.95, q}, {0.05, q}};
-    const double there_and_back[][2] = {{0.05, q}, {0.95, q}, {0.05, q}};
-    const double still[][2] = {{0.05, q}, {0.05, q}};
-    assert_true(distance_to(straight, 2, "qp") < 1e-6);
-    assert_true(distance_to(straight, 2, "qqpp") < 1e-6); /* a key again is no way */
-    assert_true(distance_to(straight, 2, "qwertyuiop") < 1e-6);
-    assert_true(distance_to(rested, 6, "qp") < 1e-6); /* nor does time count */
-    assert_true(fabs(distance_to(lower, 2, "qp") - 1.0) < 1e-6);
-    /* From end to end 9 - 18 i / 47, of either sign: the mean is 9 * 24 / 47. */
-    assert_true(fabs(distance_to(back, 2, "qp") - 9.0 * 24.0 / 47.0) < 1e-6);
-    assert_true(distance_to(there_and_back, 3, "qpq") < 1e-6);
-    assert_true(distance_to(there_and_back, 3, "qp") > 2.0);
-    /* A word of one key, and a swipe that stays: the mean of 9 i / 47. */
-    assert_true(distance_to(still, 2, "q") < 1e-6);
-    assert_true(fabs(distance_to(straight, 2, "q") - 4.5) < 1e-6);
-    assert_true(fabs(distance_to(still, 1, "qp") - 4.5) < 1e-6);
-    assert_true(distance_to(straight, 2, "") == 0.0);
-    ortp_swipe_config less = config; /* q alone */
-    ortp_swipe_shape shape;
-    less.layout.keys[0].letter = 'q';
-    less.layout.keys[0].x = 0.05;
-    less.layout.keys[0].y = q;
-    less.layout.key_count = 1;
-    ortp_swipe_shape_of(&less, features, path_of(straight, 2, features), &shape);
-    assert_true(fabs(ortp_swipe_shape_distance(&less, &shape, "qp") - 4.5) < 1e-6);
-    assert_true(ortp_swipe_shape_distance(&less, &shape, "xp") == 0.0);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(golden),     cmocka_unit_test(one_point),
         cmocka_unit_test(velocities), cmocka_unit_test(outside_and_ties),
         cmocka_unit_test(resampling), cmocka_unit_test(one_row),
-        cmocka_unit_test(refusals),   cmocka_unit_test(shapes),
+        cmocka_unit_test(refusals),
     };
     return cmocka_run_group_tests(tests, load_config, NULL);
 }
