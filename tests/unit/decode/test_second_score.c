@@ -4,7 +4,7 @@
  * implementation finds (expected.json), on all paths; how they fail and what they cost.
  */
 #include "counting_alloc.h"
-#include "fixture.h"
+#include "rounds.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -12,12 +12,9 @@
 #include <ortpool/lexicon.h>
 #include <ortpool/swipe_features.h>
 
-#define RESULTS 64u
-
-/* ONNX Runtime before 1.21 has no kernel for the step, or (1.20) a wrong one. */
 static size_t path_count(void)
 {
-    return test_ort_library()->api_version >= 21 ? 3 : 2;
+    return step_runs() ? 3 : 2;
 }
 
 /* The incremental one last. */
@@ -64,11 +61,6 @@ static void close_world(world *w)
     json_decref(w->expected);
     fixture_close(&w->f);
 }
-
-typedef struct found {
-    ortp_hypothesis results[RESULTS];
-    size_t count;
-} found;
 
 static ortp_status try_search(world *w, const ortp_search_params *params, found *out,
                               ortp_error *error)
@@ -195,38 +187,12 @@ static void takes_the_manifests_weight(void **state)
     close_world(&w);
 }
 
-/* An input of a bucket's length or a little less; the same for the same round. */
-static ortp_tensor *encode_round(const fixture *f, size_t round, size_t *length)
-{
-    ortp_error error = ORTP_ERROR_INIT;
-    const ortp_manifest *m = f->manifest;
-    const size_t bucket = m->buckets[round % m->bucket_count];
-    *length = round % 3 == 0 ? bucket : round % 3 == 1 ? bucket - round % 7 : 1 + round % 5;
-    float *features = malloc(*length * m->features * sizeof *features);
-    int32_t *keys = malloc(*length * sizeof *keys);
-    assert_non_null(features);
-    assert_non_null(keys);
-    for (size_t k = 0; k < *length * m->features; k++) {
-        features[k] = (float)((k * 7 + round * 3) % 17) / 8.0f - 1.0f;
-    }
-    for (size_t k = 0; k < *length; k++) {
-        keys[k] = (int32_t)(4 + (k * 5 + round) % 26);
-    }
-    const ortp_encoder_input input = {features, keys, *length};
-    ortp_tensor *encoded = NULL;
-    assert_ok(ortp_model_encode(f->model, &input, &encoded, &error), error);
-    free(features);
-    free(keys);
-    return encoded;
-}
-
 /* Each width, each bucket, lengths down to less than a word has letters; with and without a lexicon. */
 static void paths_agree(void **state)
 {
     (void)state;
     static found all[3];
     world worlds[3];
-    ortp_error error = ORTP_ERROR_INIT;
     for (size_t path = 0; path < path_count(); path++) {
         open_world(&worlds[path], paths[path]);
     }
@@ -239,14 +205,8 @@ static void paths_agree(void **state)
             params.ctc_weight = round % 5 == 0 ? 2.0 : 0.25;
             params.keep_duplicates = round % 7 == 0;
             params.prune_gap = round % 6 == 0 ? 4.0 : 0.0; /* beams end before others */
-            size_t length = 0;
-            ortp_tensor *encoded = encode_round(&w->f, round, &length);
-            assert_ok(ortp_decoder_search(w->decoder, encoded, length, &params,
-                                          round % 4 == 0 ? NULL : &words, all[path].results,
-                                          RESULTS, &all[path].count, &error),
-                      error);
-            assert_int_equal(ortp_tensor_release(encoded), ORTP_OK);
-            assert_true(all[path].count > 0);
+            search_round(&w->f, w->decoder, round, &params, round % 4 == 0 ? NULL : &words,
+                         &all[path]);
             assert_same_results(all[0].results, all[0].count, all[path].results, all[path].count,
                                 1e-3);
         }
@@ -481,24 +441,16 @@ static void refuses_what_is_no_probability(void **state)
 static void refuse_model(const char *path, const char *value, const char *text)
 {
     make_model_folder("ctc.test", CTC, path, value);
-    fixture f = {.runtime = test_runtime_create(NULL)};
-    ortp_error error = ORTP_ERROR_INIT;
-    ortp_tensor_pool_options tensors = ORTP_TENSOR_POOL_OPTIONS_INIT;
-    tensors.runtime = f.runtime;
-    assert_ok(ortp_tensor_pool_create(&tensors, &f.tensors, &error), error);
-    ortp_model_options model = ORTP_MODEL_OPTIONS_INIT;
-    model.runtime = f.runtime;
-    model.tensors = f.tensors;
-    model.directory = "ctc.test";
     for (size_t i = 0; i < path_count(); i++) {
-        model.path = paths[i];
-        assert_int_equal(ortp_model_open(&model, &f.model, &error), ORTP_E_INVAL);
+        fixture f;
+        ortp_error error = ORTP_ERROR_INIT;
+        assert_int_equal(fixture_try(&f, "ctc.test", paths[i], NULL, &error), ORTP_E_INVAL);
         assert_null(f.model);
         if (strstr(error.message, text) == NULL) {
             fail_msg("found '%s', expected '%s'", error.message, text);
         }
+        fixture_close(&f);
     }
-    fixture_close(&f);
 }
 
 static void manifest_and_graph_must_agree(void **state)
@@ -530,17 +482,8 @@ static void a_warm_search_allocates_nothing(void **state)
         options.api_version = test_ort_library()->api_version;
         options.alloc = counting_alloc_use(&counter);
         ortp_error error = ORTP_ERROR_INIT;
-        fixture f = {.runtime = test_runtime_create(&options)};
-        ortp_tensor_pool_options tensors = ORTP_TENSOR_POOL_OPTIONS_INIT;
-        tensors.runtime = f.runtime;
-        assert_ok(ortp_tensor_pool_create(&tensors, &f.tensors, &error), error);
-        ortp_model_options model = ORTP_MODEL_OPTIONS_INIT;
-        model.runtime = f.runtime;
-        model.tensors = f.tensors;
-        model.directory = test_file(CTC);
-        model.path = paths[path];
-        assert_ok(ortp_model_open(&model, &f.model, &error), error);
-        f.manifest = ortp_model_manifest(f.model);
+        fixture f;
+        assert_ok(fixture_try(&f, test_file(CTC), paths[path], &options, &error), error);
         ortp_decoder *decoder = NULL;
         assert_ok(ortp_decoder_create(f.model, f.tensors, 8, &decoder, &error), error);
         for (size_t bucket = 0; bucket < f.manifest->bucket_count; bucket++) {
@@ -548,9 +491,7 @@ static void a_warm_search_allocates_nothing(void **state)
             assert_ok(ortp_model_warm(f.model, bucket, &error), error);
             assert_ok(ortp_decoder_warm(decoder, bucket, rows, &error), error);
         }
-        ortp_tensor_pool_info before;
-        ortp_tensor_pool_info after;
-        ortp_tensor_pool_get_info(f.tensors, &before);
+        const uint64_t values = values_made(&f);
         const uint64_t allocs = atomic_load(&counter.calls);
         for (size_t round = 0; round < 8; round++) {
             static found out;
@@ -558,16 +499,9 @@ static void a_warm_search_allocates_nothing(void **state)
             ortp_search_params_from(f.manifest, &params);
             params.path = paths[path];
             params.ctc_weight = round < 6 ? 0.5 : 0.0;
-            size_t length = 0;
-            ortp_tensor *encoded = encode_round(&f, round, &length);
-            assert_ok(ortp_decoder_search(decoder, encoded, length, &params, NULL, out.results,
-                                          RESULTS, &out.count, &error),
-                      error);
-            assert_true(out.count > 0);
-            assert_int_equal(ortp_tensor_release(encoded), ORTP_OK);
+            search_round(&f, decoder, round, &params, NULL, &out);
         }
-        ortp_tensor_pool_get_info(f.tensors, &after);
-        assert_int_equal(after.creates, before.creates);
+        assert_int_equal(values_made(&f), values);
         assert_int_equal(atomic_load(&counter.calls), allocs);
         ortp_decoder_destroy(decoder);
         fixture_close(&f);
