@@ -6,7 +6,7 @@
  * A sequence is a node of a tree, found by walking from child to parent, so that nothing is copied
  * when a beam goes on. Every live beam is as long as the others: `length` tokens.
  *
- * Ties: of equal sums (or scores) the one that was offered first ranks first.
+ * Ties: of equal ranks (or scores) the one that was offered first comes first.
  */
 #ifndef ORTP_BEAMS_H
 #define ORTP_BEAMS_H
