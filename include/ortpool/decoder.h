@@ -13,6 +13,8 @@
  *                    [2 L, n,H,T,K] that past and present share, source length [1], logits [n,V],
  *                    probabilities [V]. Nothing is copied from step to step but tokens and the
  *                    indirection. Source: ONNX Runtime's DecoderMaskedMultiHeadAttention.
+ *   all              where a search weighs ctc, taken by the first that does: the numbers of the
+ *                    second score, double [V S + 4 n (S + 1)], n the most beams
  *
  * Threads: decoders and buffers have one owner at a time; all functions that take one (warm,
  * logits, last_runs, get_info, destroy too) are for that owner alone. Creating is thread-safe, one
@@ -23,7 +25,8 @@
  * predictor has one). After ortp_decoder_warm() with n beams, a search of up to n beams (on the
  * incremental path: of n beams) makes no tensor allocation and no heap allocation of ortpool's
  * own, over every bucket; only where the model wants replicated memory or a source mask in its
- * decoder, that holds for the warmed bucket alone.
+ * decoder, that holds for the warmed bucket alone. Where the manifest has a ctc_weight of 0, a
+ * search that gives one takes the second score's buffer when it is the first.
  */
 #ifndef ORTPOOL_DECODER_H
 #define ORTPOOL_DECODER_H
@@ -65,6 +68,7 @@ typedef struct ortp_decoder_buffers_info {
     uint64_t growths;           /* times ensure_capacity had to grow */
     size_t kv_bytes;            /* [2 L, beams,H,T,K], 0 but on the incremental path */
     size_t indirection_bytes;   /* [1,beams,T], the same */
+    size_t ctc_bytes;           /* 0 until a decoder's search weighs ctc; usable on their own: 0 */
 } ortp_decoder_buffers_info;
 ORTP_API void ortp_decoder_buffers_get_info(const ortp_decoder_buffers *buffers,
                                             ortp_decoder_buffers_info *out);
@@ -153,10 +157,12 @@ typedef struct ortp_hypothesis {
 typedef struct ortp_decoder ortp_decoder;
 
 /*
- * A decode state for searches of up to `beam_width_max` beams (0: the manifest's width). Its
- * buffers are taken at the first search or warm-up step, for one row where that is sequential or
- * greedy, else for `beam_width_max`, and for max_points positions. Errors: INVAL (T above
- * ORTP_TOKENS_MAX), BUDGET, NOMEM.
+ * A decode state for searches of up to `beam_width_max` beams (0: the manifest's width). It takes
+ * its bookkeeping alone, as control memory. Its buffers are taken at the first search or warm-up
+ * step, for one row where that is sequential or greedy, else for `beam_width_max`, and for
+ * max_points positions; that of the second score at the first search that weighs ctc, for
+ * `beam_width_max`, and at a warm-up step where the manifest weighs it. They are kept until
+ * destroy. Errors: INVAL (T above ORTP_TOKENS_MAX, a width above ORTP_BEAM_MAX), BUDGET, NOMEM.
  */
 ORTP_API ORTP_CHECK ortp_status ortp_decoder_create(ortp_model *model, ortp_tensor_pool *tensors,
                                                     size_t beam_width_max, ortp_decoder **out,
@@ -193,14 +199,14 @@ typedef struct ortp_plan {
     size_t declared_bytes; /* the graphs' files: declared, or mapped as far as ORT packs weights */
     size_t tensor_bytes;   /* encoder inputs, one set per thread and bucket */
     size_t cache_bytes;    /* encoder outputs and keys, cached and in work, per bucket */
-    size_t decode_bytes;   /* decoder buffers, one set per thread */
+    size_t decode_bytes;   /* decoder buffers, one set per thread; with that of ctc if weighed */
     size_t total_bytes;    /* the sum */
 } ortp_plan;
 
 /*
  * What warm-up has ready for `threads` predictions at once and `cache_entries` (0: no cache), over
  * all buckets, rounded as a pool with default options rounds. beam_width 0: the manifest's. AUTO:
- * incremental where the model has a decoder_step.
+ * incremental where the model has a decoder_step. For beam search: greedy weighs no ctc.
  *
  * Left out: control structures (the ledger's metadata), the workload's own data (swipe: the
  * lexicon), what ONNX Runtime takes beyond the graphs' files (on glibc up to 1.6 times the files

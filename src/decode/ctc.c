@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "ctc.h"
 
+#include "decode_internal.h"
+
 #include <math.h>
 
 #define NO_TOKEN (-1)
@@ -9,7 +11,10 @@
 
 size_t ortp__ctc_bytes(size_t width, size_t points, size_t vocabulary)
 {
-    return (vocabulary * points + 4 * width * (points + 1)) * sizeof(double);
+    const size_t tokens = ortp__product(vocabulary, points);
+    const size_t prefixes = ortp__product(4 * width, points + 1);
+    const size_t numbers = prefixes > SIZE_MAX - tokens ? SIZE_MAX : tokens + prefixes;
+    return ortp__product(numbers, sizeof(double));
 }
 
 void ortp__ctc_place(ortp__ctc *ctc, void *memory, size_t width, size_t points, size_t vocabulary,

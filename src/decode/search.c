@@ -317,7 +317,14 @@ static ortp_status begin_ctc(search *s, const ortp_tensor *encoded)
 {
     ortp_decoder *decoder = s->decoder;
     const ortp_manifest *m = decoder->model->manifest;
+    ortp_decoder_buffers *buffers = decoder->buffers;
+    const ortp_status status = ortp__buffers_weigh(buffers, decoder->width_max, s->error);
+    if (status != ORTP_OK) {
+        return status;
+    }
     s->ctc = &decoder->ctc;
+    ortp__ctc_place(s->ctc, ortp_tensor_data(buffers->tensor[ORTP__BUFFER_CTC]), buffers->weighed,
+                    buffers->source, m->vocabulary, m->pad);
     if (!ortp__ctc_begin(s->ctc, ortp__encoded_ctc(decoder->model, encoded, decoder->source),
                          decoder->length)) {
         return ortp__fail(

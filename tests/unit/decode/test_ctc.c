@@ -192,14 +192,25 @@ static void refuses_what_is_no_probability(void **state)
     assert_true(ortp__ctc_begin(&b->ctc, b->probabilities, POINTS));
 }
 
+/* What cannot be addressed does not wrap to something small. */
+static void sizes_do_not_wrap(void **state)
+{
+    (void)state;
+    assert_int_equal(ortp__ctc_bytes(8, 150, 30), (30 * 150 + 4 * 8 * 151) * sizeof(double));
+    static const size_t points[] = {SIZE_MAX / 30, SIZE_MAX / 32, SIZE_MAX / 64, SIZE_MAX / 300};
+    for (size_t i = 0; i < sizeof points / sizeof *points; i++) {
+        assert_true(ortp__ctc_bytes(8, points[i], 30) == SIZE_MAX);
+        assert_true(ortp__ctc_bytes(1, points[i], 512) == SIZE_MAX);
+    }
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        TEST(agrees_with_enumeration),
-        TEST(fewer_points_than_tokens),
-        TEST(nothing_is_impossible),
-        TEST(refuses_what_is_no_probability),
+        TEST(agrees_with_enumeration),       TEST(fewer_points_than_tokens),
+        TEST(nothing_is_impossible),         TEST(refuses_what_is_no_probability),
+        cmocka_unit_test(sizes_do_not_wrap),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -218,7 +218,7 @@ static void paths_agree(void **state)
 
 /* ---- without ---- */
 
-/* The same model for those who do not know of the head: bit for bit a search of weight 0. */
+/* The same model for those who do not know of the head finds what a search of weight 0 finds. */
 static void weight_zero_and_greedy_leave_it_out(void **state)
 {
     (void)state;
@@ -509,37 +509,85 @@ static void a_warm_search_allocates_nothing(void **state)
     }
 }
 
-/* Where there is no room for the numbers of the beams: no decoder, nothing charged. */
-static void a_decoder_without_room_is_none(void **state)
+static size_t metadata_bytes(const world *w)
+{
+    ortp_budget_info info;
+    ortp_budget_get_info(ortp_runtime_budget(w->f.runtime), &info);
+    return info.account_bytes[ORTP_ACCOUNT_METADATA];
+}
+
+static size_t decode_bytes(const world *w)
+{
+    ortp_pool_info info;
+    ortp_pool_get_info(ortp_runtime_pool(w->f.runtime), &info);
+    return info.in_use_bytes[ORTP_LABEL_DECODE];
+}
+
+/* The numbers of the beams: a buffer, by a search that weighs them and by no other, and kept. */
+static void only_who_weighs_takes_room(void **state)
+{
+    (void)state;
+    /* A probability of each token and point, two numbers of each beam and point, twice. */
+    const size_t numbers = (30 * 150 + 4 * 8 * 151) * sizeof(double);
+    for (size_t path = 0; path < path_count(); path++) {
+        world w;
+        static found f;
+        ortp_error error = ORTP_ERROR_INIT;
+        open_world(&w, paths[path]);
+        const size_t with = metadata_bytes(&w);
+        ortp_decoder_destroy(w.decoder);
+        assert_in_range(with - metadata_bytes(&w), 1024, numbers / 2);
+        assert_ok(ortp_decoder_create(w.f.model, w.f.tensors, 8, &w.decoder, &error), error);
+        ortp_search_params params = params_of(&w, paths[path]);
+        params.ctc_weight = 0.0;
+        search(&w, &params, &f);
+        params.ctc_weight = 0.5;
+        params.strategy = ORTP_STRATEGY_GREEDY;
+        search(&w, &params, &f);
+        const size_t without = decode_bytes(&w);
+        const size_t metadata = metadata_bytes(&w);
+        params.strategy = ORTP_STRATEGY_BEAM;
+        params.beam_width = 1;
+        for (size_t i = 0; i < 2; i++) {
+            search(&w, &params, &f);
+            assert_in_range(decode_bytes(&w), without + numbers, without + numbers / 4 * 5);
+            assert_in_range(metadata_bytes(&w), metadata, metadata + 4096);
+            params.beam_width = 8;
+        }
+        close_world(&w);
+    }
+}
+
+/* Where there is no room for them: a status, and the decoder searches on, without them or with. */
+static void a_search_without_room_is_refused(void **state)
 {
     (void)state;
     world w;
+    static found f;
     ortp_error error = ORTP_ERROR_INIT;
     open_world(&w, ORTP_PATH_BATCHED);
-    ortp_budget *budget = ortp_runtime_budget(w.f.runtime);
-    ortp_budget_info before;
-    ortp_budget_info after;
-    ortp_decoder *decoder = NULL;
-    ortp_budget_get_info(budget, &before);
-    assert_ok(ortp_decoder_create(w.f.model, w.f.tensors, 32, &decoder, &error), error);
-    ortp_budget_get_info(budget, &after);
-    /* A probability of each token and point, two numbers of each beam and point, twice. */
-    const size_t numbers = (30 * 150 + 4 * 32 * 151) * sizeof(double);
-    const size_t taken = after.charged_bytes - before.charged_bytes;
-    assert_in_range(taken, numbers, numbers + 65536);
-    ortp_decoder_destroy(decoder);
+    ortp_search_params params = params_of(&w, ORTP_PATH_BATCHED);
+    params.ctc_weight = 0.0;
+    search(&w, &params, &f);
+    const size_t held = decode_bytes(&w);
     /* Nothing is left to make room with. */
     assert_int_equal(ortp_tensor_pool_trim(w.f.tensors, 0, 0, NULL), ORTP_OK);
     assert_int_equal(ortp_pool_trim(ortp_runtime_pool(w.f.runtime), 0, 0, NULL), ORTP_OK);
-    ortp_budget_get_info(budget, &before);
-    assert_int_equal(ortp_budget_set_limit(budget, before.charged_bytes + taken - 1, NULL),
-                     ORTP_OK);
-    assert_int_equal(ortp_decoder_create(w.f.model, w.f.tensors, 32, &decoder, &error),
-                     ORTP_E_BUDGET);
-    assert_null(decoder);
-    ortp_budget_get_info(budget, &after);
-    assert_int_equal(after.charged_bytes, before.charged_bytes);
+    ortp_budget *budget = ortp_runtime_budget(w.f.runtime);
+    ortp_budget_info info;
+    ortp_budget_get_info(budget, &info);
+    assert_int_equal(ortp_budget_set_limit(budget, info.charged_bytes, NULL), ORTP_OK);
+    const ortp_search_params weighed = params_of(&w, ORTP_PATH_BATCHED);
+    assert_int_equal(try_search(&w, &weighed, &f, &error), ORTP_E_BUDGET);
+    assert_int_equal(f.count, 0);
+    assert_int_equal(decode_bytes(&w), held);
     assert_int_equal(ortp_budget_set_limit(budget, ORTP_UNLIMITED, NULL), ORTP_OK);
+    search(&w, &params, &f);
+    assert_int_equal(decode_bytes(&w), held);
+    search(&w, NULL, &f);
+    assert_candidates(
+        &f,
+        json_object_get(json_array_get(json_object_get(w.expected, "searches"), 0), "candidates"));
     close_world(&w);
 }
 
@@ -560,7 +608,8 @@ int main(void)
         cmocka_unit_test(refuses_what_is_no_probability),
         cmocka_unit_test(manifest_and_graph_must_agree),
         cmocka_unit_test(a_warm_search_allocates_nothing),
-        cmocka_unit_test(a_decoder_without_room_is_none),
+        cmocka_unit_test(only_who_weighs_takes_room),
+        cmocka_unit_test(a_search_without_room_is_refused),
     };
     return cmocka_run_group_tests_name("second score", tests, NULL, NULL);
 }
