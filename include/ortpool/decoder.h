@@ -170,14 +170,20 @@ ORTP_API ORTP_CHECK ortp_status ortp_decoder_create(ortp_model *model, ortp_tens
 ORTP_API void ortp_decoder_destroy(ortp_decoder *decoder);
 
 /*
- * Finds the best sequences for an encoder's output, as ortp_model_encode() gives it: f32 [1,S,D],
- * on the incremental path f32 [2 L,H,S,K]; it is only read, and searches of several decoders may
- * share it. length: valid positions, 1 to S. params NULL: the manifest's settings. constraint
- * NULL: every token but pad, unk and sos may follow, any sequence but the empty one may end. In
- * the last step a sequence can only end. results: filled best first, *count of at most `capacity`;
- * 0 is possible when nothing allowed could finish. Errors: INVAL (also: logits with NaN or
- * infinity above, as a damaged weight gives), CANCELLED, TIMEOUT, BUDGET, NOMEM, ORT; the decoder
- * stays usable. One search at a time per decoder.
+ * Finds the best sequences for an encoder's output, of the type and shape that ortp_model_encode()
+ * says for this model. Its numbers are only read. One from ortp_model_encode() may be searched by
+ * several decoders of the model at once; a tensor that the caller made gets views
+ * (ortp_tensor_view_at()) and so serves one search at a time. length: valid positions, 1 to S.
+ * params NULL: the manifest's settings. constraint NULL: every token but pad, unk and sos may
+ * follow, any sequence but the empty one may end. In the last step a sequence can only end.
+ * results: filled best first, *count of at most `capacity`; 0 is possible when nothing allowed
+ * could finish.
+ *
+ * Errors: INVAL (another tensor or length; params out of range, of another path, or a ctc_weight
+ * above 0 for a model without encoder.ctc; a constraint that answers what may not follow; logits
+ * with NaN or infinity above, or, where it is weighed, a ctc that is no probabilities: both as a
+ * damaged weight gives), VERSION (params of a later version), CANCELLED, TIMEOUT, BUDGET, NOMEM,
+ * ORT; the decoder stays usable. One search at a time per decoder.
  */
 ORTP_API ORTP_CHECK ortp_status ortp_decoder_search(ortp_decoder *decoder, ortp_tensor *encoded,
                                                     size_t length, const ortp_search_params *params,
@@ -186,7 +192,8 @@ ORTP_API ORTP_CHECK ortp_status ortp_decoder_search(ortp_decoder *decoder, ortp_
                                                     size_t *count, ortp_error *error);
 /* Decoder runs of the last search. */
 ORTP_API size_t ortp_decoder_last_runs(const ortp_decoder *decoder);
-/* One decoder run of `beams` rows on zeros for bucket `index`: a warm-up step. */
+/* One decoder run of `beams` rows on zeros for bucket `index`: a warm-up step. Errors: INVAL,
+ * BUDGET, NOMEM, ORT. */
 ORTP_API ORTP_CHECK ortp_status ortp_decoder_warm(ortp_decoder *decoder, size_t bucket_index,
                                                   size_t beams, ortp_error *error);
 /* After a search or warm-up step: the logits of the last run, f32 [n,T,V] or [n,V], valid until the

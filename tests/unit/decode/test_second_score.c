@@ -172,6 +172,46 @@ static void finds_what_a_second_implementation_finds(void **state)
     }
 }
 
+/*
+ * What ortp_model_encode() gave has its views, and searches of others make none; a copy in a tensor of the
+ * caller's gets them in its first search, and finds the same.
+ */
+static void only_tensors_of_the_caller_get_views(void **state)
+{
+    (void)state;
+    static found first, again;
+    for (size_t path = 0; path < path_count(); path++) {
+        world w;
+        ortp_error error = ORTP_ERROR_INIT;
+        open_world(&w, paths[path]);
+        const ortp_search_params params = params_of(&w, paths[path]);
+        search(&w, &params, &first);
+        ortp_tensor *encoded = encode(&w.f, w.expected);
+        ortp_tensor *const given = w.encoded;
+        uint64_t values = values_made(&w.f);
+        w.encoded = encoded;
+        search(&w, &params, &again);
+        assert_int_equal(values_made(&w.f), values);
+        assert_same_results(first.results, first.count, again.results, again.count, 0.0);
+        assert_int_equal(ortp_tensor_release(encoded), ORTP_OK);
+
+        size_t rank = 0;
+        const int64_t *shape = ortp_tensor_shape(given, &rank);
+        assert_int_equal(ortp_tensor_pool_trim(w.f.tensors, 0, 0, NULL), ORTP_OK);
+        assert_ok(ortp_tensor_acquire(w.f.tensors, ORTP_TYPE_FLOAT, shape, rank, &encoded, &error),
+                  error);
+        memcpy(ortp_tensor_data(encoded), ortp_tensor_data(given), ortp_tensor_bytes(given));
+        values = values_made(&w.f);
+        w.encoded = encoded;
+        search(&w, &params, &again);
+        assert_true(values_made(&w.f) > values);
+        assert_same_results(first.results, first.count, again.results, again.count, 0.0);
+        assert_int_equal(ortp_tensor_release(encoded), ORTP_OK);
+        w.encoded = given;
+        close_world(&w);
+    }
+}
+
 /* NULL stands for the manifest's settings, beams as many as the decoder is for. */
 static void takes_the_manifests_weight(void **state)
 {
@@ -599,6 +639,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(encodes_what_a_second_implementation_says),
         cmocka_unit_test(finds_what_a_second_implementation_finds),
+        cmocka_unit_test(only_tensors_of_the_caller_get_views),
         cmocka_unit_test(takes_the_manifests_weight),
         cmocka_unit_test(paths_agree),
         cmocka_unit_test(weight_zero_and_greedy_leave_it_out),
