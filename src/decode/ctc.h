@@ -32,6 +32,7 @@ typedef struct ortp__ctc {
     /* one search */
     size_t points;
     size_t half; /* which of the two the live beams have */
+    double most; /* no logarithm of this search is above it */
 } ortp__ctc;
 
 /* Bytes for searches of up to `width` beams over `points` points; SIZE_MAX: too many. */
