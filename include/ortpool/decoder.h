@@ -13,6 +13,8 @@
  *                    [2 L, n,H,T,K] that past and present share, source length [1], logits [n,V],
  *                    probabilities [V]. Nothing is copied from step to step but tokens and the
  *                    indirection. Source: ONNX Runtime's DecoderMaskedMultiHeadAttention.
+ *   all              where a search weighs ctc, taken by the first that does: the numbers of the
+ *                    second score, double [V S + 4 n (S + 1)], n the most beams
  *
  * Threads: decoders and buffers have one owner at a time; all functions that take one (warm,
  * logits, last_runs, get_info, destroy too) are for that owner alone. Creating is thread-safe, one
@@ -23,7 +25,8 @@
  * predictor has one). After ortp_decoder_warm() with n beams, a search of up to n beams (on the
  * incremental path: of n beams) makes no tensor allocation and no heap allocation of ortpool's
  * own, over every bucket; only where the model wants replicated memory or a source mask in its
- * decoder, that holds for the warmed bucket alone.
+ * decoder, that holds for the warmed bucket alone. Where the manifest has a ctc_weight of 0, a
+ * search that gives one takes the second score's buffer when it is the first.
  */
 #ifndef ORTPOOL_DECODER_H
 #define ORTPOOL_DECODER_H
@@ -65,6 +68,7 @@ typedef struct ortp_decoder_buffers_info {
     uint64_t growths;           /* times ensure_capacity had to grow */
     size_t kv_bytes;            /* [2 L, beams,H,T,K], 0 but on the incremental path */
     size_t indirection_bytes;   /* [1,beams,T], the same */
+    size_t ctc_bytes;           /* 0 until a decoder's search weighs ctc; usable on their own: 0 */
 } ortp_decoder_buffers_info;
 ORTP_API void ortp_decoder_buffers_get_info(const ortp_decoder_buffers *buffers,
                                             ortp_decoder_buffers_info *out);
@@ -153,10 +157,12 @@ typedef struct ortp_hypothesis {
 typedef struct ortp_decoder ortp_decoder;
 
 /*
- * A decode state for searches of up to `beam_width_max` beams (0: the manifest's width). Its
- * buffers are taken at the first search or warm-up step, for one row where that is sequential or
- * greedy, else for `beam_width_max`, and for max_points positions. Errors: INVAL (T above
- * ORTP_TOKENS_MAX), BUDGET, NOMEM.
+ * A decode state for searches of up to `beam_width_max` beams (0: the manifest's width). It takes
+ * its bookkeeping alone, as control memory. Its buffers are taken at the first search or warm-up
+ * step, for one row where that is sequential or greedy, else for `beam_width_max`, and for
+ * max_points positions; that of the second score at the first search that weighs ctc, for
+ * `beam_width_max`, and at a warm-up step where the manifest weighs it. They are kept until
+ * destroy. Errors: INVAL (T above ORTP_TOKENS_MAX, a width above ORTP_BEAM_MAX), BUDGET, NOMEM.
  */
 ORTP_API ORTP_CHECK ortp_status ortp_decoder_create(ortp_model *model, ortp_tensor_pool *tensors,
                                                     size_t beam_width_max, ortp_decoder **out,
@@ -164,14 +170,20 @@ ORTP_API ORTP_CHECK ortp_status ortp_decoder_create(ortp_model *model, ortp_tens
 ORTP_API void ortp_decoder_destroy(ortp_decoder *decoder);
 
 /*
- * Finds the best sequences for an encoder's output, as ortp_model_encode() gives it: f32 [1,S,D],
- * on the incremental path f32 [2 L,H,S,K]; it is only read, and searches of several decoders may
- * share it. length: valid positions, 1 to S. params NULL: the manifest's settings. constraint
- * NULL: every token but pad, unk and sos may follow, any sequence but the empty one may end. In
- * the last step a sequence can only end. results: filled best first, *count of at most `capacity`;
- * 0 is possible when nothing allowed could finish. Errors: INVAL (also: logits with NaN or
- * infinity above, as a damaged weight gives), CANCELLED, TIMEOUT, BUDGET, NOMEM, ORT; the decoder
- * stays usable. One search at a time per decoder.
+ * Finds the best sequences for an encoder's output, of the type and shape that ortp_model_encode()
+ * says for this model. Its numbers are only read. One from ortp_model_encode() may be searched by
+ * several decoders of the model at once; a tensor that the caller made gets views
+ * (ortp_tensor_view_at()) and so serves one search at a time. length: valid positions, 1 to S.
+ * params NULL: the manifest's settings. constraint NULL: every token but pad, unk and sos may
+ * follow, any sequence but the empty one may end. In the last step a sequence can only end.
+ * results: filled best first, *count of at most `capacity`; 0 is possible when nothing allowed
+ * could finish.
+ *
+ * Errors: INVAL (another tensor or length; params out of range, of another path, or a ctc_weight
+ * above 0 for a model without encoder.ctc; a constraint that answers what may not follow; logits
+ * with NaN or infinity above, or, where it is weighed, a ctc that is no probabilities: both as a
+ * damaged weight gives), VERSION (params of a later version), CANCELLED, TIMEOUT, BUDGET, NOMEM,
+ * ORT; the decoder stays usable. One search at a time per decoder.
  */
 ORTP_API ORTP_CHECK ortp_status ortp_decoder_search(ortp_decoder *decoder, ortp_tensor *encoded,
                                                     size_t length, const ortp_search_params *params,
@@ -180,7 +192,8 @@ ORTP_API ORTP_CHECK ortp_status ortp_decoder_search(ortp_decoder *decoder, ortp_
                                                     size_t *count, ortp_error *error);
 /* Decoder runs of the last search. */
 ORTP_API size_t ortp_decoder_last_runs(const ortp_decoder *decoder);
-/* One decoder run of `beams` rows on zeros for bucket `index`: a warm-up step. */
+/* One decoder run of `beams` rows on zeros for bucket `index`: a warm-up step. Errors: INVAL,
+ * BUDGET, NOMEM, ORT. */
 ORTP_API ORTP_CHECK ortp_status ortp_decoder_warm(ortp_decoder *decoder, size_t bucket_index,
                                                   size_t beams, ortp_error *error);
 /* After a search or warm-up step: the logits of the last run, f32 [n,T,V] or [n,V], valid until the
@@ -193,14 +206,14 @@ typedef struct ortp_plan {
     size_t declared_bytes; /* the graphs' files: declared, or mapped as far as ORT packs weights */
     size_t tensor_bytes;   /* encoder inputs, one set per thread and bucket */
     size_t cache_bytes;    /* encoder outputs and keys, cached and in work, per bucket */
-    size_t decode_bytes;   /* decoder buffers, one set per thread */
+    size_t decode_bytes;   /* decoder buffers, one set per thread; with that of ctc if weighed */
     size_t total_bytes;    /* the sum */
 } ortp_plan;
 
 /*
  * What warm-up has ready for `threads` predictions at once and `cache_entries` (0: no cache), over
  * all buckets, rounded as a pool with default options rounds. beam_width 0: the manifest's. AUTO:
- * incremental where the model has a decoder_step.
+ * incremental where the model has a decoder_step. For beam search: greedy weighs no ctc.
  *
  * Left out: control structures (the ledger's metadata), the workload's own data (swipe: the
  * lexicon), what ONNX Runtime takes beyond the graphs' files (on glibc up to 1.6 times the files

@@ -84,17 +84,19 @@ static void remove_candidate(ortp__beams *beams, size_t index)
             (beams->candidate_count - index) * sizeof *beams->candidates);
 }
 
+bool ortp__beams_full_at(const ortp__beams *beams, double rank)
+{
+    return beams->candidate_count == beams->width &&
+           rank <= beams->candidates[beams->width - 1].rank;
+}
+
 void ortp__beams_offer(ortp__beams *beams, size_t index, int32_t token, uint32_t state,
                        double log_prob, double hope)
 {
     const ortp__beam *beam = &beams->live[index];
     const double sum = beam->sum + log_prob;
     const double rank = sum + hope;
-    if (!(sum > -INFINITY) || !(rank > -INFINITY)) {
-        return;
-    }
-    if (beams->candidate_count == beams->width &&
-        rank <= beams->candidates[beams->width - 1].rank) {
+    if (!(sum > -INFINITY) || !(rank > -INFINITY) || ortp__beams_full_at(beams, rank)) {
         return;
     }
     const ortp__candidate candidate = {

@@ -6,7 +6,7 @@
  * A sequence is a node of a tree, found by walking from child to parent, so that nothing is copied
  * when a beam goes on. Every live beam is as long as the others: `length` tokens.
  *
- * Ties: of equal sums (or scores) the one that was offered first ranks first.
+ * Ties: of equal ranks (or scores) the one that was offered first comes first.
  */
 #ifndef ORTP_BEAMS_H
 #define ORTP_BEAMS_H
@@ -70,6 +70,8 @@ void ortp__beams_begin(ortp__beams *beams, size_t width, uint32_t state, bool ke
  * or is no number is ignored. */
 void ortp__beams_offer(ortp__beams *beams, size_t index, int32_t token, uint32_t state,
                        double log_prob, double hope);
+/* Whether candidates that rank so or lower are too late: as many as are kept rank no lower. */
+bool ortp__beams_full_at(const ortp__beams *beams, double rank);
 /* Live beam `index` ends: `log_prob` is its sum with the end token's. A score of NaN is ignored. */
 void ortp__beams_finish(ortp__beams *beams, size_t index, double log_prob, double score);
 /* The best candidates become the live beams, one token longer. */

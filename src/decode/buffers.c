@@ -40,6 +40,11 @@ void ortp__buffer_shapes(const ortp_manifest *manifest, const ortp__buffer_kind 
         out[i] = none;
     }
     out[ORTP__BUFFER_PROBABILITIES] = (ortp__buffer_shape){ORTP_TYPE_DOUBLE, 1, {v}};
+    if (kind->weighed > 0) {
+        const size_t bytes = ortp__ctc_bytes(kind->weighed, source, manifest->vocabulary);
+        out[ORTP__BUFFER_CTC] =
+            (ortp__buffer_shape){ORTP_TYPE_DOUBLE, 1, {(int64_t)(bytes / sizeof(double))}};
+    }
     if (kind->path == ORTP_PATH_INCREMENTAL) {
         step_shapes(manifest, kind, beams, out);
         return;
@@ -70,7 +75,7 @@ size_t ortp__buffer_bytes(const ortp__buffer_shape *shape)
     return bytes;
 }
 
-static void shapes_of(const ortp_model *model, size_t beams, size_t source,
+static void shapes_of(const ortp_model *model, size_t beams, size_t source, size_t weighed,
                       ortp__buffer_shape out[ORTP__BUFFER_COUNT])
 {
     const bool step = model->path == ORTP_PATH_INCREMENTAL;
@@ -78,28 +83,17 @@ static void shapes_of(const ortp_model *model, size_t beams, size_t source,
         .path = model->path,
         .token_type = step ? model->step_ports.token_type : model->decoder_ports.token_type,
         .length_type = step ? model->step_ports.length_type : model->decoder_ports.length_type,
+        .weighed = weighed,
     };
     ortp__buffer_shapes(model->manifest, &kind, beams, source, out);
 }
 
-size_t ortp__decoder_buffer_bytes(const ortp_model *model, size_t rows)
-{
-    ortp__buffer_shape shapes[ORTP__BUFFER_COUNT];
-    shapes_of(model, rows, model->manifest->max_points, shapes);
-    size_t bytes = 0;
-    for (size_t i = 0; i < ORTP__BUFFER_COUNT; i++) {
-        const size_t more = ortp__buffer_bytes(&shapes[i]);
-        bytes = more > SIZE_MAX - bytes ? SIZE_MAX : bytes + more;
-    }
-    return bytes;
-}
-
 /* Takes anew what is too small for the size; all of it or nothing. */
-static ortp_status grow(ortp_decoder_buffers *buffers, size_t beams, size_t source,
+static ortp_status grow(ortp_decoder_buffers *buffers, size_t beams, size_t source, size_t weighed,
                         ortp_error *error)
 {
     ortp__buffer_shape shapes[ORTP__BUFFER_COUNT];
-    shapes_of(buffers->model, beams, source, shapes);
+    shapes_of(buffers->model, beams, source, weighed, shapes);
     ortp_tensor *fresh[ORTP__BUFFER_COUNT] = {0};
     ortp_status status = ORTP_OK;
     for (size_t i = 0; i < ORTP__BUFFER_COUNT && status == ORTP_OK; i++) {
@@ -121,6 +115,7 @@ static ortp_status grow(ortp_decoder_buffers *buffers, size_t beams, size_t sour
     if (status == ORTP_OK) {
         buffers->beams = beams;
         buffers->source = source;
+        buffers->weighed = weighed;
     }
     return status;
 }
@@ -159,7 +154,7 @@ ortp_status ortp_decoder_buffers_create(ortp_model *model, ortp_tensor_pool *ten
     ortp_decoder_buffers *buffers = memory;
     buffers->model = model;
     buffers->tensors = tensors;
-    status = grow(buffers, beams, source, error);
+    status = grow(buffers, beams, source, 0, error);
     if (status != ORTP_OK) {
         ortp__decode_free(runtime, buffers, sizeof *buffers);
         return status;
@@ -195,11 +190,17 @@ ortp_status ortp_decoder_buffers_ensure_capacity(ortp_decoder_buffers *buffers, 
         return status;
     }
     status = grow(buffers, beams > buffers->beams ? beams : buffers->beams,
-                  source > buffers->source ? source : buffers->source, error);
+                  source > buffers->source ? source : buffers->source, buffers->weighed, error);
     if (status == ORTP_OK) {
         buffers->growths++;
     }
     return status;
+}
+
+ortp_status ortp__buffers_weigh(ortp_decoder_buffers *buffers, size_t beams, ortp_error *error)
+{
+    return beams <= buffers->weighed ? ORTP_OK
+                                     : grow(buffers, buffers->beams, buffers->source, beams, error);
 }
 
 static size_t bytes_of(const ortp_decoder_buffers *buffers, ortp__buffer which)
@@ -221,6 +222,7 @@ void ortp_decoder_buffers_get_info(const ortp_decoder_buffers *buffers,
         .growths = buffers->growths,
         .kv_bytes = bytes_of(buffers, ORTP__BUFFER_KV),
         .indirection_bytes = bytes_of(buffers, ORTP__BUFFER_INDIRECTION),
+        .ctc_bytes = bytes_of(buffers, ORTP__BUFFER_CTC),
     };
 }
 
@@ -228,7 +230,7 @@ ortp_status ortp__buffers_rows(ortp_decoder_buffers *buffers, ortp__buffer which
                                size_t source, OrtValue **out, ortp_error *error)
 {
     ortp__buffer_shape shapes[ORTP__BUFFER_COUNT];
-    shapes_of(buffers->model, rows, source, shapes);
+    shapes_of(buffers->model, rows, source, buffers->weighed, shapes);
     const ortp__buffer_shape *shape = &shapes[which];
     ortp_tensor *tensor = buffers->tensor[which];
     size_t rank = 0;

@@ -1,15 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 #include "ctc.h"
 
+#include "decode_internal.h"
+
 #include <math.h>
 
 #define NO_TOKEN (-1)
 #define LEAST 1e-300
-#define MOST 1.001 /* of a probability: floats that were divided by their sum */
+#define MOST 1.001    /* of a probability: floats that were divided by their sum */
+#define ROUNDING 1e-9 /* of a logarithm, far more than all sums' */
 
 size_t ortp__ctc_bytes(size_t width, size_t points, size_t vocabulary)
 {
-    return (vocabulary * points + 4 * width * (points + 1)) * sizeof(double);
+    const size_t tokens = ortp__product(vocabulary, points);
+    const size_t prefixes = ortp__product(4 * width, points + 1);
+    const size_t numbers = prefixes > SIZE_MAX - tokens ? SIZE_MAX : tokens + prefixes;
+    return ortp__product(numbers, sizeof(double));
 }
 
 void ortp__ctc_place(ortp__ctc *ctc, void *memory, size_t width, size_t points, size_t vocabulary,
@@ -51,15 +57,20 @@ bool ortp__ctc_begin(ortp__ctc *ctc, const float *probabilities, size_t points)
 {
     ctc->points = points;
     ctc->half = 0;
-    for (size_t token = 0; token < ctc->vocabulary; token++) {
-        double *row = ctc->tokens + token * ctc->points_max;
-        for (size_t t = 0; t < points; t++) {
-            row[t] = (double)probabilities[t * ctc->vocabulary + token];
-            if (!(row[t] >= 0.0 && row[t] <= MOST)) {
+    double all = 1.0; /* no less than the sum over all sequences: points may have more than 1 */
+    for (size_t t = 0; t < points; t++) {
+        double sum = 0.0;
+        for (size_t token = 0; token < ctc->vocabulary; token++) {
+            const double probability = (double)probabilities[t * ctc->vocabulary + token];
+            if (!(probability >= 0.0 && probability <= MOST)) {
                 return false;
             }
+            ctc->tokens[token * ctc->points_max + t] = probability;
+            sum += probability;
         }
+        all *= sum > 1.0 ? sum : 1.0;
     }
+    ctc->most = log(all) + ROUNDING;
     double *prefix = prefix_of(ctc, ctc->half, 0);
     double *blanks = blanks_of(ctc, prefix);
     const double *blank = token_of(ctc, ctc->blank);

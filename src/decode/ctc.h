@@ -32,9 +32,10 @@ typedef struct ortp__ctc {
     /* one search */
     size_t points;
     size_t half; /* which of the two the live beams have */
+    double most; /* no logarithm of this search is above it */
 } ortp__ctc;
 
-/* Bytes for searches of up to `width` beams over `points` points. */
+/* Bytes for searches of up to `width` beams over `points` points; SIZE_MAX: too many. */
 size_t ortp__ctc_bytes(size_t width, size_t points, size_t vocabulary);
 /* memory: that many bytes, aligned to 8. */
 void ortp__ctc_place(ortp__ctc *ctc, void *memory, size_t width, size_t points, size_t vocabulary,

@@ -131,6 +131,7 @@ typedef enum ortp__buffer {
     ORTP__BUFFER_LOGITS,
     ORTP__BUFFER_PROBABILITIES,
     ORTP__BUFFER_LENGTH,
+    ORTP__BUFFER_CTC,         /* what ctc.h works in, once a search weighs it */
     ORTP__BUFFER_PAST_LENGTH, /* from here on: incremental alone */
     ORTP__BUFFER_BEAM_WIDTH,
     ORTP__BUFFER_INDIRECTION,
@@ -142,6 +143,7 @@ typedef enum ortp__buffer {
 typedef struct ortp__buffer_kind {
     ortp_path path; /* INCREMENTAL or another */
     ortp_type token_type, length_type;
+    size_t weighed; /* beams with a second score; 0: none */
 } ortp__buffer_kind;
 
 /* The one place that knows which buffers there are; plan.c counts what buffers.c takes. */
@@ -157,10 +159,13 @@ struct ortp_decoder_buffers {
     ortp_model *model;
     ortp_tensor_pool *tensors;
     size_t beams, source;
+    size_t weighed; /* beams that ORTP__BUFFER_CTC is for; 0: there is none */
     uint64_t growths;
     ortp_tensor *tensor[ORTP__BUFFER_COUNT]; /* NULL where the model does not want it */
 };
 
+/* Takes ORTP__BUFFER_CTC for `beams` beams, kept from then on; on failure nothing changes. */
+ortp_status ortp__buffers_weigh(ortp_decoder_buffers *buffers, size_t beams, ortp_error *error);
 /*
  * The OrtValue of the first `rows` rows of a buffer, for `source` positions where it has them. The
  * first call for a pair makes an ORT call, later ones do not.
@@ -183,7 +188,7 @@ struct ortp_decoder {
     size_t width_max;
     size_t bytes; /* of this struct and the arrays behind it */
     ortp__beams beams;
-    ortp__ctc ctc;         /* without memory where the model has none */
+    ortp__ctc ctc;         /* in its buffer; placed by each search that weighs it */
     uint32_t *next_states; /* [V], what a constraint answers */
     int32_t *next_tokens;  /* [V] */
     size_t runs;           /* of the last search */

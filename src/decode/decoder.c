@@ -8,15 +8,10 @@
 #include <inttypes.h>
 #include <string.h>
 
-static size_t ctc_bytes(const ortp_manifest *m, size_t width)
-{
-    return m->encoder.ctc != NULL ? ortp__ctc_bytes(width, m->max_points, m->vocabulary) : 0;
-}
-
 static size_t decoder_bytes(const ortp_manifest *m, size_t width)
 {
     return sizeof(ortp_decoder) + ortp__beams_bytes(width, m->max_tokens - 1) +
-           ctc_bytes(m, width) + m->vocabulary * (sizeof(uint32_t) + sizeof(int32_t));
+           m->vocabulary * (sizeof(uint32_t) + sizeof(int32_t));
 }
 
 ortp_status ortp_decoder_create(ortp_model *model, ortp_tensor_pool *tensors, size_t beam_width_max,
@@ -53,10 +48,6 @@ ortp_status ortp_decoder_create(ortp_model *model, ortp_tensor_pool *tensors, si
     ortp__beams_place(&decoder->beams, decoder + 1, width, m->max_tokens - 1);
     unsigned char *rest =
         (unsigned char *)(decoder + 1) + ortp__beams_bytes(width, m->max_tokens - 1);
-    if (m->encoder.ctc != NULL) {
-        ortp__ctc_place(&decoder->ctc, rest, width, m->max_points, m->vocabulary, m->pad);
-        rest += ctc_bytes(m, width);
-    }
     decoder->next_states = (uint32_t *)(void *)rest;
     decoder->next_tokens = (int32_t *)(void *)(decoder->next_states + m->vocabulary);
     atomic_fetch_add_explicit(&model->users, 1, memory_order_relaxed);
@@ -80,6 +71,21 @@ void ortp_decoder_destroy(ortp_decoder *decoder)
 void ortp__decoder_wait_beside(ortp_decoder *decoder, bool beside)
 {
     decoder->beside = beside;
+}
+
+size_t ortp__decoder_control_bytes(const ortp_decoder *decoder)
+{
+    return decoder->bytes + (decoder->buffers != NULL ? sizeof *decoder->buffers : 0);
+}
+
+size_t ortp__decoder_buffer_bytes(const ortp_decoder *decoder)
+{
+    size_t bytes = 0;
+    for (size_t i = 0; i < ORTP__BUFFER_COUNT && decoder->buffers != NULL; i++) {
+        const ortp_tensor *tensor = decoder->buffers->tensor[i];
+        bytes += tensor != NULL ? ortp_tensor_bytes(tensor) : 0;
+    }
+    return bytes;
 }
 
 size_t ortp_decoder_last_runs(const ortp_decoder *decoder)
@@ -286,6 +292,17 @@ static ortp_status warm_values(ortp_decoder *decoder, size_t beams, ortp_error *
     return status;
 }
 
+/* The buffer of the second score, all of its pages present. */
+static ortp_status warm_ctc(ortp_decoder *decoder, ortp_error *error)
+{
+    const ortp_status status = ortp__buffers_weigh(decoder->buffers, decoder->width_max, error);
+    if (status == ORTP_OK) {
+        const ortp_tensor *ctc = decoder->buffers->tensor[ORTP__BUFFER_CTC];
+        memset(ortp_tensor_data(ctc), 0, ortp_tensor_bytes(ctc));
+    }
+    return status;
+}
+
 /* A run of the empty sequence. */
 static ortp_status warm_run(ortp_decoder *decoder, size_t beams, ortp_error *error)
 {
@@ -310,6 +327,13 @@ static ortp_status warm_run(ortp_decoder *decoder, size_t beams, ortp_error *err
 ortp_status ortp_decoder_warm(ortp_decoder *decoder, size_t bucket_index, size_t beams,
                               ortp_error *error)
 {
+    const bool weighs = decoder != NULL && decoder->model->manifest->ctc_weight > 0.0;
+    return ortp__decoder_warm(decoder, bucket_index, beams, weighs, error);
+}
+
+ortp_status ortp__decoder_warm(ortp_decoder *decoder, size_t bucket_index, size_t beams,
+                               bool weighs, ortp_error *error)
+{
     if (decoder == NULL || bucket_index >= decoder->model->manifest->bucket_count || beams == 0 ||
         beams > decoder->width_max) {
         return ortp__fail(error, ORTP_E_INVAL, "ortp_decoder_warm: no bucket %zu, or not %zu beams",
@@ -324,6 +348,9 @@ ortp_status ortp_decoder_warm(ortp_decoder *decoder, size_t bucket_index, size_t
     }
     memset(ortp_tensor_data(encoded), 0, ortp_tensor_bytes(encoded));
     status = ortp__decoder_prepare(decoder, encoded, source, beams, error);
+    if (status == ORTP_OK && weighs) {
+        status = warm_ctc(decoder, error);
+    }
     if (status == ORTP_OK) {
         status = warm_run(decoder, beams, error);
     }

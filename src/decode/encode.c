@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The encoder's run. What it gives is one tensor, of one part for each of its outputs that the decoder
- * reads; the parts are views that the tensor keeps, so that none is made twice.
+ * The encoder's run. What it gives is one tensor, of one part for each of its outputs that the
+ * decoder reads and, where there is a CTC head, one for ctc; the parts are views that the tensor
+ * keeps, so that none is made twice.
  */
 #include "decode_internal.h"
 #include "model_run.h"

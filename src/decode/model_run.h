@@ -30,7 +30,12 @@ const float *ortp__encoded_ctc(const ortp_model *model, const ortp_tensor *encod
 /* Whether the runs of this decoder's next searches wait only beside others: session_run.h. */
 void ortp__decoder_wait_beside(ortp_decoder *decoder, bool beside);
 
-/* What the buffers of a decoder for `rows` rows take, blocks' rounding left out. */
-size_t ortp__decoder_buffer_bytes(const ortp_model *model, size_t rows);
+/* As ortp_decoder_warm(), for searches that weigh ctc or for such that do not. */
+ORTP_CHECK ortp_status ortp__decoder_warm(ortp_decoder *decoder, size_t bucket_index, size_t beams,
+                                          bool weighs, ortp_error *error);
+
+/* What a decoder has of control memory, and in its buffers, blocks' rounding left out. */
+size_t ortp__decoder_control_bytes(const ortp_decoder *decoder);
+size_t ortp__decoder_buffer_bytes(const ortp_decoder *decoder);
 
 #endif

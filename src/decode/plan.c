@@ -63,11 +63,13 @@ static void add_cache(list *l, const ortp_manifest *m, ortp_path path, size_t th
     }
 }
 
-static void add_buffers(list *l, const ortp_manifest *m, ortp_path path, size_t rows,
+static void add_buffers(list *l, const ortp_manifest *m, ortp_path path, size_t rows, size_t width,
                         size_t threads)
 {
-    const ortp__buffer_kind kind = {
-        .path = path, .token_type = ORTP_TYPE_INT64, .length_type = ORTP_TYPE_INT64};
+    const ortp__buffer_kind kind = {.path = path,
+                                    .token_type = ORTP_TYPE_INT64,
+                                    .length_type = ORTP_TYPE_INT64,
+                                    .weighed = m->ctc_weight > 0.0 ? width : 0};
     ortp__buffer_shape shapes[ORTP__BUFFER_COUNT];
     ortp__buffer_shapes(m, &kind, rows, m->max_points, shapes);
     for (size_t i = 0; i < ORTP__BUFFER_COUNT; i++) {
@@ -131,7 +133,7 @@ ortp_status ortp_plan_estimate(const ortp_manifest *manifest, size_t beam_width,
         plan.tensor_bytes = bytes_of(&l);
         add_cache(&l, manifest, runs, threads, cache_entries);
         plan.cache_bytes = bytes_of(&l) - plan.tensor_bytes;
-        add_buffers(&l, manifest, runs, rows, threads);
+        add_buffers(&l, manifest, runs, rows, width, threads);
         sum = bytes_of(&l);
         plan.decode_bytes = sum - plan.cache_bytes - plan.tensor_bytes;
     }

@@ -177,18 +177,25 @@ static double final_score(const search *s, size_t index, uint32_t state, double 
     return score;
 }
 
-/* What live beam `index` with `token` ranks by besides its sum. */
-static double hope(const search *s, size_t index, int32_t token, uint32_t state)
+/* Live beam `index` may go on with `token`. */
+static void offer(const search *s, size_t index, int32_t token, uint32_t state, double log_prob)
 {
-    double sum = 0.0;
+    ortp__beams *beams = &s->decoder->beams;
+    double hope = 0.0;
     if (s->constraint != NULL && s->constraint->hope != NULL &&
         s->params->strategy == ORTP_STRATEGY_BEAM) {
-        sum += s->constraint->hope(s->constraint->ctx, state);
+        hope += s->constraint->hope(s->constraint->ctx, state);
     }
     if (s->ctc != NULL) {
-        sum += s->params->ctc_weight * ortp__ctc_prefix(s->ctc, &s->decoder->beams, index, token);
+        /* The sum over the points is most of a candidate's cost: not for one that comes too late. */
+        const double weight = s->params->ctc_weight;
+        const double sum = beams->live[index].sum + log_prob;
+        if (ortp__beams_full_at(beams, sum + (hope + weight * s->ctc->most))) {
+            return;
+        }
+        hope += weight * ortp__ctc_prefix(s->ctc, beams, index, token);
     }
-    return sum;
+    ortp__beams_offer(beams, index, token, state, log_prob, hope);
 }
 
 /* Offers what may follow live beam `index`, and its end. */
@@ -208,9 +215,7 @@ static ortp_status expand(const search *s, size_t index, const double *log_probs
     for (size_t i = 0; i < count && !s->last_step; i++) {
         const double log_prob = log_probs[decoder->next_tokens[i]];
         if (log_prob >= s->token_least) {
-            ortp__beams_offer(beams, index, decoder->next_tokens[i], decoder->next_states[i],
-                              log_prob,
-                              hope(s, index, decoder->next_tokens[i], decoder->next_states[i]));
+            offer(s, index, decoder->next_tokens[i], decoder->next_states[i], log_prob);
             best = log_prob > best ? log_prob : best;
         }
     }
@@ -317,7 +322,14 @@ static ortp_status begin_ctc(search *s, const ortp_tensor *encoded)
 {
     ortp_decoder *decoder = s->decoder;
     const ortp_manifest *m = decoder->model->manifest;
+    ortp_decoder_buffers *buffers = decoder->buffers;
+    const ortp_status status = ortp__buffers_weigh(buffers, decoder->width_max, s->error);
+    if (status != ORTP_OK) {
+        return status;
+    }
     s->ctc = &decoder->ctc;
+    ortp__ctc_place(s->ctc, ortp_tensor_data(buffers->tensor[ORTP__BUFFER_CTC]), buffers->weighed,
+                    buffers->source, m->vocabulary, m->pad);
     if (!ortp__ctc_begin(s->ctc, ortp__encoded_ctc(decoder->model, encoded, decoder->source),
                          decoder->length)) {
         return ortp__fail(

@@ -239,7 +239,6 @@ static ortp_status make_parts(ortp_predictor *p, const ortp_predictor_options *o
     }
     if (status == ORTP_OK) {
         make_params(p, options);
-        p->buffer_bytes = ortp__decoder_buffer_bytes(p->model, ortp__rows_most(p));
         status = make_cache(p, options->cache_stale_ms, error);
     }
     if (status == ORTP_OK) {

@@ -24,8 +24,9 @@
 typedef struct ortp__state {
     struct ortp__state *next; /* while idle */
     ortp_decoder *decoder;
-    size_t warmed;   /* its level, see warm_steps.c: written by who has it, under the lock */
-    bool used;       /* has been handed out, and so may hold buffers */
+    size_t warmed;        /* its level, see warm_steps.c: written by who has it, under the lock */
+    size_t control_bytes; /* of it and its decoder, and in the buffers; both as it was given back */
+    size_t buffer_bytes;
     float *features; /* [max_points, 6] */
     int32_t *keys;   /* [max_points] */
     ortp_hypothesis results[ORTP_CANDIDATES_MAX];
@@ -67,7 +68,6 @@ struct ortp_predictor {
     ortp_constraint constraint; /* over `words` */
     size_t threads;
     size_t cache_entries; /* 0: the cache is off */
-    size_t buffer_bytes;  /* about what the buffers of a used state take */
     ortp_warmup_step *steps;
     ortp__warm_entry *entries; /* as many */
     size_t step_count;
@@ -115,8 +115,9 @@ ortp_status ortp__state_borrow(ortp_predictor *predictor, size_t level, ortp__st
 void ortp__state_warmed(ortp_predictor *predictor, ortp__state *state);
 /* Back, from either; more than `threads` are not kept: the least warm go. NULL is a no-op. */
 void ortp__state_release(ortp_predictor *predictor, ortp__state *state);
-/* Frees one idle state, the least warm; false: there is none. */
-bool ortp__state_drop(ortp_predictor *predictor);
+/* Frees one idle state, the least warm; its buffers are idle tensors then. Gives the control memory
+ * that went; 0: there is none. */
+size_t ortp__state_drop(ortp_predictor *predictor);
 /* About what the idle states hold, their buffers included. */
 size_t ortp__state_idle_bytes(ortp_predictor *predictor);
 /* A reclaimer of level ORTP_RECLAIM_TENSORS; how many states it ever dropped. */
@@ -145,6 +146,8 @@ ortp_status ortp__warm_plan(ortp_predictor *predictor, ortp_error *error);
 void ortp__warm_plan_free(ortp_predictor *predictor);
 /* The most rows that one decoder run has: the beam width, or one where beams run one by one. */
 size_t ortp__rows_most(const ortp_predictor *predictor);
+/* Whether its searches weigh the encoder's own reading. */
+bool ortp__weighs_ctc(const ortp_predictor *predictor);
 
 /*
  * The turn of a prediction that may wait: beside others, or, once it had no room there, alone. It

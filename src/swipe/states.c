@@ -8,10 +8,12 @@
  * and the next state that comes back is handed to it: left among the idle ones it would be gone again
  * before the step wakes.
  */
+#include "model_run.h"
 #include "predictor_internal.h"
 
 #include <assert.h>
 
+/* Without its decoder. */
 static size_t state_bytes(const ortp_predictor *p)
 {
     const size_t row = ORTP_SWIPE_FEATURES * sizeof(float) + sizeof(int32_t);
@@ -212,7 +214,6 @@ ortp_status ortp__state_acquire(ortp_predictor *p, ortp__state **out, ortp_error
             return status;
         }
     }
-    state->used = true;
     *out = state;
     return ORTP_OK;
 }
@@ -244,7 +245,6 @@ ortp_status ortp__state_borrow(ortp_predictor *p, size_t level, ortp__state **ou
     if (state == NULL) {
         return closed ? ortp__fail(error, ORTP_E_CLOSED, "the predictor is closed") : ORTP_OK;
     }
-    state->used = true;
     *out = state;
     return ORTP_OK;
 }
@@ -264,6 +264,8 @@ void ortp__state_release(ortp_predictor *p, ortp__state *state)
     if (state == NULL) {
         return;
     }
+    state->control_bytes = state_bytes(p) + ortp__decoder_control_bytes(state->decoder);
+    state->buffer_bytes = ortp__decoder_buffer_bytes(state->decoder);
     ortp__lock(&p->mutex);
     if (p->waiters != NULL) {
         ortp__cond_broadcast(&p->returned); /* one may get it, others need none any more */
@@ -283,7 +285,7 @@ void ortp__state_release(ortp_predictor *p, ortp__state *state)
 
 /* ---- giving memory back ---- */
 
-bool ortp__state_drop(ortp_predictor *p)
+size_t ortp__state_drop(ortp_predictor *p)
 {
     ortp__lock(&p->mutex);
     ortp__state *state = p->idle != NULL ? unlink_state(least_warm_locked(p)) : NULL;
@@ -292,10 +294,11 @@ bool ortp__state_drop(ortp_predictor *p)
     }
     ortp__unlock(&p->mutex);
     if (state == NULL) {
-        return false;
+        return 0;
     }
+    const size_t bytes = state->control_bytes;
     state_free(p, state);
-    return true;
+    return bytes;
 }
 
 size_t ortp__state_idle_bytes(ortp_predictor *p)
@@ -303,7 +306,7 @@ size_t ortp__state_idle_bytes(ortp_predictor *p)
     size_t bytes = 0;
     ortp__lock(&p->mutex);
     for (const ortp__state *state = p->idle; state != NULL; state = state->next) {
-        bytes += state_bytes(p) + (state->used ? p->buffer_bytes : 0);
+        bytes += state->control_bytes + state->buffer_bytes;
     }
     ortp__unlock(&p->mutex);
     return bytes;
@@ -314,11 +317,12 @@ size_t ortp__state_reclaim(void *ctx, size_t bytes_wanted)
 {
     ortp_predictor *p = ctx;
     size_t given = 0;
-    while (given < bytes_wanted && ortp__state_drop(p)) {
+    size_t state = 0;
+    while (given < bytes_wanted && (state = ortp__state_drop(p)) > 0) {
         ortp__lock(&p->mutex);
         p->reclaimed++;
         ortp__unlock(&p->mutex);
-        given += state_bytes(p);
+        given += state;
         if (given < bytes_wanted) {
             ortp_tensor_pool_info info;
             ortp_tensor_pool_get_info(p->tensors, &info);

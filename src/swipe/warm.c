@@ -46,6 +46,11 @@ size_t ortp__rows_most(const ortp_predictor *p)
     return p->params.path == ORTP_PATH_SEQUENTIAL ? 1 : p->params.beam_width;
 }
 
+bool ortp__weighs_ctc(const ortp_predictor *p)
+{
+    return p->params.strategy == ORTP_STRATEGY_BEAM && p->params.ctc_weight > 0.0;
+}
+
 /* Decoder runs of different shapes for one bucket. */
 static size_t decoder_shapes(const ortp_predictor *p)
 {

@@ -137,8 +137,8 @@ static ortp_status catch_up(ortp_predictor *p, ortp__state *state, size_t level,
     const size_t buckets = ortp_model_manifest(p->model)->bucket_count;
     ortp_status status = ORTP_OK;
     while (state->warmed < level && status == ORTP_OK) {
-        status = ortp_decoder_warm(state->decoder, buckets - 1 - state->warmed, ortp__rows_most(p),
-                                   error);
+        status = ortp__decoder_warm(state->decoder, buckets - 1 - state->warmed, ortp__rows_most(p),
+                                    ortp__weighs_ctc(p), error);
         if (status == ORTP_OK) {
             ortp__state_warmed(p, state);
         }
@@ -153,7 +153,7 @@ ortp_status ortp__warm_decoder(ortp_predictor *p, size_t bucket, size_t beams, o
     /* ORT needs one run per shape, on whichever decoder. */
     ortp_status status = ortp__state_borrow(p, ORTP__LEVEL_ANY, &state, error);
     if (status == ORTP_OK) {
-        status = ortp_decoder_warm(state->decoder, bucket, beams, error);
+        status = ortp__decoder_warm(state->decoder, bucket, beams, ortp__weighs_ctc(p), error);
         if (status == ORTP_OK && state->warmed + 1 == level) {
             ortp__state_warmed(p, state);
         }

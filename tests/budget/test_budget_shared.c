@@ -61,7 +61,7 @@ static snapshot look(const shared_rig *r)
  * Slabs that are partly used keep idle blocks that cannot be given back: less than a slab of each size
  * class. Of tensors one charge asks for more than it needs.
  */
-#define SLAB_SLACK (3 * MIB / 2)
+#define SLAB_SLACK (2 * MIB)
 #define TENSOR_SLACK (64 * KIB)
 #define HOST_BLOCK (4 * MIB)
 

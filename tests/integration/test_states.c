@@ -284,6 +284,60 @@ static void trim_takes_the_cold(void **state)
     rig_close(&r);
 }
 
+/* What is told of states is what the ledger says: their control memory, and the blocks of their buffers. */
+static void states_hold_what_they_tell(void **state)
+{
+    (void)state;
+    rig r;
+    const rig_options options = {.model = CTC_MODEL, .predictor = {.threads = 3}};
+    rig_open(&r, &options);
+    ortp_error error = ORTP_ERROR_INIT;
+    for (size_t round = 0; round < 2; round++) { /* without buffers, and with them */
+        ortp_predictor *p = r.predictor;
+        assert_ok(ortp__state_fill(p, 3, &error), error);
+        if (round > 0) {
+            assert_ok(ortp_predictor_warm(p, NULL, NULL, &error), error);
+        }
+        const size_t told = ortp__state_idle_bytes(p);
+        const size_t buffers = rig_pool(&r).in_use_bytes[ORTP_LABEL_DECODE];
+        size_t control = 0;
+        for (size_t left = 3; left > 0; left--) {
+            const size_t before = rig_budget(&r).account_bytes[ORTP_ACCOUNT_METADATA];
+            const size_t given = ortp__state_drop(p);
+            assert_int_equal(before - rig_budget(&r).account_bytes[ORTP_ACCOUNT_METADATA], given);
+            control += given;
+        }
+        assert_int_equal(ortp__state_drop(p), 0);
+        assert_int_equal(ortp__state_idle_bytes(p), 0);
+        /* Blocks are somewhat larger than what is asked for. */
+        assert_in_range(told - control, buffers / 5 * 4, buffers);
+        assert_int_equal(buffers > 0, round > 0);
+    }
+    rig_close(&r);
+}
+
+/* Greedy weighs nothing, and has no room for it. */
+static void greedy_states_are_smaller(void **state)
+{
+    (void)state;
+    size_t bytes[2];
+    for (size_t i = 0; i < 2; i++) {
+        rig r;
+        const rig_options options = {
+            .model = CTC_MODEL,
+            .predictor = {.strategy = i == 0 ? ORTP_STRATEGY_GREEDY : ORTP_STRATEGY_BEAM,
+                          .beam_width = 1}};
+        rig_open(&r, &options);
+        ortp_error error = ORTP_ERROR_INIT;
+        assert_ok(ortp_predictor_warm(r.predictor, NULL, NULL, &error), error);
+        bytes[i] = ortp__state_idle_bytes(r.predictor);
+        assert_warm(&r, 1);
+        assert_int_equal(ortp__state_idle_bytes(r.predictor), bytes[i]);
+        rig_close(&r);
+    }
+    assert_int_equal(bytes[1] - bytes[0], (30 * 150 + 4 * 151) * sizeof(double));
+}
+
 int main(void)
 {
     if (!test_ort_found()) {
@@ -297,6 +351,8 @@ int main(void)
         cmocka_unit_test(warm_up_under_load),
         cmocka_unit_test(reclaim_takes_one),
         cmocka_unit_test(trim_takes_the_cold),
+        cmocka_unit_test(states_hold_what_they_tell),
+        cmocka_unit_test(greedy_states_are_smaller),
     };
     return cmocka_run_group_tests(tests, read_rows, free_rows);
 }

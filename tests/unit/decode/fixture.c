@@ -8,21 +8,28 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static void open_model(fixture *f, const char *folder, ortp_path path,
-                       const ortp_runtime_options *options)
+ortp_status fixture_try(fixture *f, const char *folder, ortp_path path,
+                        const ortp_runtime_options *options, ortp_error *error)
 {
-    ortp_error error = ORTP_ERROR_INIT;
     *f = (fixture){.runtime = test_runtime_create(options)};
     ortp_tensor_pool_options tensors = ORTP_TENSOR_POOL_OPTIONS_INIT;
     tensors.runtime = f->runtime;
-    assert_ok(ortp_tensor_pool_create(&tensors, &f->tensors, &error), error);
+    assert_ok(ortp_tensor_pool_create(&tensors, &f->tensors, error), *error);
     ortp_model_options model = ORTP_MODEL_OPTIONS_INIT;
     model.runtime = f->runtime;
     model.tensors = f->tensors;
     model.directory = folder;
     model.path = path;
-    assert_ok(ortp_model_open(&model, &f->model, &error), error);
-    f->manifest = ortp_model_manifest(f->model);
+    const ortp_status status = ortp_model_open(&model, &f->model, error);
+    f->manifest = status == ORTP_OK ? ortp_model_manifest(f->model) : NULL;
+    return status;
+}
+
+static void open_model(fixture *f, const char *folder, ortp_path path,
+                       const ortp_runtime_options *options)
+{
+    ortp_error error = ORTP_ERROR_INIT;
+    assert_ok(fixture_try(f, folder, path, options, &error), error);
 }
 
 void fixture_open_at(fixture *f, const char *path, const ortp_runtime_options *options)

@@ -142,6 +142,32 @@ static void refuses_bad_arguments(void **state)
     fixture_close(&f);
 }
 
+/* That of the second score comes when it is asked for, and grows with the others. */
+static void the_second_scores_buffer_comes_last(void **state)
+{
+    (void)state;
+    fixture f;
+    ortp_error error = ORTP_ERROR_INIT;
+    ortp_decoder_buffers *buffers = NULL;
+    ortp_decoder_buffers_info info;
+    fixture_open_on(&f, CTC, ORTP_PATH_BATCHED);
+    assert_ok(ortp_decoder_buffers_create(f.model, f.tensors, 2, 16, &buffers, &error), error);
+    static const struct {
+        size_t weighed, source, want;
+    } steps[] = {{0, 16, 0}, {3, 16, 3}, {1, 16, 3}, {8, 16, 8}, {8, 150, 8}};
+    for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
+        assert_ok(ortp__buffers_weigh(buffers, steps[i].weighed, &error), error);
+        assert_ok(ortp_decoder_buffers_ensure_capacity(buffers, 1, steps[i].source, &error), error);
+        ortp_decoder_buffers_get_info(buffers, &info);
+        const size_t rows = 4 * steps[i].want * (steps[i].source + 1);
+        assert_int_equal(info.ctc_bytes,
+                         steps[i].want > 0 ? (30 * steps[i].source + rows) * sizeof(double) : 0);
+        assert_int_equal(info.beams, 2);
+    }
+    ortp_decoder_buffers_destroy(buffers);
+    fixture_close(&f);
+}
+
 /* What cannot be addressed is refused by the pool, not wrapped to something small. */
 static void huge_buffers_do_not_wrap(void **state)
 {
@@ -164,6 +190,7 @@ int main(void)
         cmocka_unit_test(grows_and_never_shrinks),
         cmocka_unit_test(a_failed_growth_changes_nothing),
         cmocka_unit_test(refuses_bad_arguments),
+        cmocka_unit_test(the_second_scores_buffer_comes_last),
         cmocka_unit_test(huge_buffers_do_not_wrap),
     };
     return cmocka_run_group_tests_name("decoder buffers", tests, NULL, NULL);

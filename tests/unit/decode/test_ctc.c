@@ -119,6 +119,13 @@ static void same(double logarithm, double probability)
     }
 }
 
+/* What a search may count on. */
+static double at_most(const bench *b, double logarithm)
+{
+    assert_true(logarithm <= b->ctc.most);
+    return logarithm;
+}
+
 /* Every sequence of up to four tokens, all of them beams at once. */
 static void walk(bench *b, size_t points)
 {
@@ -128,11 +135,12 @@ static void walk(bench *b, size_t points)
         for (size_t i = 0; i < b->beams.live_count; i++) {
             int32_t tokens[POINTS + 1];
             ortp__beams_tokens(&b->beams, b->beams.live[i].node, length, tokens);
-            same(ortp__ctc_whole(&b->ctc, i), by_enumeration(b, points, tokens, length, true));
+            same(at_most(b, ortp__ctc_whole(&b->ctc, i)),
+                 by_enumeration(b, points, tokens, length, true));
             for (int32_t token = 0; token < (int32_t)VOCABULARY; token++) {
                 if (token != BLANK) {
                     tokens[length] = token;
-                    same(ortp__ctc_prefix(&b->ctc, &b->beams, i, token),
+                    same(at_most(b, ortp__ctc_prefix(&b->ctc, &b->beams, i, token)),
                          by_enumeration(b, points, tokens, length + 1, false));
                     /* In another order than they came: rows have to be followed. */
                     ortp__beams_offer(&b->beams, i, token, 0,
@@ -192,6 +200,53 @@ static void refuses_what_is_no_probability(void **state)
     assert_true(ortp__ctc_begin(&b->ctc, b->probabilities, POINTS));
 }
 
+/* A head without softmax: the points have more than 1, and sequences too. */
+static void the_bound_holds_for_what_is_no_distribution(void **state)
+{
+    bench *b = *state;
+    static const double scales[] = {0.25, 1.0, 1.5, 4.0};
+    for (size_t scale = 0; scale < sizeof scales / sizeof *scales; scale++) {
+        float before[POINTS * VOCABULARY];
+        memcpy(before, b->probabilities, sizeof before);
+        for (size_t i = 0; i < POINTS * VOCABULARY; i++) {
+            const double scaled = (double)before[i] * scales[scale];
+            b->probabilities[i] = (float)(scaled < 1.0 ? scaled : 1.0);
+        }
+        ortp__beams_begin(&b->beams, WIDTH, 0, false);
+        assert_true(ortp__ctc_begin(&b->ctc, b->probabilities, POINTS));
+        /* And is not so wide that nothing is spared. */
+        assert_true(b->ctc.most <= POINTS * log(scales[scale] > 1.0 ? scales[scale] : 1.0) + 1e-5);
+        double likeliest = -INFINITY;
+        for (size_t length = 0; length < 4; length++) {
+            for (size_t i = 0; i < b->beams.live_count; i++) {
+                for (int32_t token = 0; token < (int32_t)VOCABULARY; token++) {
+                    if (token != BLANK) {
+                        const double p = at_most(b, ortp__ctc_prefix(&b->ctc, &b->beams, i, token));
+                        likeliest = p > likeliest ? p : likeliest;
+                        ortp__beams_offer(&b->beams, i, token, 0, 0.0, 0.0);
+                    }
+                }
+            }
+            ortp__beams_advance(&b->beams);
+            ortp__ctc_advance(&b->ctc, &b->beams);
+        }
+        assert_int_equal(likeliest > 0.0, scales[scale] > 1.0);
+        memcpy(b->probabilities, before, sizeof before);
+    }
+}
+
+/* What cannot be addressed does not wrap to something small. */
+static void sizes_do_not_wrap(void **state)
+{
+    (void)state;
+    assert_int_equal(ortp__ctc_bytes(8, 150, 30), (30 * 150 + 4 * 8 * 151) * sizeof(double));
+    static const size_t points[] = {SIZE_MAX / 30, SIZE_MAX / 32, SIZE_MAX / 64, SIZE_MAX / 300};
+    for (size_t i = 0; i < sizeof points / sizeof *points; i++) {
+        assert_true(ortp__ctc_bytes(8, points[i], 30) == SIZE_MAX);
+        assert_true(ortp__ctc_bytes(1, points[i], 512) == SIZE_MAX);
+    }
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -200,6 +255,8 @@ int main(void)
         TEST(fewer_points_than_tokens),
         TEST(nothing_is_impossible),
         TEST(refuses_what_is_no_probability),
+        TEST(the_bound_holds_for_what_is_no_distribution),
+        cmocka_unit_test(sizes_do_not_wrap),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

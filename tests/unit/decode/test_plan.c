@@ -163,6 +163,31 @@ static void plan_grows_with_what_is_asked_for(void **state)
     ortp_manifest_destroy(m);
 }
 
+/* The buffers of 8 threads, with the numbers of the second score and without. */
+static void plan_counts_what_weighs(void **state)
+{
+    (void)state;
+    static const ortp_path paths[] = {ORTP_PATH_BATCHED, ORTP_PATH_SEQUENTIAL,
+                                      ORTP_PATH_INCREMENTAL};
+    make_model_folder("plan.test", CTC, "beam.ctc_weight", "0");
+    ortp_error error = ORTP_ERROR_INIT;
+    ortp_manifest *with = NULL;
+    ortp_manifest *without = NULL;
+    assert_ok(ortp_manifest_load(test_file(CTC), NULL, NULL, &with, &error), error);
+    assert_ok(ortp_manifest_load("plan.test", NULL, NULL, &without, &error), error);
+    for (size_t i = 0; i < 3; i++) {
+        ortp_plan more;
+        ortp_plan less;
+        assert_ok(ortp_plan_estimate(with, 8, paths[i], 8, 4, &more, &error), error);
+        assert_ok(ortp_plan_estimate(without, 8, paths[i], 8, 4, &less, &error), error);
+        const size_t numbers = 8 * (30 * 150 + 4 * 8 * 151) * sizeof(double);
+        assert_in_range(more.decode_bytes - less.decode_bytes, numbers, numbers / 4 * 5);
+        assert_int_equal(more.cache_bytes, less.cache_bytes);
+    }
+    ortp_manifest_destroy(with);
+    ortp_manifest_destroy(without);
+}
+
 /* An encoder's own reading lies behind each of its outputs that is kept or in work. */
 static void plan_counts_the_second_score(void **state)
 {
@@ -230,6 +255,7 @@ int main(void)
         cmocka_unit_test(plan_is_what_a_warm_model_has),
         cmocka_unit_test(plan_grows_with_what_is_asked_for),
         cmocka_unit_test(plan_counts_the_second_score),
+        cmocka_unit_test(plan_counts_what_weighs),
         cmocka_unit_test(plan_refuses_what_cannot_be),
     };
     return cmocka_run_group_tests_name("plan", tests, NULL, NULL);

@@ -4,7 +4,7 @@
  * implementation finds (expected.json), on all paths; how they fail and what they cost.
  */
 #include "counting_alloc.h"
-#include "fixture.h"
+#include "rounds.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -12,12 +12,9 @@
 #include <ortpool/lexicon.h>
 #include <ortpool/swipe_features.h>
 
-#define RESULTS 64u
-
-/* ONNX Runtime before 1.21 has no kernel for the step, or (1.20) a wrong one. */
 static size_t path_count(void)
 {
-    return test_ort_library()->api_version >= 21 ? 3 : 2;
+    return step_runs() ? 3 : 2;
 }
 
 /* The incremental one last. */
@@ -64,11 +61,6 @@ static void close_world(world *w)
     json_decref(w->expected);
     fixture_close(&w->f);
 }
-
-typedef struct found {
-    ortp_hypothesis results[RESULTS];
-    size_t count;
-} found;
 
 static ortp_status try_search(world *w, const ortp_search_params *params, found *out,
                               ortp_error *error)
@@ -180,6 +172,46 @@ static void finds_what_a_second_implementation_finds(void **state)
     }
 }
 
+/*
+ * What ortp_model_encode() gave has its views, and searches of others make none; a copy in a tensor of the
+ * caller's gets them in its first search, and finds the same.
+ */
+static void only_tensors_of_the_caller_get_views(void **state)
+{
+    (void)state;
+    static found first, again;
+    for (size_t path = 0; path < path_count(); path++) {
+        world w;
+        ortp_error error = ORTP_ERROR_INIT;
+        open_world(&w, paths[path]);
+        const ortp_search_params params = params_of(&w, paths[path]);
+        search(&w, &params, &first);
+        ortp_tensor *encoded = encode(&w.f, w.expected);
+        ortp_tensor *const given = w.encoded;
+        uint64_t values = values_made(&w.f);
+        w.encoded = encoded;
+        search(&w, &params, &again);
+        assert_int_equal(values_made(&w.f), values);
+        assert_same_results(first.results, first.count, again.results, again.count, 0.0);
+        assert_int_equal(ortp_tensor_release(encoded), ORTP_OK);
+
+        size_t rank = 0;
+        const int64_t *shape = ortp_tensor_shape(given, &rank);
+        assert_int_equal(ortp_tensor_pool_trim(w.f.tensors, 0, 0, NULL), ORTP_OK);
+        assert_ok(ortp_tensor_acquire(w.f.tensors, ORTP_TYPE_FLOAT, shape, rank, &encoded, &error),
+                  error);
+        memcpy(ortp_tensor_data(encoded), ortp_tensor_data(given), ortp_tensor_bytes(given));
+        values = values_made(&w.f);
+        w.encoded = encoded;
+        search(&w, &params, &again);
+        assert_true(values_made(&w.f) > values);
+        assert_same_results(first.results, first.count, again.results, again.count, 0.0);
+        assert_int_equal(ortp_tensor_release(encoded), ORTP_OK);
+        w.encoded = given;
+        close_world(&w);
+    }
+}
+
 /* NULL stands for the manifest's settings, beams as many as the decoder is for. */
 static void takes_the_manifests_weight(void **state)
 {
@@ -195,38 +227,12 @@ static void takes_the_manifests_weight(void **state)
     close_world(&w);
 }
 
-/* An input of a bucket's length or a little less; the same for the same round. */
-static ortp_tensor *encode_round(const fixture *f, size_t round, size_t *length)
-{
-    ortp_error error = ORTP_ERROR_INIT;
-    const ortp_manifest *m = f->manifest;
-    const size_t bucket = m->buckets[round % m->bucket_count];
-    *length = round % 3 == 0 ? bucket : round % 3 == 1 ? bucket - round % 7 : 1 + round % 5;
-    float *features = malloc(*length * m->features * sizeof *features);
-    int32_t *keys = malloc(*length * sizeof *keys);
-    assert_non_null(features);
-    assert_non_null(keys);
-    for (size_t k = 0; k < *length * m->features; k++) {
-        features[k] = (float)((k * 7 + round * 3) % 17) / 8.0f - 1.0f;
-    }
-    for (size_t k = 0; k < *length; k++) {
-        keys[k] = (int32_t)(4 + (k * 5 + round) % 26);
-    }
-    const ortp_encoder_input input = {features, keys, *length};
-    ortp_tensor *encoded = NULL;
-    assert_ok(ortp_model_encode(f->model, &input, &encoded, &error), error);
-    free(features);
-    free(keys);
-    return encoded;
-}
-
 /* Each width, each bucket, lengths down to less than a word has letters; with and without a lexicon. */
 static void paths_agree(void **state)
 {
     (void)state;
     static found all[3];
     world worlds[3];
-    ortp_error error = ORTP_ERROR_INIT;
     for (size_t path = 0; path < path_count(); path++) {
         open_world(&worlds[path], paths[path]);
     }
@@ -239,14 +245,8 @@ static void paths_agree(void **state)
             params.ctc_weight = round % 5 == 0 ? 2.0 : 0.25;
             params.keep_duplicates = round % 7 == 0;
             params.prune_gap = round % 6 == 0 ? 4.0 : 0.0; /* beams end before others */
-            size_t length = 0;
-            ortp_tensor *encoded = encode_round(&w->f, round, &length);
-            assert_ok(ortp_decoder_search(w->decoder, encoded, length, &params,
-                                          round % 4 == 0 ? NULL : &words, all[path].results,
-                                          RESULTS, &all[path].count, &error),
-                      error);
-            assert_int_equal(ortp_tensor_release(encoded), ORTP_OK);
-            assert_true(all[path].count > 0);
+            search_round(&w->f, w->decoder, round, &params, round % 4 == 0 ? NULL : &words,
+                         &all[path]);
             assert_same_results(all[0].results, all[0].count, all[path].results, all[path].count,
                                 1e-3);
         }
@@ -258,7 +258,7 @@ static void paths_agree(void **state)
 
 /* ---- without ---- */
 
-/* The same model for those who do not know of the head: bit for bit a search of weight 0. */
+/* The same model for those who do not know of the head finds what a search of weight 0 finds. */
 static void weight_zero_and_greedy_leave_it_out(void **state)
 {
     (void)state;
@@ -481,24 +481,16 @@ static void refuses_what_is_no_probability(void **state)
 static void refuse_model(const char *path, const char *value, const char *text)
 {
     make_model_folder("ctc.test", CTC, path, value);
-    fixture f = {.runtime = test_runtime_create(NULL)};
-    ortp_error error = ORTP_ERROR_INIT;
-    ortp_tensor_pool_options tensors = ORTP_TENSOR_POOL_OPTIONS_INIT;
-    tensors.runtime = f.runtime;
-    assert_ok(ortp_tensor_pool_create(&tensors, &f.tensors, &error), error);
-    ortp_model_options model = ORTP_MODEL_OPTIONS_INIT;
-    model.runtime = f.runtime;
-    model.tensors = f.tensors;
-    model.directory = "ctc.test";
     for (size_t i = 0; i < path_count(); i++) {
-        model.path = paths[i];
-        assert_int_equal(ortp_model_open(&model, &f.model, &error), ORTP_E_INVAL);
+        fixture f;
+        ortp_error error = ORTP_ERROR_INIT;
+        assert_int_equal(fixture_try(&f, "ctc.test", paths[i], NULL, &error), ORTP_E_INVAL);
         assert_null(f.model);
         if (strstr(error.message, text) == NULL) {
             fail_msg("found '%s', expected '%s'", error.message, text);
         }
+        fixture_close(&f);
     }
-    fixture_close(&f);
 }
 
 static void manifest_and_graph_must_agree(void **state)
@@ -530,17 +522,8 @@ static void a_warm_search_allocates_nothing(void **state)
         options.api_version = test_ort_library()->api_version;
         options.alloc = counting_alloc_use(&counter);
         ortp_error error = ORTP_ERROR_INIT;
-        fixture f = {.runtime = test_runtime_create(&options)};
-        ortp_tensor_pool_options tensors = ORTP_TENSOR_POOL_OPTIONS_INIT;
-        tensors.runtime = f.runtime;
-        assert_ok(ortp_tensor_pool_create(&tensors, &f.tensors, &error), error);
-        ortp_model_options model = ORTP_MODEL_OPTIONS_INIT;
-        model.runtime = f.runtime;
-        model.tensors = f.tensors;
-        model.directory = test_file(CTC);
-        model.path = paths[path];
-        assert_ok(ortp_model_open(&model, &f.model, &error), error);
-        f.manifest = ortp_model_manifest(f.model);
+        fixture f;
+        assert_ok(fixture_try(&f, test_file(CTC), paths[path], &options, &error), error);
         ortp_decoder *decoder = NULL;
         assert_ok(ortp_decoder_create(f.model, f.tensors, 8, &decoder, &error), error);
         for (size_t bucket = 0; bucket < f.manifest->bucket_count; bucket++) {
@@ -548,9 +531,7 @@ static void a_warm_search_allocates_nothing(void **state)
             assert_ok(ortp_model_warm(f.model, bucket, &error), error);
             assert_ok(ortp_decoder_warm(decoder, bucket, rows, &error), error);
         }
-        ortp_tensor_pool_info before;
-        ortp_tensor_pool_info after;
-        ortp_tensor_pool_get_info(f.tensors, &before);
+        const uint64_t values = values_made(&f);
         const uint64_t allocs = atomic_load(&counter.calls);
         for (size_t round = 0; round < 8; round++) {
             static found out;
@@ -558,16 +539,9 @@ static void a_warm_search_allocates_nothing(void **state)
             ortp_search_params_from(f.manifest, &params);
             params.path = paths[path];
             params.ctc_weight = round < 6 ? 0.5 : 0.0;
-            size_t length = 0;
-            ortp_tensor *encoded = encode_round(&f, round, &length);
-            assert_ok(ortp_decoder_search(decoder, encoded, length, &params, NULL, out.results,
-                                          RESULTS, &out.count, &error),
-                      error);
-            assert_true(out.count > 0);
-            assert_int_equal(ortp_tensor_release(encoded), ORTP_OK);
+            search_round(&f, decoder, round, &params, NULL, &out);
         }
-        ortp_tensor_pool_get_info(f.tensors, &after);
-        assert_int_equal(after.creates, before.creates);
+        assert_int_equal(values_made(&f), values);
         assert_int_equal(atomic_load(&counter.calls), allocs);
         ortp_decoder_destroy(decoder);
         fixture_close(&f);
@@ -575,37 +549,85 @@ static void a_warm_search_allocates_nothing(void **state)
     }
 }
 
-/* Where there is no room for the numbers of the beams: no decoder, nothing charged. */
-static void a_decoder_without_room_is_none(void **state)
+static size_t metadata_bytes(const world *w)
+{
+    ortp_budget_info info;
+    ortp_budget_get_info(ortp_runtime_budget(w->f.runtime), &info);
+    return info.account_bytes[ORTP_ACCOUNT_METADATA];
+}
+
+static size_t decode_bytes(const world *w)
+{
+    ortp_pool_info info;
+    ortp_pool_get_info(ortp_runtime_pool(w->f.runtime), &info);
+    return info.in_use_bytes[ORTP_LABEL_DECODE];
+}
+
+/* The numbers of the beams: a buffer, by a search that weighs them and by no other, and kept. */
+static void only_who_weighs_takes_room(void **state)
+{
+    (void)state;
+    /* A probability of each token and point, two numbers of each beam and point, twice. */
+    const size_t numbers = (30 * 150 + 4 * 8 * 151) * sizeof(double);
+    for (size_t path = 0; path < path_count(); path++) {
+        world w;
+        static found f;
+        ortp_error error = ORTP_ERROR_INIT;
+        open_world(&w, paths[path]);
+        const size_t with = metadata_bytes(&w);
+        ortp_decoder_destroy(w.decoder);
+        assert_in_range(with - metadata_bytes(&w), 1024, numbers / 2);
+        assert_ok(ortp_decoder_create(w.f.model, w.f.tensors, 8, &w.decoder, &error), error);
+        ortp_search_params params = params_of(&w, paths[path]);
+        params.ctc_weight = 0.0;
+        search(&w, &params, &f);
+        params.ctc_weight = 0.5;
+        params.strategy = ORTP_STRATEGY_GREEDY;
+        search(&w, &params, &f);
+        const size_t without = decode_bytes(&w);
+        const size_t metadata = metadata_bytes(&w);
+        params.strategy = ORTP_STRATEGY_BEAM;
+        params.beam_width = 1;
+        for (size_t i = 0; i < 2; i++) {
+            search(&w, &params, &f);
+            assert_in_range(decode_bytes(&w), without + numbers, without + numbers / 4 * 5);
+            assert_in_range(metadata_bytes(&w), metadata, metadata + 4096);
+            params.beam_width = 8;
+        }
+        close_world(&w);
+    }
+}
+
+/* Where there is no room for them: a status, and the decoder searches on, without them or with. */
+static void a_search_without_room_is_refused(void **state)
 {
     (void)state;
     world w;
+    static found f;
     ortp_error error = ORTP_ERROR_INIT;
     open_world(&w, ORTP_PATH_BATCHED);
-    ortp_budget *budget = ortp_runtime_budget(w.f.runtime);
-    ortp_budget_info before;
-    ortp_budget_info after;
-    ortp_decoder *decoder = NULL;
-    ortp_budget_get_info(budget, &before);
-    assert_ok(ortp_decoder_create(w.f.model, w.f.tensors, 32, &decoder, &error), error);
-    ortp_budget_get_info(budget, &after);
-    /* A probability of each token and point, two numbers of each beam and point, twice. */
-    const size_t numbers = (30 * 150 + 4 * 32 * 151) * sizeof(double);
-    const size_t taken = after.charged_bytes - before.charged_bytes;
-    assert_in_range(taken, numbers, numbers + 65536);
-    ortp_decoder_destroy(decoder);
+    ortp_search_params params = params_of(&w, ORTP_PATH_BATCHED);
+    params.ctc_weight = 0.0;
+    search(&w, &params, &f);
+    const size_t held = decode_bytes(&w);
     /* Nothing is left to make room with. */
     assert_int_equal(ortp_tensor_pool_trim(w.f.tensors, 0, 0, NULL), ORTP_OK);
     assert_int_equal(ortp_pool_trim(ortp_runtime_pool(w.f.runtime), 0, 0, NULL), ORTP_OK);
-    ortp_budget_get_info(budget, &before);
-    assert_int_equal(ortp_budget_set_limit(budget, before.charged_bytes + taken - 1, NULL),
-                     ORTP_OK);
-    assert_int_equal(ortp_decoder_create(w.f.model, w.f.tensors, 32, &decoder, &error),
-                     ORTP_E_BUDGET);
-    assert_null(decoder);
-    ortp_budget_get_info(budget, &after);
-    assert_int_equal(after.charged_bytes, before.charged_bytes);
+    ortp_budget *budget = ortp_runtime_budget(w.f.runtime);
+    ortp_budget_info info;
+    ortp_budget_get_info(budget, &info);
+    assert_int_equal(ortp_budget_set_limit(budget, info.charged_bytes, NULL), ORTP_OK);
+    const ortp_search_params weighed = params_of(&w, ORTP_PATH_BATCHED);
+    assert_int_equal(try_search(&w, &weighed, &f, &error), ORTP_E_BUDGET);
+    assert_int_equal(f.count, 0);
+    assert_int_equal(decode_bytes(&w), held);
     assert_int_equal(ortp_budget_set_limit(budget, ORTP_UNLIMITED, NULL), ORTP_OK);
+    search(&w, &params, &f);
+    assert_int_equal(decode_bytes(&w), held);
+    search(&w, NULL, &f);
+    assert_candidates(
+        &f,
+        json_object_get(json_array_get(json_object_get(w.expected, "searches"), 0), "candidates"));
     close_world(&w);
 }
 
@@ -617,6 +639,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(encodes_what_a_second_implementation_says),
         cmocka_unit_test(finds_what_a_second_implementation_finds),
+        cmocka_unit_test(only_tensors_of_the_caller_get_views),
         cmocka_unit_test(takes_the_manifests_weight),
         cmocka_unit_test(paths_agree),
         cmocka_unit_test(weight_zero_and_greedy_leave_it_out),
@@ -626,7 +649,8 @@ int main(void)
         cmocka_unit_test(refuses_what_is_no_probability),
         cmocka_unit_test(manifest_and_graph_must_agree),
         cmocka_unit_test(a_warm_search_allocates_nothing),
-        cmocka_unit_test(a_decoder_without_room_is_none),
+        cmocka_unit_test(only_who_weighs_takes_room),
+        cmocka_unit_test(a_search_without_room_is_refused),
     };
     return cmocka_run_group_tests_name("second score", tests, NULL, NULL);
 }
