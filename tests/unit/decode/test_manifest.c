@@ -46,8 +46,9 @@ static void reads_what_is_there(void **state)
     assert_int_equal(m->buckets[0], 32);
     assert_int_equal(m->buckets[3], 150);
     assert_int_equal(m->beam_width, 8);
-    assert_true(m->length_reward == 1.5 && m->length_alpha == 0.0 && m->stop_margin == 3.0);
-    assert_true(m->ctc_weight == 0.5);
+    assert_true(m->length_reward == beam_setting(SWIPE, "length_reward"));
+    assert_true(m->stop_margin == beam_setting(SWIPE, "stop_margin") && m->length_alpha == 0.0);
+    assert_true(m->ctc_weight == beam_setting(SWIPE, "ctc_weight") && m->ctc_weight > 0.0);
     assert_string_equal(m->encoder.ctc, "ctc");
     assert_string_equal(m->min_ort, "1.18");
     (void)snprintf(path, sizeof path, "%s/decoder_step.onnx", m->directory);

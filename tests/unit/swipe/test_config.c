@@ -14,6 +14,17 @@
 #include <cmocka.h>
 #include <jansson.h>
 
+/* What the bundled manifest's "beam" says. */
+static double beam_setting(const char *name)
+{
+    json_t *root = json_load_file(test_file("models/swipe-en/model.json"), 0, NULL);
+    const json_t *value = json_object_get(json_object_get(root, "beam"), name);
+    assert_true(json_is_number(value));
+    const double number = json_number_value(value);
+    json_decref(root);
+    return number;
+}
+
 static void bundled_manifest(void **state)
 {
     (void)state;
@@ -27,8 +38,12 @@ static void bundled_manifest(void **state)
     assert_true(config.velocity_clamp == 10.0);
     assert_true(config.acceleration_clamp == 10.0);
     assert_true(config.divide_by == 3.0);
-    assert_true(config.frequency_weight == 0.55 && config.look_ahead == 0.5);
-    assert_true(config.free_score == -6.0 && config.temperature == 1.96);
+    assert_true(config.frequency_weight == beam_setting("frequency_weight"));
+    assert_true(config.count_limit == beam_setting("count_limit"));
+    assert_true(config.look_ahead == beam_setting("look_ahead"));
+    assert_true(config.free_score == beam_setting("free_score"));
+    assert_true(config.shape_weight == beam_setting("shape_weight"));
+    assert_true(config.temperature == beam_setting("temperature"));
     assert_string_equal(config.lexicon_path, test_file("models/swipe-en/lexicon.tsv"));
     assert_int_equal(config.layout.rows, 3);
     assert_int_equal(config.layout.columns, 10);
