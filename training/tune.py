@@ -117,7 +117,8 @@ def main(arguments):
     trials = Trials(settings.model, chosen_on, settings.threads)
     beam = {**{name: 0 for name in VALUES}, **trials.manifest["beam"]}
     beam = climb(trials, beam)
-    beam = {name: value for name, value in beam.items() if value != 0 or name in trials.manifest["beam"]}
+    names = dict.fromkeys([*trials.manifest["beam"], *VALUES])
+    beam = {name: beam[name] for name in names if beam[name] != 0 or name in trials.manifest["beam"]}
     beam["temperature"] = temperature_of(trials, beam)
     for name, rows in (("these users", chosen_on), ("the others", others), ("all", everybody)):
         top1, top3 = trials.shares(beam, rows)
