@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define BEST 3u
+
 struct shared_predictor {
     const ortp_predictor *parts;
     ortp_tensor_pool *tensors;
@@ -72,7 +74,7 @@ void shared_destroy(shared_predictor *s)
 
 /* Fills the shared buffers, then reads them when all threads have filled them: the defect. */
 static bool encode(shared_predictor *s, const ortp_swipe *swipe, ortp_tensor **memory,
-                   size_t *length)
+                   size_t *length, ortp_swipe_shape *shape)
 {
     const ortp_swipe_config *config = ortp_predictor_config(s->parts);
     ortp_error error = ORTP_ERROR_INIT;
@@ -86,6 +88,7 @@ static bool encode(shared_predictor *s, const ortp_swipe *swipe, ortp_tensor **m
     if (status == ORTP_OK) {
         ortp_encoder_input input = {s->features, s->keys, s->length};
         *length = s->length;
+        ortp_swipe_shape_of(config, s->features, s->length, shape);
         status = ortp_model_encode(ortp_predictor_model(s->parts), &input, memory, &error);
     }
     pthread_mutex_unlock(&s->lock);
@@ -102,6 +105,32 @@ static void spell(const ortp_hypothesis *h, int32_t first_letter, ortp_candidate
     out->score = h->score;
 }
 
+/* Writes the best results of all, by their scores less what their shapes tell against them. */
+static size_t pick(const shared_predictor *s, const ortp_swipe_shape *shape,
+                   const ortp_hypothesis *found, size_t count, ortp_candidate out[BEST])
+{
+    const ortp_swipe_config *config = ortp_predictor_config(s->parts);
+    size_t kept = 0;
+    for (size_t i = 0; i < count; i++) {
+        ortp_candidate word;
+        spell(&found[i], config->first_letter, &word);
+        if (config->shape_weight > 0.0) {
+            word.score -=
+                config->shape_weight * ortp_swipe_shape_distance(config, shape, word.word);
+        }
+        size_t at = kept;
+        while (at > 0 && out[at - 1].score < word.score) {
+            at--;
+        }
+        if (at < BEST) {
+            kept = kept < BEST ? kept + 1 : BEST;
+            memmove(&out[at + 1], &out[at], (kept - 1 - at) * sizeof(*out));
+            out[at] = word;
+        }
+    }
+    return kept;
+}
+
 bool shared_predict(shared_predictor *s, unsigned thread, const ortp_swipe *swipe,
                     ortp_prediction *out)
 {
@@ -109,7 +138,8 @@ bool shared_predict(shared_predictor *s, unsigned thread, const ortp_swipe *swip
     ortp_tensor *memory = NULL;
     size_t length = 0, count = 0;
     memset(out, 0, sizeof(*out));
-    if (!encode(s, swipe, &memory, &length)) {
+    ortp_swipe_shape shape;
+    if (!encode(s, swipe, &memory, &length, &shape)) {
         return false;
     }
     ortp_search_params params = ORTP_SEARCH_PARAMS_INIT;
@@ -121,18 +151,16 @@ bool shared_predict(shared_predictor *s, unsigned thread, const ortp_swipe *swip
                                        .count_limit = config->count_limit,
                                        .free_score = config->free_score};
     ortp_constraint constraint = ortp_lexicon_make_constraint(&storage);
-    ortp_hypothesis found[3];
+    ortp_hypothesis found[ORTP_CANDIDATES_MAX];
     ortp_error error = ORTP_ERROR_INIT;
-    ortp_status status = ortp_decoder_search(s->decoders[thread], memory, length, &params,
-                                             &constraint, found, 3, &count, &error);
+    ortp_status status =
+        ortp_decoder_search(s->decoders[thread], memory, length, &params, &constraint, found,
+                            ORTP_CANDIDATES_MAX, &count, &error);
     ortp_tensor_release(memory);
     if (status != ORTP_OK) {
         return seed_problem("the broken subject's search", status, &error);
     }
-    for (size_t i = 0; i < count; i++) {
-        spell(&found[i], config->first_letter, &out->candidates[i]);
-    }
-    out->candidate_count = count;
+    out->candidate_count = pick(s, &shape, found, count, out->candidates);
     out->points = length;
     return true;
 }
