@@ -111,8 +111,7 @@ static void work(void *ctx, void *item)
     if (status != ORTP_OK) {
         set_error(s, error.message);
     } else if (!scores_are_finite(&s->prediction)) {
-        set_error(s, "score is not finite: check beam.frequency_weight and length_reward of the "
-                     "manifest");
+        set_error(s, "score is not finite: check the weights in beam of the manifest");
     }
 }
 

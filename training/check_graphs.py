@@ -242,6 +242,10 @@ def main():
     parser.add_argument("--tolerance", type=float)
     arguments = parser.parse_args()
     random = np.random.default_rng(1)
+    for folder in filter(None, (arguments.folder, arguments.usual)):
+        for name in ("encoder.onnx", "decoder.onnx"):
+            if not os.path.exists(os.path.join(folder, name)):
+                raise SystemExit(f"{folder}: no {name} there")
     print(f"ONNX Runtime {onnxruntime.__version__}")
     model, usual = Model(arguments.folder), None
     quantised = [describe(model, name) for name in ("encoder", "decoder", "decoder_step")]

@@ -8,12 +8,12 @@ from its word; with intervals from a bootstrap over users, since swipes of one u
 right words by what the model's confidence was; and where the right word was when it was not first.
 """
 import argparse
-import json
 import os
 import sys
 
 import numpy as np
 
+from swipes.manifest import read_manifest
 from swipes.predictions import CANDIDATES, Recordings, half_of, predict, ranks, share_within
 from swipes.rows import read_rows
 
@@ -94,8 +94,7 @@ def losses(recordings, answers, found, lexicon):
 
 
 def read_lexicon(model):
-    with open(os.path.join(model, "model.json"), encoding="utf-8") as file:
-        path = os.path.join(model, json.load(file)["lexicon"])
+    path = os.path.join(model, read_manifest(os.path.join(model, "model.json"))["lexicon"])
     with open(path, encoding="utf-8") as file:
         return {row.split("\t")[0] for row in file}
 

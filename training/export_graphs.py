@@ -30,13 +30,12 @@ as in the list below; sizes are read from them. D: hidden size, T: tokens, V: vo
     en, dn: last norms; emb [V,D], pd [1,T,D], out [V,D]; ctc [V,D] or none
 
 usage: export_graphs.py WEIGHTS FOLDER [--heads 4] [--int8] [--manifest BASE.json]
---manifest writes the model's manifest, FOLDER/model.json: what BASE.json says, with the graphs, ports and
-operators of these.
+--manifest writes the model's manifest, FOLDER/model.json: what BASE.json says, with the graphs, ports, sizes and
+operators of these, and the lexicon where it is.
 Needs NumPy and onnx. The same weights give the same bytes.
 """
 
 import argparse
-import json
 import os
 import sys
 
@@ -44,7 +43,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper
 
-from swipes.manifest import write_manifest
+from swipes.manifest import read_base, write_manifest
 
 FLOAT, INT32 = TensorProto.FLOAT, TensorProto.INT32
 FUSED = "com.microsoft"
@@ -64,10 +63,17 @@ INLINE_BYTES = 1024  # smaller ones lie in the graph
 def read_weights(path):
     """Name -> float32 array."""
     if path.endswith(".npz"):
-        return {name: np.asarray(array, np.float32) for name, array in np.load(path).items()}
-    import torch  # pylint: disable=import-outside-toplevel
-    state = torch.load(path, map_location="cpu", weights_only=True)
-    return {name: tensor.float().numpy() for name, tensor in state.items()}
+        try:
+            weights = {name: np.asarray(array, np.float32) for name, array in np.load(path).items()}
+        except (OSError, ValueError, EOFError) as error:
+            raise SystemExit(f"{path}: no weights: {error}") from None
+    else:
+        from swipes import checkpoint  # pylint: disable=import-outside-toplevel
+        weights = {name: tensor.float().numpy() for name, tensor in checkpoint.read_weights(path).items()}
+    missing = [name for name in ("emb.weight", "pd", "p.weight") if name not in weights]
+    if missing:
+        raise SystemExit(f"{path}: weights of another model: no {', '.join(missing)}")
+    return weights
 
 
 class Store:
@@ -106,6 +112,8 @@ class Sizes:
         self.vocabulary = weights["emb.weight"].shape[0]
         self.tokens = weights["pd"].shape[1]
         self.features = weights["p.weight"].shape[1]
+        if heads < 1 or self.hidden % heads != 0:
+            raise SystemExit(f"--heads {heads}: the width of {self.hidden} is no multiple of it")
         self.heads = heads
         self.head = self.hidden // heads
         self.encoder_layers = self.layers(weights, "e")
@@ -380,6 +388,7 @@ def manifest(base, sizes, models):
     out = dict(base)
     out["graphs"] = {build.__name__: build.__name__ + ".onnx" for build in GRAPHS}
     out["encoder"] = {**base["encoder"], "cross": sizes.key_value_names("cross")}
+    out["hidden"] = sizes.hidden
     out["encoder"].pop("ctc", None)
     if "ctc" in {output.name for output in models[0].graph.output}:
         out["encoder"]["ctc"] = "ctc"
@@ -411,6 +420,7 @@ def main():
     arguments = parser.parse_args()
     weights = read_weights(arguments.weights)
     sizes = Sizes(weights, arguments.heads)
+    base = read_base(arguments.manifest, arguments.folder) if arguments.manifest else None
     store = Store()
     os.makedirs(arguments.folder, exist_ok=True)
     models = []
@@ -423,9 +433,7 @@ def main():
     with open(os.path.join(arguments.folder, WEIGHTS_FILE), "wb") as file:
         file.write(store.data)
     print(f"{WEIGHTS_FILE}: {len(store.data)} bytes")
-    if arguments.manifest:
-        with open(arguments.manifest, encoding="utf-8") as file:
-            base = json.load(file)
+    if base is not None:
         write_manifest(os.path.join(arguments.folder, "model.json"), manifest(base, sizes, models))
 
 

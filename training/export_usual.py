@@ -8,7 +8,6 @@ ctc) and decoder.onnx (memory, target_tokens, actual_src_length -> logits); --ma
 BASE.json says, with these graphs.
 """
 import argparse
-import json
 import os
 import sys
 
@@ -19,7 +18,7 @@ from torch import nn
 from export_graphs import MIN_ORT, OPSET, operators
 from swipes.checkpoint import load_weights, read_weights
 from swipes.keyboard import MAX_TOKENS, VOCABULARY
-from swipes.manifest import write_manifest
+from swipes.manifest import read_base, write_manifest
 from swipes.model import NO, Model, Shape
 
 
@@ -56,6 +55,7 @@ def main(arguments):
     parser.add_argument("--heads", type=int, default=4)
     parser.add_argument("--manifest", metavar="BASE.json")
     settings = parser.parse_args(arguments)
+    base = read_base(settings.manifest, settings.folder) if settings.manifest else None
     model = Model(Shape.of(read_weights(settings.weights), settings.heads)).eval()
     if load_weights(model, settings.weights):
         raise SystemExit(f"{settings.weights}: no CTC head")
@@ -76,9 +76,8 @@ def main(arguments):
     for name, graph in zip(paths, graphs):
         onnx.checker.check_model(graph)
         print(f"{name}.onnx: {len(graph.graph.node)} nodes, {os.path.getsize(paths[name])} bytes")
-    if settings.manifest:
-        with open(settings.manifest, encoding="utf-8") as file:
-            out = json.load(file)
+    if base is not None:
+        out = {**base, "hidden": model.emb.weight.shape[1]}
         out.pop("decoder_step", None)
         out["graphs"] = {name: name + ".onnx" for name in paths}
         out["encoder"] = {k: v for k, v in out["encoder"].items() if k != "cross"} | {"ctc": "ctc"}

@@ -6,10 +6,16 @@
 # models/ holds swipe-en, swipe-en-fp32 and swipe-en-usual, whose model.json keep what they say of the search, or, where
 # there are recordings (ROWS), have it chosen anew by tune.py; tests/data/golden.jsonl is said anew. Needs Python with torch, onnx, onnxruntime and NumPy: PYTHON names it
 # (python3). The graphs of swipe-en-usual are written by the torch of USUAL_PYTHON (PYTHON): the bundled ones by 1.13.
-set -euo pipefail
+set -eu
 cd "$(dirname "$0")/.."
 
-weights=${1:?"usage: make_models.sh WEIGHTS.pt [ROWS]"}
+case ${1:-} in
+'' | -*)
+    echo "usage: make_models.sh WEIGHTS.pt [ROWS]" >&2
+    exit 2
+    ;;
+esac
+weights=$1
 rows=${2:-}
 python=${PYTHON:-python3}
 

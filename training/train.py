@@ -13,6 +13,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from swipes.arguments import number
 from swipes.augment import augment
 from swipes.checkpoint import load_weights, read, write
 from swipes.greedy import greedy_words
@@ -35,25 +36,25 @@ def options(arguments):
                                        "folder with a checkpoint is gone on with, under the settings that it began with")
     parser.add_argument("--check", metavar="DATA", help="greedy accuracy on these rows for the learning curve")
     parser.add_argument("--same-users", action="store_true", help="let users be in both (for tests)")
-    parser.add_argument("--check-rows", type=int, default=1000, help="how many of them (1000)")
-    parser.add_argument("--check-every", type=int, default=100_000, help="swipes (100000)")
+    parser.add_argument("--check-rows", type=number(int, 1), default=1000, help="how many of them (1000)")
+    parser.add_argument("--check-every", type=number(int, 1), default=100_000, help="swipes (100000)")
     parser.add_argument("--init", metavar="WEIGHTS", help="start from weights (.pt), not at random")
-    parser.add_argument("--swipes", type=int, default=1_500_000, help="how many to learn from in all (1500000)")
-    parser.add_argument("--minutes", type=float, default=math.inf, help="stop after so long, to go on later")
-    parser.add_argument("--rate", type=float, default=6e-4, help="highest learning rate (6e-4)")
-    parser.add_argument("--batch", type=int, default=192, help="swipes a step (192)")
-    parser.add_argument("--dropout", type=float, default=0.1)
-    parser.add_argument("--largest-fit", type=float, default=2.5,
+    parser.add_argument("--swipes", type=number(int, 1), default=1_500_000, help="how many to learn from in all (1500000)")
+    parser.add_argument("--minutes", type=number(float, 0), default=math.inf, help="stop after so long, to go on later")
+    parser.add_argument("--rate", type=number(float, 0, 1), default=6e-4, help="highest learning rate (6e-4)")
+    parser.add_argument("--batch", type=number(int, 1), default=192, help="swipes a step (192)")
+    parser.add_argument("--dropout", type=number(float, 0, 0.99), default=0.1)
+    parser.add_argument("--largest-fit", type=number(float, 0), default=2.5,
                         help="leave out rows whose path lies further from its word, in key widths (2.5)")
     parser.add_argument("--extra", metavar="DATA", help="synthetic swipes")
-    parser.add_argument("--extra-share", type=float, default=0.05, help="of an epoch (0.05)")
+    parser.add_argument("--extra-share", type=number(float, 0, 1), default=0.05, help="of an epoch (0.05)")
     parser.add_argument("--bf16", action="store_true", help="matrix products in bfloat16: twice as fast where the "
                                                             "processor has them, slower elsewhere")
     parser.add_argument("--compile", action="store_true", help="compile the layers (torch 2 and a C++ compiler): 1.4 "
                                                                "times as fast, after a minute or two")
-    parser.add_argument("--threads", type=int, default=os.cpu_count())
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--hidden", type=int, default=256, help="for tests: width (256)")
+    parser.add_argument("--threads", type=number(int, 1), default=os.cpu_count())
+    parser.add_argument("--seed", type=number(int, 0), default=1)
+    parser.add_argument("--hidden", type=number(int, 8), default=256, help="for tests: width (256)")
     return parser.parse_args(arguments)
 
 
@@ -187,7 +188,10 @@ def accuracy(model, swipes, count, bf16):
 
 
 def train(settings):
-    os.makedirs(settings.folder, exist_ok=True)
+    try:
+        os.makedirs(settings.folder, exist_ok=True)
+    except OSError as error:
+        raise SystemExit(f"{settings.folder}: no folder: {error}") from None
     checkpoint, curve = (os.path.join(settings.folder, name) for name in ("last.pt", "curve.jsonl"))
     resumed = read(checkpoint) if os.path.exists(checkpoint) else None
     if resumed is not None:           # but for where and how long, the settings are those of the first start
@@ -227,6 +231,7 @@ def train(settings):
                 file.write(json.dumps(line) + "\n")
 
     if training.seen >= settings.swipes:
+        print(f"nothing left to do: it began with --swipes {settings.swipes}, and its settings stay")
         return 0
     for batch in sampler.batches(resumed["sampler"] if resumed is not None else None):
         now = training.learn(batch)

@@ -3,14 +3,15 @@
 """Makes swipes of words that nobody recorded, for train.py --extra: how a hand strayed from the straight way between
 the keys of a recorded word is transplanted to the way of another one that turns much alike.
 
-Words are drawn from a lexicon by their counts to the power of three quarters, recorded ones left out. Of the recordings that go to
-as many keys the one is taken, of some drawn at random, whose way is most like the new word's.
+Words are drawn from a lexicon by their counts to the power of three quarters, recorded ones left out. Of the recordings
+that go to as many keys the one is taken, of some drawn at random, whose way is most like the new word's.
 """
 import argparse
 import sys
 
 import numpy as np
 
+from swipes.arguments import number
 from swipes.keyboard import COLUMNS, MAX_LETTERS, MAX_POINTS, MAX_TOKENS, ROWS, key_centres, tokens_of, word_of
 from swipes.rows import Swipes
 
@@ -18,7 +19,7 @@ KEY = np.array([COLUMNS, ROWS])       # letter area -> keys
 STEPS = 8                             # places on the way from a key to the next that points are aligned to
 DRAWN = 200                           # recordings to choose from
 LARGEST_FIT = 1.0                     # key widths: swipes that lie further from their own word give nothing
-PACE = 0.469                          # time between keys goes with their distance to this power, in the recordings
+PACE = 0.469                          # time between keys goes with their distance to this power
 NEAR = 0.3                            # keys, added to a distance: a double letter's takes time too
 
 
@@ -108,12 +109,15 @@ def main(arguments):
     parser.add_argument("output")
     parser.add_argument("data", help="recordings, as prepare.py writes them")
     parser.add_argument("lexicon", help="words and counts")
-    parser.add_argument("--count", type=int, default=30_000, help="swipes (30000)")
-    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--count", type=number(int, 1), default=30_000, help="swipes (30000)")
+    parser.add_argument("--seed", type=number(int, 0), default=1)
     settings = parser.parse_args(arguments)
     rng = np.random.default_rng(settings.seed)
     sources = Sources(Swipes.load(settings.data))
-    words, counts = zip(*[(w, c) for w, c in lexicon_of(settings.lexicon) if w not in sources.words])
+    rows = [(w, c) for w, c in lexicon_of(settings.lexicon) if w not in sources.words]
+    if not rows:
+        raise SystemExit(f"{settings.lexicon}: no word that was not recorded")
+    words, counts = zip(*rows)
     share = np.array(counts) ** 0.75
     made = {field: [] for field in Swipes.FIELDS}
     for i in rng.choice(len(words), settings.count, p=share / share.sum()):

@@ -15,7 +15,7 @@ import os
 import sys
 import tempfile
 
-from swipes.manifest import write_manifest
+from swipes.manifest import read_manifest, write_manifest
 from swipes.predictions import Recordings, half_of, predict, ranks, share_within
 
 def evenly(first, last, step):
@@ -36,8 +36,7 @@ class Trials:
 
     def __init__(self, model, recordings, threads):
         self.model, self.recordings, self.threads = model, recordings, threads
-        with open(os.path.join(model, "model.json"), encoding="utf-8") as file:
-            self.manifest = json.load(file)
+        self.manifest = read_manifest(os.path.join(model, "model.json"))
         self.done = {}
 
     def answers(self, beam, recordings):
@@ -110,8 +109,13 @@ def main(arguments):
     parser.add_argument("--also", nargs="+", default=[], metavar="MODEL", help="write the settings there too")
     parser.add_argument("--threads", type=int, default=1)
     settings = parser.parse_args(arguments)
+    manifests = {os.path.join(model, "model.json"): None for model in (settings.model, *settings.also)}
+    for path in manifests:
+        manifests[path] = read_manifest(path)
     everybody = Recordings(settings.rows)
     half = half_of(everybody.users)
+    if len(half) < 2:
+        raise SystemExit(f"{settings.rows}: of one user, expected some, for settings to be chosen on half of them")
     chosen_on = Recordings(settings.rows, lambda row: half[row.get("u", "")] == 1)
     others = Recordings(settings.rows, lambda row: half[row.get("u", "")] == 0)
     trials = Trials(settings.model, chosen_on, settings.threads)
@@ -123,12 +127,9 @@ def main(arguments):
     for name, rows in (("these users", chosen_on), ("the others", others), ("all", everybody)):
         top1, top3 = trials.shares(beam, rows)
         print(f"{name}: {len(rows.words)} swipes, top-1 {top1:.2f}, top-3 {top3:.2f}")
-    for model in (settings.model, *settings.also):
-        path = os.path.join(model, "model.json")
-        with open(path, encoding="utf-8") as file:
-            manifest = json.load(file)
+    for path, manifest in manifests.items():
         write_manifest(path, {**manifest, "beam": beam})
-    print(f"{path}: {json.dumps(beam)}")
+    print(f"{', '.join(manifests)}: {json.dumps(beam)}")
     return 0
 
 

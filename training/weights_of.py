@@ -49,7 +49,7 @@ def main(arguments):
     state = {name: torch.tensor(np.array(value)) for name, value in state.items()}
     try:
         Model(Shape.of(state)).load_state_dict(state)
-    except (KeyError, RuntimeError) as error:
+    except (SystemExit, RuntimeError) as error:
         raise SystemExit(f"{folder}: no usual export of such a model: {error}") from None
     write(output, state)
     print(f"{output}: {sum(value.numel() for value in state.values())} weights")

@@ -26,7 +26,7 @@ typedef struct ortp_predictor_options {
     const char *model_directory; /* required: model.json, graphs, lexicon */
     size_t beam_width;           /* 0: the manifest's; at most ORTP_BEAM_MAX */
     ortp_path path; /* AUTO: incremental where model and ONNX Runtime allow it, else batched */
-    ortp_strategy strategy;  /* greedy: words of the lexicon only, whatever the free_score */
+    ortp_strategy strategy;  /* greedy: words of the lexicon only, by the decoder alone */
     uint32_t threads;        /* predictions at once that warm-up prepares for; 0: 1; at most 1024 */
     size_t cache_entries;    /* 0: 4; at most 65536 */
     uint64_t cache_stale_ms; /* 0: 5000 */

@@ -49,7 +49,7 @@ typedef struct ortp_swipe_config {
     double free_score;  /* of words outside the lexicon; default 0: none */
     /* Of a candidate, see predictor.h. */
     double shape_weight;     /* the score less that times the distance of shapes; default 0 */
-    double temperature;      /* of the confidence; default 1 */
+    double temperature;      /* of the confidence; 0, the default: 1 */
     char lexicon_path[1024]; /* directory joined */
 } ortp_swipe_config;
 

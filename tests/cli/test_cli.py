@@ -639,7 +639,7 @@ class Setup(OrtCase):
             for number, row in enumerate(rows, 1):
                 self.assertEqual(row.get("error"),
                                  f"line {number}: score is not finite: check "
-                                 "beam.frequency_weight and length_reward of the manifest")
+                                 "the weights in beam of the manifest")
 
     def test_model_that_needs_a_later_ort(self):
         with tempfile.TemporaryDirectory() as folder:

@@ -96,9 +96,9 @@ class Training(unittest.TestCase):
                             source("models", "swipe-en", "model.json"), *more)
             manifest = self.manifest(name)
             self.assertEqual(manifest["encoder"]["ctc"], "ctc")
-            manifest.update(hidden=64, lexicon="lexicon.tsv")
-            if name != "usual":
-                manifest["decoder_step"]["kv_size"] = 16
+            self.assertEqual(manifest["hidden"], 64)
+            self.assertTrue(os.path.exists(self.path(name, manifest["lexicon"])))
+            manifest["lexicon"] = "lexicon.tsv"
             with open(self.path(name, "model.json"), "w", encoding="utf-8") as file:
                 json.dump(manifest, file)
             with open(self.path(name, "lexicon.tsv"), "w", encoding="utf-8") as file:
@@ -188,6 +188,13 @@ class Training(unittest.TestCase):
         with open(bad, "w", encoding="utf-8") as file:
             file.write('{"w": "As", "kw": 360, "kh": 200, "x": [1, 2], "y": [1, 2], "t": [0, 17]}\n')
         self.assertIn("expected letters a-z", self.run_python("prepare.py", self.path("bad.npz"), bad, fails=True))
+        self.assertIn("no multiple of", self.run_python("train.py", self.path("rows.npz"), self.path("none"), "--hidden", 30,
+                                                        fails=True))
+        self.assertIn("expected float from 0", self.run_python("train.py", self.path("rows.npz"), self.path("none"),
+                                                               "--rate", "nan", fails=True))
+        self.assertIn("not a manifest", self.run_python("tune.py", self.path("none"), self.rows, fails=True))
+        self.assertIn("cannot be written", self.run_python("prepare.py", self.path("none", "a.npz"), self.rows,
+                                                           fails=True))
         self.assertIn("no rows within", self.run_python("train.py", self.path("rows.npz"), self.path("none"),
                                                         "--largest-fit", 0.01, fails=True))
         self.assertIn("7 of its users are in", self.run_python("train.py", self.path("rows.npz"), self.path("none"),

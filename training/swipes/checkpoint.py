@@ -7,8 +7,11 @@ import torch
 
 
 def write(path, state):
-    torch.save(state, path + ".part")
-    os.replace(path + ".part", path)
+    try:
+        torch.save(state, path + ".part")
+        os.replace(path + ".part", path)
+    except (OSError, RuntimeError) as error:
+        raise SystemExit(f"{path}: cannot be written: {error}") from None
 
 
 def read(path):
@@ -24,7 +27,10 @@ def read(path):
 def read_weights(path):
     """Weights by name, of a file of weights or of a checkpoint (the running mean)."""
     state = read(path)
-    return state.get("mean", state)
+    state = state.get("mean", state) if isinstance(state, dict) else {}
+    if not state or not all(isinstance(value, torch.Tensor) for value in state.values()):
+        raise SystemExit(f"{path}: no weights")
+    return state
 
 
 def load_weights(model, path):
@@ -33,7 +39,7 @@ def load_weights(model, path):
     try:
         missing, unknown = model.load_state_dict(state, strict=False)
     except RuntimeError as error:     # other sizes
-        raise SystemExit(f"{path}: weights of another model: {error}") from None
+        raise SystemExit(f"{path}: weights of another model: {str(error).splitlines()[1].strip()}") from None
     if unknown or any(not name.startswith("ctc.") for name in missing):
         raise SystemExit(f"{path}: weights of another model (missing {missing}, unknown {unknown})")
     return bool(missing)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""model.json, laid out to be read."""
+"""model.json: read, and laid out to be read."""
 import json
+import os
 
 COLUMNS = 110
 
@@ -23,6 +24,24 @@ def entry(key, value, indent):
         else:
             lines[-1] += ", " + part
     return "\n".join(lines) + closing
+
+
+def read_manifest(path):
+    try:
+        with open(path, encoding="utf-8") as file:
+            return json.load(file)
+    except (OSError, ValueError) as error:
+        raise SystemExit(f"{path}: not a manifest: {error}") from None
+
+
+def read_base(path, folder):
+    """A manifest to begin another with: its lexicon as seen from the other's folder."""
+    base = read_manifest(path)
+    try:
+        lexicon = os.path.join(os.path.dirname(path), base["lexicon"])
+        return {**base, "lexicon": os.path.relpath(lexicon, folder), "beam": base["beam"], "encoder": base["encoder"]}
+    except KeyError as error:
+        raise SystemExit(f"{path}: not a manifest: no {error}") from None
 
 
 def write_manifest(path, content):

@@ -18,13 +18,18 @@ class Shape:
     """The sizes of a model. Tests use small ones."""
 
     def __init__(self, hidden=256, heads=4, inner=768, encoder_layers=4, decoder_layers=2):
+        if heads < 1 or hidden % (2 * heads) != 0:
+            raise SystemExit(f"a width of {hidden} is no multiple of 2 x {heads} heads")
         self.hidden, self.heads, self.inner = hidden, heads, inner
         self.encoder_layers, self.decoder_layers = encoder_layers, decoder_layers
 
     @classmethod
     def of(cls, state, heads=4):
         """The sizes of the model that weights by name belong to; of the heads they say nothing."""
-        hidden, inner = state["emb.weight"].shape[1], state["e.0.f.a.weight"].shape[0]
+        try:
+            hidden, inner = state["emb.weight"].shape[1], state["e.0.f.a.weight"].shape[0]
+        except KeyError as error:
+            raise SystemExit(f"weights of another model: no {error}") from None
         layers = [len({name.split(".")[1] for name in state if name.startswith(part)}) for part in ("e.", "d.")]
         return cls(hidden, heads, inner, *layers)
 

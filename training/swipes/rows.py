@@ -79,12 +79,16 @@ class Swipes:
         return Swipes(**{field: getattr(self, field)[rows] for field in self.FIELDS})
 
     def save(self, path):
-        np.savez(path, **{field: getattr(self, field) for field in self.FIELDS})
+        try:
+            with open(path, "wb") as file:
+                np.savez(file, **{field: getattr(self, field) for field in self.FIELDS})
+        except OSError as error:
+            raise SystemExit(f"{path}: cannot be written: {error}") from None
 
     @classmethod
     def load(cls, path):
         try:
             with np.load(path) as arrays:
                 return cls(**{field: arrays[field] for field in cls.FIELDS})
-        except (OSError, KeyError, ValueError) as error:
+        except (OSError, KeyError, ValueError, EOFError) as error:
             raise SystemExit(f"{path}: not what prepare.py writes: {error}") from None
