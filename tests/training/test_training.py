@@ -193,7 +193,7 @@ class Training(unittest.TestCase):
         self.assertIn("expected float from 0", self.run_python("train.py", self.path("rows.npz"), self.path("none"),
                                                                "--rate", "nan", fails=True))
         self.assertIn("not a manifest", self.run_python("tune.py", self.path("none"), self.rows, fails=True))
-        self.assertIn("cannot be written", self.run_python("prepare.py", self.path("none", "a.npz"), self.rows,
+        self.assertIn("cannot be written", self.run_python("prepare.py", self.path("nowhere", "a.npz"), self.rows,
                                                            fails=True))
         self.assertIn("no rows within", self.run_python("train.py", self.path("rows.npz"), self.path("none"),
                                                         "--largest-fit", 0.01, fails=True))
