@@ -75,10 +75,13 @@ def read_rows(path, limit):
     opened = gzip.open if path.endswith(".gz") else open
     rows = []
     with opened(path, "rt", encoding="utf-8") as file:
-        for line in file:
-            row = json.loads(line)
+        for number, line in enumerate(file, 1):
             if limit and len(rows) == limit:
                 break
+            row = json.loads(line)
+            missing = {"x", "y", "t", "keyboard", "word"} - set(row)
+            if missing:
+                raise SystemExit(f"{path}:{number}: no {', '.join(sorted(missing))}")
             if all("a" <= letter <= "z" for letter in row["word"]):
                 rows.append((*features_of(row), tokens_of(row["word"])))
     return rows
