@@ -20,7 +20,7 @@ STEPS = 8                             # places on the way from a key to the next
 DRAWN = 200                           # recordings to choose from
 LARGEST_FIT = 1.0                     # key widths: swipes that lie further from their own word give nothing
 PACE = 0.469                          # time between keys goes with their distance to this power
-NEAR = 0.3                            # keys, added to a distance: a double letter's takes time too
+NEAR = 0.3                            # keys, added to a distance: short ways take time too
 
 
 def way_of(word):
