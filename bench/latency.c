@@ -128,7 +128,7 @@ static void predict_all(worker *w)
     w->words = 0;
     for (size_t i = 0; i < b->swipe_count; i++) {
         const ortp_swipe swipe = swipe_of(&b->swipes.rows[(w->first + i) % b->swipe_count]);
-        ortp_prediction out;
+        ortp_prediction out = ORTP_PREDICTION_INIT;
         ortp_error error = ORTP_ERROR_INIT;
         const double start = bench_now_us();
         bench_must(ortp_predictor_predict(b->predictor, &swipe, NULL, &out, &error), &error);
@@ -220,7 +220,7 @@ static int serve(const char *name, size_t threads, size_t swipes_wanted)
         (void)pthread_join(workers[i].thread, NULL);
     }
     ortp_error error = ORTP_ERROR_INIT;
-    bench_must(ortp_predictor_destroy(b.predictor), &error);
+    bench_must(ortp_predictor_destroy(b.predictor, NULL), &error);
     bench_must(ortp_runtime_destroy(b.runtime, &error), &error);
     swipe_file_free(&b.swipes);
     return 0;

@@ -190,7 +190,7 @@ static void subject_close(subject *s)
 {
     if (s->kind == POOL) {
         ortp_error error = ORTP_ERROR_INIT;
-        must(ortp_session_destroy(s->session), &error);
+        must(ortp_session_destroy(s->session, NULL), &error);
         must(ortp_runtime_destroy(s->runtime, &error), &error);
         return;
     }

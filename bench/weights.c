@@ -94,7 +94,7 @@ int main(int argc, char **argv)
     }
     (void)ortp_runtime_trim(runtime, ORTP_UNLIMITED, NULL);
     const ortp_stats after = process_now();
-    ortp_session_info info;
+    ortp_session_info info = ORTP_SESSION_INFO_INIT;
     ortp_session_get_info(session, &info);
     qsort(times, runs, sizeof times[0], rising);
     printf("{\"weights\":\"%s\",\"declared\":%zu,\"mapped\":%zu,\"anonymous\":%lld,\"file\":%lld,"
@@ -104,7 +104,7 @@ int main(int argc, char **argv)
            (long long)after.process_file - (long long)before.process_file, times[runs / 2],
            times[0]);
     encoder_values_free(&values, library.api);
-    must(ortp_session_destroy(session), &error);
+    must(ortp_session_destroy(session, NULL), &error);
     must(ortp_runtime_destroy(runtime, &error), &error);
     return 0;
 }

@@ -71,6 +71,7 @@ static ortp_status warm(engine *e, const run_options *options, ortp_error *error
     ortp_warmup_options warmup = ORTP_WARMUP_OPTIONS_INIT;
     warmup.progress = warmup_progress;
     warmup.progress_ctx = &bar;
+    e->warmup = (ortp_warmup_report)ORTP_WARMUP_REPORT_INIT;
     ortp_status status = ortp_predictor_warm(e->predictor, &warmup, &e->warmup, error);
     progress_clear(&bar);
     return status;
@@ -100,9 +101,12 @@ static double file_bytes(const char *path)
 static double enough_mib(const engine *e, const run_options *options, bool cache_off)
 {
     ortp_manifest *manifest = NULL;
-    ortp_swipe_config config;
-    ortp_plan plan;
-    if (ortp_manifest_load(e->model, NULL, NULL, &manifest, NULL) != ORTP_OK) {
+    ortp_swipe_config config = ORTP_SWIPE_CONFIG_INIT;
+    ortp_plan plan = ORTP_PLAN_INIT;
+    if (ortp_manifest_create(
+            &(const ortp_manifest_options){.struct_size = sizeof(ortp_manifest_options),
+                                           .directory = e->model},
+            &manifest, NULL) != ORTP_OK) {
         return 0;
     }
     bool known = ortp_plan_estimate(manifest, options->beam, options->path, options->threads,
@@ -112,7 +116,7 @@ static double enough_mib(const engine *e, const run_options *options, bool cache
     double positions = fmax((double)manifest->max_points, (double)(rows * manifest->max_tokens));
     /* A run at its peak holds some sixteen activations. */
     double run = 16.0 * sizeof(float) * (double)manifest->hidden * positions;
-    ortp_manifest_destroy(manifest);
+    ortp_manifest_destroy(manifest, NULL);
     if (!known || ortp_swipe_config_load(e->model, &config, NULL) != ORTP_OK) {
         return 0;
     }
@@ -169,7 +173,7 @@ int engine_close(engine *e, int code)
 {
     ortp_error error = ORTP_ERROR_INIT;
     /* No thread is left that could use the predictor: what it had in use, the runtime finds. */
-    (void)ortp_predictor_destroy(e->predictor);
+    (void)ortp_predictor_destroy(e->predictor, NULL);
     if (ortp_runtime_destroy(e->runtime, &error) != ORTP_OK) {
         /* GCOVR_EXCL_START: only a leak of ortpool's own leads here */
         fprintf(stderr, "ortpool: memory still in use at the end: %s\n", error.message);

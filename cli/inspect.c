@@ -533,12 +533,12 @@ static ortp_status open_graphs(inspection *i, const ort_library *library, ortp_e
         model_options.tensors = tensors;
         model_options.directory = i->directory;
         model_options.path = i->path;
-        status = ortp_model_open(&model_options, &model, error);
+        status = ortp_model_create(&model_options, &model, error);
     }
     if (status == ORTP_OK) {
         i->checked_path = i->path == ORTP_PATH_SEQUENTIAL ? i->path : ortp_model_path(model);
     }
-    (void)ortp_model_close(model);
+    (void)ortp_model_destroy(model, NULL);
     (void)ortp_tensor_pool_destroy(tensors, NULL);
     (void)ortp_runtime_destroy(runtime, NULL);
     return status;
@@ -568,17 +568,22 @@ static int read_model(inspection *i)
         return fail(message);
     }
     ortp_error error = ORTP_ERROR_INIT;
-    if (ortp_manifest_load(i->directory, NULL, NULL, &i->manifest, &error) != ORTP_OK) {
+    if (ortp_manifest_create(
+            &(const ortp_manifest_options){.struct_size = sizeof(ortp_manifest_options),
+                                           .directory = i->directory},
+            &i->manifest, &error) != ORTP_OK) {
         return fail(error.message);
     }
     /* A model of another workload has no such sections: said, and no failure. */
     i->swipe_error = (ortp_error)ORTP_ERROR_INIT;
+    i->swipe = (ortp_swipe_config)ORTP_SWIPE_CONFIG_INIT;
     const ortp_status status = ortp_swipe_config_load(i->directory, &i->swipe, &i->swipe_error);
     i->has_swipe = status == ORTP_OK;
     if (status != ORTP_OK && status != ORTP_E_INVAL) {
         return fail(i->swipe_error.message);
     }
     i->plan_error = (ortp_error)ORTP_ERROR_INIT;
+    i->plan = (ortp_plan)ORTP_PLAN_INIT;
     i->planned = ortp_plan_estimate(i->manifest, i->beam, i->path, i->threads, i->cache, &i->plan,
                                     &i->plan_error) == ORTP_OK;
     return EXIT_ANSWERED;
@@ -615,6 +620,6 @@ int command_inspect(int argc, char **argv)
         return code;
     }
     code = inspect(&i);
-    ortp_manifest_destroy(i.manifest);
+    ortp_manifest_destroy(i.manifest, NULL);
     return code;
 }

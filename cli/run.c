@@ -83,7 +83,7 @@ static ortp_status predict(run *r, const ortp_swipe *swipe, ortp_prediction *out
     options.top = r->options->top;
     ortp_status status = ortp_predictor_predict(r->engine->predictor, swipe, &options, out, error);
     if (status == ORTP_E_BUDGET && r->options->threads > 1 && !atomic_load(&r->impatient)) {
-        options.deadline_ms = ortp_runtime_now_ms(r->engine->runtime) + PATIENCE_MS;
+        options.timeout_ms = PATIENCE_MS;
         status = ortp_predictor_predict(r->engine->predictor, swipe, &options, out, error);
         if (status == ORTP_E_TIMEOUT) {
             atomic_store(&r->impatient, true);
@@ -107,6 +107,7 @@ static void work(void *ctx, void *item)
                         .width = s->row.width,
                         .height = s->row.height};
     ortp_error error = ORTP_ERROR_INIT;
+    s->prediction = (ortp_prediction)ORTP_PREDICTION_INIT;
     ortp_status status = predict(c->run, &swipe, &s->prediction, &error);
     if (status != ORTP_OK) {
         set_error(s, error.message);

@@ -31,7 +31,7 @@ int main(int argc, char **argv) {
         printf("%6d numbers: %s\n", (int)count, status ? error.message : "z lies in ortpool's memory");
         TRY(ortp_tensor_release(x)); ort->ReleaseValue(z);
     }
-    TRY(ortp_runtime_trim(runtime, ORTP_UNLIMITED, &freed) || ortp_session_destroy(session));
+    TRY(ortp_runtime_trim(runtime, ORTP_UNLIMITED, &freed) || ortp_session_destroy(session, NULL));
     ort->ReleaseSession(mine), ort->ReleaseSessionOptions(settings);
     TRY(ortp_tensor_pool_destroy(tensors, &error) || ortp_runtime_destroy(runtime, &error));
     ort->ReleaseEnv(env);

@@ -144,7 +144,10 @@ static const char *unfit(const row_kind *kind, const char *folder)
 {
     ortp_manifest *m = NULL;
     const char *why = NULL;
-    if (ortp_manifest_load(folder, NULL, NULL, &m, NULL) != ORTP_OK) {
+    if (ortp_manifest_create(
+            &(const ortp_manifest_options){.struct_size = sizeof(ortp_manifest_options),
+                                           .directory = folder},
+            &m, NULL) != ORTP_OK) {
         return NULL;
     }
     const bool steps = strcmp(kind->name, ROW_INCREMENTAL) == 0 || kind->model == ROW_MODEL_INT8;
@@ -157,7 +160,7 @@ static const char *unfit(const row_kind *kind, const char *folder)
     } else if (kind->cached && !inputs_keyboard(folder)) {
         why = "the cache is the predictor's, and the model has no keyboard";
     }
-    ortp_manifest_destroy(m);
+    ortp_manifest_destroy(m, NULL);
     return why;
 }
 

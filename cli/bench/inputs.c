@@ -65,9 +65,13 @@ void inputs_open(input_set *all, const char *folder, const char *swipes, size_t 
         all->count = all->swipes.count < most ? all->swipes.count : most;
         return;
     }
-    bench_must(ortp_manifest_load(folder, NULL, NULL, &manifest, &error), &error);
+    bench_must(ortp_manifest_create(
+                   &(const ortp_manifest_options){.struct_size = sizeof(ortp_manifest_options),
+                                                  .directory = folder},
+                   &manifest, &error),
+               &error);
     make_up(all, manifest, most);
-    ortp_manifest_destroy(manifest);
+    ortp_manifest_destroy(manifest, NULL);
 }
 
 way_input inputs_get(const input_set *all, size_t index, ortp_swipe *swipe)

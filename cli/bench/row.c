@@ -155,7 +155,7 @@ static void write_counts(const row *r, const tally *sum, const way_taken *before
 
 static void first_time(row *r, const char *ort, double load_us, double warm_us)
 {
-    static ortp_prediction out;
+    static ortp_prediction out = ORTP_PREDICTION_INIT;
     const size_t count = r->inputs.count;
     double first_us = 0;
     for (size_t k = 0; k < (r->options->once ? 1 : count); k++) {
@@ -194,7 +194,7 @@ static void add(tally *sum, const tally *from, const tally *to)
 
 static void round_of(row *r)
 {
-    static ortp_prediction out;
+    static ortp_prediction out = ORTP_PREDICTION_INIT;
     tally sum = {0};
     const way_taken taken = r->way->taken(r->way);
     r->hits = r->other_words = 0;
@@ -214,7 +214,7 @@ static void round_of(row *r)
 
 static void tail_of(row *r, size_t index, size_t count)
 {
-    static ortp_prediction out;
+    static ortp_prediction out = ORTP_PREDICTION_INIT;
     (void)predict(r, index,
                   &out); /* brings back what other processes took from the processor's caches */
     for (size_t i = 0; i < count; i++) {

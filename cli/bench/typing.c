@@ -106,7 +106,7 @@ static bool type(typist *t, const typing_event *event)
         (void)ortp_runtime_relieve(s->runtime, event->pressure, NULL);
     }
     const ortp_swipe swipe = swipe_of(&s->rows[event->row]);
-    ortp_prediction words;
+    ortp_prediction words = ORTP_PREDICTION_INIT;
     ortp_error error = ORTP_ERROR_INIT;
     taken->t_ms = now_ms(s);
     if (ortp_predictor_predict(s->predictor, &swipe, NULL, &words, &error) != ORTP_OK) {

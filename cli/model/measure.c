@@ -386,11 +386,11 @@ static void measure_opened(measuring *m, row *out, process_memory before, double
     put(out, "trimmed_bytes", bytes_or_null(trimmed.anonymous));
     put(out, "resident_peak_bytes", bytes_or_null(warm.resident_peak));
     if (m->subject.kind == SUBJECT_ORTPOOL) {
-        ortp_session_info info;
+        ortp_session_info info = ORTP_SESSION_INFO_INIT;
         ortp_session_get_info(m->subject.session, &info);
         put(out, "need_bytes", /* the most that runs asked for at once, weights left out */
             json_integer((json_int_t)(info.live_bytes_peak - m->subject.live_bytes)));
-        ortp_budget_info budget;
+        ortp_budget_info budget = ORTP_BUDGET_INFO_INIT;
         ortp_budget_get_info(ortp_runtime_budget(m->subject.runtime), &budget);
         put(out, "charged_peak_bytes", /* of session and runs */
             json_integer((json_int_t)(budget.peak_bytes > m->subject.charged_peak

@@ -124,11 +124,11 @@ bool subject_open(subject *out, const ort_library *library, const subject_option
         out->api->ReleaseSessionOptions(settings);
     }
     if (opened && options->kind == SUBJECT_ORTPOOL) {
-        ortp_session_info info;
+        ortp_session_info info = ORTP_SESSION_INFO_INIT;
         ortp_session_get_info(out->session, &info);
         out->live_bytes = info.live_bytes;
         ortp_budget *const budget = ortp_runtime_budget(out->runtime);
-        ortp_budget_info held;
+        ortp_budget_info held = ORTP_BUDGET_INFO_INIT;
         ortp_budget_get_info(budget, &held);
         out->mapped_bytes = held.mapped_bytes;
         out->charged_peak = held.peak_bytes;
@@ -142,7 +142,7 @@ void subject_close(subject *s)
 {
     ports_free(&s->ports);
     free(s->output_names);
-    (void)ortp_session_destroy(s->session);
+    (void)ortp_session_destroy(s->session, NULL);
     if (s->ort != NULL) {
         s->api->ReleaseSession(s->ort);
     }

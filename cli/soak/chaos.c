@@ -40,7 +40,7 @@ static size_t part(size_t bytes, double share)
 
 static void lower_limit(chaos *c, const chaos_step *step)
 {
-    ortp_budget_info info;
+    ortp_budget_info info = ORTP_BUDGET_INFO_INIT;
     ortp_budget_get_info(c->watch.budget, &info);
     size_t limit = info.charged_bytes + part(NEAR_BYTES, step->share);
     if (step->action == CHAOS_BELOW) {
@@ -88,7 +88,7 @@ static void check(chaos *c, ortp_status status, const char *what)
 
 static size_t mapped_now(const chaos *c)
 {
-    ortp_budget_info info;
+    ortp_budget_info info = ORTP_BUDGET_INFO_INIT;
     ortp_budget_get_info(c->watch.budget, &info);
     return info.mapped_bytes;
 }

@@ -25,7 +25,7 @@ static void check(ortp_runtime *runtime, ortp_predictor *predictor, ortp_stats *
                   const char *when, failures *out)
 {
     *stats = (ortp_stats)ORTP_STATS_INIT;
-    ortp_budget_info budget;
+    ortp_budget_info budget = ORTP_BUDGET_INFO_INIT;
     ortp_budget_get_info(ortp_runtime_budget(runtime), &budget);
     ortp_predictor_stats(predictor, stats);
     ledger_check(stats, &budget, when, out);

@@ -69,7 +69,7 @@ bool limit_watch_start(limit_watch *w, ortp_budget *budget, size_t limit)
 
 bool limit_watch_set(limit_watch *w, size_t limit, failures *out)
 {
-    ortp_budget_info info;
+    ortp_budget_info info = ORTP_BUDGET_INFO_INIT;
     ortp_budget_get_info(w->budget, &info);
     limit_watch_check(w, &info, out);
     return limit_watch_start(w, w->budget, limit);

@@ -124,7 +124,7 @@ static bool quiet_point(soak *s)
                      patience);
         return false;
     }
-    ortp_budget_info budget;
+    ortp_budget_info budget = ORTP_BUDGET_INFO_INIT;
     ortp_budget_get_info(ortp_runtime_budget(s->runtime), &budget);
     limit_watch_check(&s->chaos.watch, &budget, &s->failures);
     workers_recover(s);
@@ -250,7 +250,7 @@ static growth judge(soak *s, const char *what, bool heap)
 static void destroy(soak *s, engine *e)
 {
     ortp_error error = ORTP_ERROR_INIT;
-    ortp_status status = ortp_predictor_destroy(e->predictor);
+    ortp_status status = ortp_predictor_destroy(e->predictor, NULL);
     if (status != ORTP_OK) {
         failures_add(&s->failures, "the predictor does not end: %s", ortp_status_name(status));
         return; /* engine_close() tries once more */

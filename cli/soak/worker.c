@@ -12,13 +12,13 @@
 #define QUICK_MS 100u
 #define WAIT_MS 2000u
 
-static ortp_status predict(soak *s, size_t which, uint64_t deadline_ms, ortp_prediction *out,
+static ortp_status predict(soak *s, size_t which, uint64_t timeout_ms, ortp_prediction *out,
                            ortp_error *error)
 {
     const ortp_swipe swipe = swipe_of(&s->swipes->rows[which]);
     ortp_predict_options options = ORTP_PREDICT_OPTIONS_INIT;
     options.top = TOP;
-    options.deadline_ms = deadline_ms > 0 ? ortp_runtime_now_ms(s->runtime) + deadline_ms : 0;
+    options.timeout_ms = timeout_ms;
     return ortp_predictor_predict(s->predictor, &swipe, &options, out, error);
 }
 
@@ -42,6 +42,7 @@ bool soak_reference(soak *s)
             return false;
         }
         ortp_error error = ORTP_ERROR_INIT;
+        s->reference[i] = (ortp_prediction)ORTP_PREDICTION_INIT;
         const ortp_status status = predict(s, i, 0, &s->reference[i], &error);
         if (status != ORTP_OK) {
             fprintf(stderr, "ortpool soak: swipe %zu, alone and without pressure: %s\n", i + 1,
@@ -72,7 +73,7 @@ static void work(soak_worker *w)
 {
     soak *s = w->soak;
     const size_t which = draw_swipe(w);
-    ortp_prediction found;
+    ortp_prediction found = ORTP_PREDICTION_INIT;
     ortp_error error = ORTP_ERROR_INIT;
     const ortp_status status = predict(s, which, draw_deadline(w), &found, &error);
     if (status == ORTP_OK) {
@@ -111,7 +112,7 @@ void workers_recover(soak *s)
         if (which == SIZE_MAX) {
             continue;
         }
-        ortp_prediction found;
+        ortp_prediction found = ORTP_PREDICTION_INIT;
         ortp_error error = ORTP_ERROR_INIT;
         const ortp_status status = predict(s, which, patience_ms, &found, &error);
         if (status == ORTP_OK && right(s, which, &found)) {

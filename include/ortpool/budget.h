@@ -62,12 +62,12 @@ typedef struct ortp_budget_options {
  * it, after everything that uses it. Thread-safe: yes.
  */
 ORTP_API ORTP_CHECK ortp_status ortp_budget_create(const ortp_budget_options *options,
-                                                   ortp_budget **out);
+                                                   ortp_budget **out, ortp_error *error);
 /*
- * ORTP_E_BUSY, and nothing freed, while anything but its own struct is charged or reclaimers are
- * registered. Thread-safe: no, nobody else may be using it.
+ * ORTP_E_BUSY, and nothing freed, while anything but its own struct is charged (error then says how
+ * much of each account) or reclaimers are registered. Thread-safe: no, nobody else may be using it.
  */
-ORTP_API ortp_status ortp_budget_destroy(ortp_budget *budget);
+ORTP_API ortp_status ortp_budget_destroy(ortp_budget *budget, ortp_error *error);
 
 /*
  * Charges `bytes` or changes nothing. Errors: BUDGET (does not fit after reclaiming up to `reclaim`;
@@ -92,6 +92,7 @@ ORTP_API ORTP_CHECK ortp_status ortp_budget_set_limit(ortp_budget *budget, size_
 ORTP_API double ortp_budget_usage(const ortp_budget *budget);
 
 typedef struct ortp_budget_info {
+    size_t struct_size;
     size_t limit_bytes; /* ORTP_UNLIMITED without a limit */
     size_t charged_bytes;
     size_t peak_bytes; /* the largest charged ever, or since ortp_budget_reset_peaks() */
@@ -104,9 +105,10 @@ typedef struct ortp_budget_info {
     uint64_t refund_errors;   /* over-refunds refused: always a bug of the caller */
     uint64_t reclaimed_bytes; /* as the reclaimers reported */
 } ortp_budget_info;
+#define ORTP_BUDGET_INFO_INIT ORTP_STRUCT_INIT(ortp_budget_info)
 
-/* One consistent snapshot. Thread-safe: yes. */
-ORTP_API void ortp_budget_get_info(const ortp_budget *budget, ortp_budget_info *out);
+/* One consistent snapshot. Errors: VERSION, INVAL (NULL), as all functions of this name. Thread-safe: yes. */
+ORTP_API ortp_status ortp_budget_get_info(const ortp_budget *budget, ortp_budget_info *out);
 /*
  * Both peaks begin again from what is held now: what a phase takes, after another that took more.
  * Thread-safe: yes.

@@ -43,13 +43,20 @@ extern "C" {
 
 typedef struct ortp_decoder_buffers ortp_decoder_buffers;
 
-/* Buffers for `beams` rows of `source` positions (each at least 1). Errors: INVAL, BUDGET, NOMEM, ORT. */
-ORTP_API ORTP_CHECK ortp_status ortp_decoder_buffers_create(ortp_model *model,
-                                                            ortp_tensor_pool *tensors, size_t beams,
-                                                            size_t source,
-                                                            ortp_decoder_buffers **out,
-                                                            ortp_error *error);
-ORTP_API void ortp_decoder_buffers_destroy(ortp_decoder_buffers *buffers);
+typedef struct ortp_decoder_buffers_options {
+    size_t struct_size;
+    ortp_model *model;         /* required; must outlive the buffers */
+    ortp_tensor_pool *tensors; /* required; must outlive the buffers */
+    size_t beams;              /* rows, at least 1 */
+    size_t source;             /* positions, at least 1 */
+} ortp_decoder_buffers_options;
+#define ORTP_DECODER_BUFFERS_OPTIONS_INIT ORTP_STRUCT_INIT(ortp_decoder_buffers_options)
+
+/* Errors: INVAL (also options NULL), VERSION, BUDGET, NOMEM, ORT. */
+ORTP_API ORTP_CHECK ortp_status ortp_decoder_buffers_create(
+    const ortp_decoder_buffers_options *options, ortp_decoder_buffers **out, ortp_error *error);
+/* Always ORTP_OK. */
+ORTP_API ortp_status ortp_decoder_buffers_destroy(ortp_decoder_buffers *buffers, ortp_error *error);
 /*
  * Grows so that `beams` rows and `source` positions fit; never shrinks. On failure the old buffers
  * are unchanged. Contents are lost when it grows. One owner at a time.
@@ -59,6 +66,7 @@ ORTP_API ORTP_CHECK ortp_status ortp_decoder_buffers_ensure_capacity(ortp_decode
                                                                      ortp_error *error);
 
 typedef struct ortp_decoder_buffers_info {
+    size_t struct_size;
     size_t beams, source;       /* capacity */
     size_t tokens_bytes;        /* [beams,T]; incremental: [beams] */
     size_t memory_bytes;        /* [beams,S,D], 0 where the model broadcasts */
@@ -70,8 +78,10 @@ typedef struct ortp_decoder_buffers_info {
     size_t indirection_bytes;   /* [1,beams,T], the same */
     size_t ctc_bytes;           /* 0 until a decoder's search weighs ctc; usable on their own: 0 */
 } ortp_decoder_buffers_info;
-ORTP_API void ortp_decoder_buffers_get_info(const ortp_decoder_buffers *buffers,
-                                            ortp_decoder_buffers_info *out);
+#define ORTP_DECODER_BUFFERS_INFO_INIT ORTP_STRUCT_INIT(ortp_decoder_buffers_info)
+/* Errors: VERSION, INVAL (NULL). */
+ORTP_API ortp_status ortp_decoder_buffers_get_info(const ortp_decoder_buffers *buffers,
+                                                   ortp_decoder_buffers_info *out);
 
 /* ---- search ---- */
 
@@ -129,8 +139,8 @@ typedef struct ortp_search_params {
     bool keep_duplicates;    /* default: of equal token sequences only the best stays */
     bool (*stop)(void *ctx); /* polled before each decoder run; true ends with ORTP_E_CANCELLED */
     void *stop_ctx;
-    uint64_t deadline_ms; /* > 0: ORTP_E_TIMEOUT once the runtime's clock reaches it: a time, not a
-                              span, see ortp_runtime_now_ms(); CLOCK_MONOTONIC unless one was given */
+    uint64_t deadline_at_ms; /* > 0: ORTP_E_TIMEOUT once the runtime's clock reaches it, see
+                                 ortp_runtime_now_ms(); CLOCK_MONOTONIC unless one was given */
     /*
      * > 0: each beam has a second score, this times ln of the probability that the encoder's own
      * reading (ctc) gives to all that begins like it, a finished sequence that of itself; for models
@@ -141,33 +151,48 @@ typedef struct ortp_search_params {
 } ortp_search_params;
 #define ORTP_SEARCH_PARAMS_INIT ORTP_STRUCT_INIT(ortp_search_params)
 
-/* The manifest's settings: beam width, length reward and penalty, stop margin, weight of ctc. */
-ORTP_API void ortp_search_params_from(const ortp_manifest *manifest, ortp_search_params *out);
+/*
+ * The manifest's settings: beam width, length reward and penalty, stop margin, weight of ctc; the
+ * rest zero. Errors: VERSION, INVAL (NULL).
+ */
+ORTP_API ortp_status ortp_search_params_from(const ortp_manifest *manifest,
+                                             ortp_search_params *out);
 
 #define ORTP_TOKENS_MAX 64u
 
 typedef struct ortp_hypothesis {
+    size_t struct_size;
     int32_t tokens[ORTP_TOKENS_MAX]; /* without start and end */
     size_t length;
     double score;
     double log_prob; /* the sum alone */
     uint32_t state;  /* the constraint's last state */
 } ortp_hypothesis;
+#define ORTP_HYPOTHESIS_INIT ORTP_STRUCT_INIT(ortp_hypothesis)
 
 typedef struct ortp_decoder ortp_decoder;
 
+typedef struct ortp_decoder_options {
+    size_t struct_size;
+    ortp_model *model;         /* required; must outlive the decoder */
+    ortp_tensor_pool *tensors; /* required; must outlive the decoder */
+    size_t beam_width_max;     /* 0: the manifest's width; at most ORTP_BEAM_MAX */
+} ortp_decoder_options;
+#define ORTP_DECODER_OPTIONS_INIT ORTP_STRUCT_INIT(ortp_decoder_options)
+
 /*
- * A decode state for searches of up to `beam_width_max` beams (0: the manifest's width). It takes
+ * A decode state for searches of up to `beam_width_max` beams. It takes
  * its bookkeeping alone, as control memory. Its buffers are taken at the first search or warm-up
  * step, for one row where that is sequential or greedy, else for `beam_width_max`, and for
  * max_points positions; that of the second score at the first search that weighs ctc, for
  * `beam_width_max`, and at a warm-up step where the manifest weighs it. They are kept until
- * destroy. Errors: INVAL (T above ORTP_TOKENS_MAX, a width above ORTP_BEAM_MAX), BUDGET, NOMEM.
+ * destroy. Errors: INVAL (T above ORTP_TOKENS_MAX, a width above ORTP_BEAM_MAX, options NULL),
+ * VERSION, BUDGET, NOMEM.
  */
-ORTP_API ORTP_CHECK ortp_status ortp_decoder_create(ortp_model *model, ortp_tensor_pool *tensors,
-                                                    size_t beam_width_max, ortp_decoder **out,
-                                                    ortp_error *error);
-ORTP_API void ortp_decoder_destroy(ortp_decoder *decoder);
+ORTP_API ORTP_CHECK ortp_status ortp_decoder_create(const ortp_decoder_options *options,
+                                                    ortp_decoder **out, ortp_error *error);
+/* Always ORTP_OK. */
+ORTP_API ortp_status ortp_decoder_destroy(ortp_decoder *decoder, ortp_error *error);
 
 /*
  * Finds the best sequences for an encoder's output, of the type and shape that ortp_model_encode()
@@ -176,13 +201,13 @@ ORTP_API void ortp_decoder_destroy(ortp_decoder *decoder);
  * (ortp_tensor_view_at()) and so serves one search at a time. length: valid positions, 1 to S.
  * params NULL: the manifest's settings. constraint NULL: every token but pad, unk and sos may
  * follow, any sequence but the empty one may end. In the last step a sequence can only end.
- * results: filled best first, *count of at most `capacity`; 0 is possible when nothing allowed
- * could finish.
+ * results: an array of `capacity` elements, each as large as the first one's struct_size says; filled
+ * best first, *count of them; 0 is possible when nothing allowed could finish.
  *
  * Errors: INVAL (another tensor or length; params out of range, of another path, or a ctc_weight
  * above 0 for a model without encoder.ctc; a constraint that answers what may not follow; logits
  * with NaN or infinity above, or, where it is weighed, a ctc that is no probabilities: both as a
- * damaged weight gives), VERSION (params of a later version), CANCELLED, TIMEOUT, BUDGET, NOMEM,
+ * damaged weight gives), VERSION (params of a later version; a struct_size of results left 0), CANCELLED, TIMEOUT, BUDGET, NOMEM,
  * ORT; the decoder stays usable. One search at a time per decoder.
  */
 ORTP_API ORTP_CHECK ortp_status ortp_decoder_search(ortp_decoder *decoder, ortp_tensor *encoded,
@@ -203,12 +228,14 @@ ORTP_API const float *ortp_decoder_logits(const ortp_decoder *decoder, size_t *r
 /* ---- plan: bytes before any is taken ---- */
 
 typedef struct ortp_plan {
+    size_t struct_size;
     size_t declared_bytes; /* the graphs' files: declared, or mapped as far as ORT packs weights */
     size_t tensor_bytes;   /* encoder inputs, one set per thread and bucket */
     size_t cache_bytes;    /* encoder outputs and keys, cached and in work, per bucket */
     size_t decode_bytes;   /* decoder buffers, one set per thread; with that of ctc if weighed */
     size_t total_bytes;    /* the sum */
 } ortp_plan;
+#define ORTP_PLAN_INIT ORTP_STRUCT_INIT(ortp_plan)
 
 /*
  * What warm-up has ready for `threads` predictions at once and `cache_entries` (0: no cache), over

@@ -44,13 +44,13 @@ typedef struct ortp_cache_options {
  * reclaimer of level ORTP_RECLAIM_CACHE. Thread-safe: yes.
  */
 ORTP_API ORTP_CHECK ortp_status ortp_cache_create(const ortp_cache_options *options,
-                                                  ortp_cache **out);
+                                                  ortp_cache **out, ortp_error *error);
 /*
- * ORTP_E_BUSY while leases are out, or while another thread that ended one, or cleared, is still
- * disposing of values; the rest is cleared, the cache stays usable. Thread-safe: no, nobody may be
+ * ORTP_E_BUSY while leases are out (error then says how many), or while another thread that ended
+ * one, or cleared, is still disposing of values; the rest is cleared, the cache stays usable. Thread-safe: no, nobody may be
  * calling get or put.
  */
-ORTP_API ortp_status ortp_cache_destroy(ortp_cache *cache);
+ORTP_API ortp_status ortp_cache_destroy(ortp_cache *cache, ortp_error *error);
 
 /* What is fed to the encoder: compared byte for byte. Parts are joined; borrowed for the call. */
 typedef struct ortp_cache_key {
@@ -97,6 +97,7 @@ ORTP_API size_t ortp_cache_evict_stale(ortp_cache *cache);
 ORTP_API size_t ortp_cache_clear(ortp_cache *cache);
 
 typedef struct ortp_cache_info {
+    size_t struct_size;
     size_t entries;        /* in the table */
     size_t leased;         /* entries with at least one lease, evicted ones included */
     size_t evicted_leased; /* evicted but still leased */
@@ -109,9 +110,10 @@ typedef struct ortp_cache_info {
     uint64_t evictions; /* by LRU, reclaim and clear */
     uint64_t stale;     /* evictions by age */
 } ortp_cache_info;
+#define ORTP_CACHE_INFO_INIT ORTP_STRUCT_INIT(ortp_cache_info)
 
-/* Thread-safe: yes. */
-ORTP_API void ortp_cache_get_info(const ortp_cache *cache, ortp_cache_info *out);
+/* Errors: VERSION, INVAL (NULL). Thread-safe: yes. */
+ORTP_API ortp_status ortp_cache_get_info(const ortp_cache *cache, ortp_cache_info *out);
 
 #ifdef __cplusplus
 }

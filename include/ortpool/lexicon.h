@@ -31,10 +31,10 @@ typedef struct ortp_lexicon_options {
  * Memory needed while loading is charged too and given back. INVAL for options NULL (pool and path are
  * required). Thread-safe: yes.
  */
-ORTP_API ORTP_CHECK ortp_status ortp_lexicon_load(const ortp_lexicon_options *options,
-                                                  ortp_lexicon **out, ortp_error *error);
-/* Thread-safe: no, nobody else may be using it, nor a constraint made from it. */
-ORTP_API void ortp_lexicon_destroy(ortp_lexicon *lexicon);
+ORTP_API ORTP_CHECK ortp_status ortp_lexicon_create(const ortp_lexicon_options *options,
+                                                    ortp_lexicon **out, ortp_error *error);
+/* Always ORTP_OK. Thread-safe: no, nobody else may be using it, nor a constraint made from it. */
+ORTP_API ortp_status ortp_lexicon_destroy(ortp_lexicon *lexicon, ortp_error *error);
 
 /* All below: thread-safe, no allocation, no error. Node 0 is the root (the empty prefix). */
 ORTP_API size_t ortp_lexicon_words(const ortp_lexicon *lexicon);

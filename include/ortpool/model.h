@@ -96,17 +96,24 @@ typedef struct ortp_manifest {
     size_t operator_count;        /* at most ORTP_OPERATORS_MAX */
 } ortp_manifest;
 
+typedef struct ortp_manifest_options {
+    size_t struct_size;
+    const char *directory; /* required: holds model.json */
+    ortp_budget *budget;   /* charged for the manifest, must outlive it; NULL: nothing is charged */
+    ortp_alloc alloc;
+} ortp_manifest_options;
+#define ORTP_MANIFEST_OPTIONS_INIT ORTP_STRUCT_INIT(ortp_manifest_options)
+
 /*
  * Reads directory/model.json. Errors name file, field and what was expected: NOTFOUND (no file),
- * INVAL (not JSON, a field missing, of a wrong type or out of range), NOMEM, BUDGET, SYS (the file
- * cannot be read). budget may be NULL.
+ * INVAL (not JSON, a field missing, of a wrong type or out of range; options NULL: the directory is
+ * required), VERSION, NOMEM, BUDGET, SYS (the file cannot be read).
  * Thread-safe: yes.
  */
-ORTP_API ORTP_CHECK ortp_status ortp_manifest_load(const char *directory, ortp_budget *budget,
-                                                   const ortp_alloc *alloc, ortp_manifest **out,
-                                                   ortp_error *error);
-/* Thread-safe: no, nobody else may be using it. */
-ORTP_API void ortp_manifest_destroy(ortp_manifest *manifest);
+ORTP_API ORTP_CHECK ortp_status ortp_manifest_create(const ortp_manifest_options *options,
+                                                     ortp_manifest **out, ortp_error *error);
+/* Always ORTP_OK. Thread-safe: no, nobody else may be using it. */
+ORTP_API ortp_status ortp_manifest_destroy(ortp_manifest *manifest, ortp_error *error);
 /* The smallest bucket that holds `length` points; 0 where none does. Thread-safe: yes. */
 ORTP_API size_t ortp_manifest_bucket(const ortp_manifest *manifest, size_t length);
 
@@ -126,16 +133,19 @@ typedef struct ortp_model_options {
 
 /*
  * Loads manifest, encoder and the path's decoder and checks that they agree (roles, types, ranks,
- * fixed dimensions). Errors: as ortp_manifest_load and ortp_session_create; INVAL names graph,
+ * fixed dimensions). Errors: as ortp_manifest_create and ortp_session_create; INVAL names graph,
  * port, found and expected, or the path is not one of the model's; VERSION where the runtime was
  * told ORT's version and the manifest's min_ort (of the path) is later. Where it was not told,
  * both PATH_AUTO and PATH_INCREMENTAL go by the runtime's api_version. INVAL for options NULL
  * (three of them are required). Thread-safe: yes.
  */
-ORTP_API ORTP_CHECK ortp_status ortp_model_open(const ortp_model_options *options, ortp_model **out,
-                                                ortp_error *error);
-/* ORTP_E_BUSY while decoders or buffers of it exist. Thread-safe: no, nobody else may be using it. */
-ORTP_API ortp_status ortp_model_close(ortp_model *model);
+ORTP_API ORTP_CHECK ortp_status ortp_model_create(const ortp_model_options *options,
+                                                  ortp_model **out, ortp_error *error);
+/*
+ * ORTP_E_BUSY while decoders or buffers of it exist (error says how many). Thread-safe: no, nobody
+ * else may be using it.
+ */
+ORTP_API ortp_status ortp_model_destroy(ortp_model *model, ortp_error *error);
 
 /* Thread-safe: yes, all. Owned by the model. */
 ORTP_API const ortp_manifest *ortp_model_manifest(const ortp_model *model);

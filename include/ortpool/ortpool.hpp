@@ -61,7 +61,7 @@ inline void check(ortp_status status, const ortp_error &error = ORTP_ERROR_INIT)
 struct closer {
     void operator()(ortp_budget *budget) const noexcept
     {
-        (void)ortp_budget_destroy(budget);
+        (void)ortp_budget_destroy(budget, nullptr);
     }
     void operator()(ortp_runtime *runtime) const noexcept
     {
@@ -81,11 +81,11 @@ struct closer {
     }
     void operator()(ortp_session *session) const noexcept
     {
-        (void)ortp_session_destroy(session);
+        (void)ortp_session_destroy(session, nullptr);
     }
     void operator()(ortp_predictor *predictor) const noexcept
     {
-        (void)ortp_predictor_destroy(predictor);
+        (void)ortp_predictor_destroy(predictor, nullptr);
     }
 };
 
@@ -103,7 +103,7 @@ using predictor = handle<ortp_predictor>;
 inline budget make_budget(const ortp_budget_options &options)
 {
     ortp_budget *made = nullptr;
-    check(ortp_budget_create(&options, &made));
+    check(ortp_budget_create(&options, &made, nullptr));
     return budget(made);
 }
 
@@ -231,7 +231,7 @@ inline void run(const session &in, const ortp_run_options &options, const char *
 inline ortp_prediction predict(const predictor &with, const ortp_swipe &swipe,
                                const ortp_predict_options &options = ORTP_PREDICT_OPTIONS_INIT)
 {
-    ortp_prediction found;
+    ortp_prediction found = ORTP_PREDICTION_INIT;
     ortp_error error = ORTP_ERROR_INIT;
     check(ortp_predictor_predict(with.get(), &swipe, &options, &found, &error), error);
     return found;

@@ -157,6 +157,7 @@ ORTP_API ortp_status ortp_pool_trim(ortp_pool *pool, size_t keep_bytes, uint64_t
                                     size_t *freed_bytes);
 
 typedef struct ortp_pool_info {
+    size_t struct_size;
     ortp_pool_kind kind;
     size_t in_use_bytes
         [ORTP_LABEL_COUNT]; /* footprint: mapped bytes of the blocks, padding included */
@@ -170,9 +171,10 @@ typedef struct ortp_pool_info {
     uint64_t maps;   /* mappings taken from the system */
     uint64_t unmaps;
 } ortp_pool_info;
+#define ORTP_POOL_INFO_INIT ORTP_STRUCT_INIT(ortp_pool_info)
 
-/* Walks the structures; exact at a quiet point. Thread-safe: yes. */
-ORTP_API void ortp_pool_get_info(const ortp_pool *pool, ortp_pool_info *out);
+/* Walks the structures; exact at a quiet point. Errors: VERSION, INVAL (NULL). Thread-safe: yes. */
+ORTP_API ortp_status ortp_pool_get_info(const ortp_pool *pool, ortp_pool_info *out);
 
 #ifdef __cplusplus
 }

@@ -38,27 +38,27 @@ typedef struct ortp_predictor_options {
 #define ORTP_PREDICTOR_OPTIONS_INIT ORTP_STRUCT_INIT(ortp_predictor_options)
 
 /*
- * Errors: as ortp_model_open, ortp_swipe_config_load and ortp_lexicon_load; INVAL for an option
+ * Errors: as ortp_model_create, ortp_swipe_config_load and ortp_lexicon_create; INVAL for an option
  * out of range, and for options NULL (runtime and directory are required). On failure nothing is
  * left charged. Thread-safe: yes.
  */
 ORTP_API ORTP_CHECK ortp_status ortp_predictor_create(const ortp_predictor_options *options,
                                                       ortp_predictor **out, ortp_error *error);
 /*
- * New predictions get ORTP_E_CLOSED from now on. Waits for those in progress up to `wait_ms`
- * (UINT64_MAX: for ever); ORTP_E_TIMEOUT where some are left (call it again). Idempotent. Not with
+ * New predictions get ORTP_E_CLOSED from now on. Waits for those in progress up to `timeout_ms`
+ * (0: not at all; UINT64_MAX: for ever); ORTP_E_TIMEOUT where some are left (call it again). Idempotent. Not with
  * UINT64_MAX from a prediction's `stop`: it would wait for the prediction that waits for it (0 only
  * closes). Thread-safe: yes.
  */
-ORTP_API ortp_status ortp_predictor_close(ortp_predictor *predictor, uint64_t wait_ms);
+ORTP_API ortp_status ortp_predictor_close(ortp_predictor *predictor, uint64_t timeout_ms);
 /*
- * Closes (waiting for ever) and frees. ORTP_E_BUSY while the host has decoders or buffers on
+ * Closes (waiting for ever) and frees. ORTP_E_BUSY (error says for what) while the host has decoders or buffers on
  * ortp_predictor_model(), outputs of its encoder or leases of ortp_predictor_cache(): then it stays
  * closed, its parts stay as they are but for the cache's entries, and the call is made again later.
  * Thread-safe: no, no other thread may still call; warm-ups are joined before. Not from a
  * prediction's `stop`.
  */
-ORTP_API ortp_status ortp_predictor_destroy(ortp_predictor *predictor);
+ORTP_API ortp_status ortp_predictor_destroy(ortp_predictor *predictor, ortp_error *error);
 
 #define ORTP_CANDIDATES_MAX 16u
 
@@ -80,6 +80,7 @@ typedef struct ortp_candidate {
 } ortp_candidate;
 
 typedef struct ortp_prediction {
+    size_t struct_size;
     ortp_candidate candidates[ORTP_CANDIDATES_MAX]; /* best first */
     size_t candidate_count;                         /* 0: no word fits */
     bool cache_hit;
@@ -87,12 +88,14 @@ typedef struct ortp_prediction {
     size_t decoder_runs;
     uint64_t microseconds; /* from call to return */
 } ortp_prediction;
+#define ORTP_PREDICTION_INIT ORTP_STRUCT_INIT(ortp_prediction)
 
 typedef struct ortp_predict_options {
     size_t struct_size;
-    size_t top;           /* candidates wanted; 0: 3; at most ORTP_CANDIDATES_MAX */
-    uint64_t deadline_ms; /* > 0: ORTP_E_TIMEOUT once the runtime's clock reaches it: a time, not a
-                             span, see ortp_runtime_now_ms(); CLOCK_MONOTONIC unless one was given */
+    size_t top;          /* candidates wanted; 0: 3; at most ORTP_CANDIDATES_MAX */
+    uint64_t timeout_ms; /* > 0: ORTP_E_TIMEOUT where the prediction is not done so long after the
+                            call, by the runtime's clock; 0: it takes as long as it takes, and does
+                            not wait for memory */
     bool (*stop)(
         void *ctx); /* polled between runs; true ends with ORTP_E_CANCELLED. Runs inside the
                                 prediction: it must not wait for a close, a warm-up or another prediction */
@@ -102,9 +105,9 @@ typedef struct ortp_predict_options {
 
 /*
  * *out is the caller's; meaningful with ORTP_OK only. options may be NULL. Errors: INVAL (the
- * swipe, see ortp_swipe_features), CLOSED, CANCELLED, TIMEOUT, BUDGET, NOMEM, ORT; after each the
- * next prediction works. With a deadline it waits for memory: while others run, whose end may make
- * room, and else, with nothing held, until those are done, to go alone; who has a deadline and
+ * swipe, see ortp_swipe_features), VERSION, CLOSED, CANCELLED, TIMEOUT, BUDGET, NOMEM, ORT; after each the
+ * next prediction works. With a timeout it waits for memory: while others run, whose end may make
+ * room, and else, with nothing held, until those are done, to go alone; who has a timeout and
  * comes meanwhile waits, too. After warm-up, and with at most `threads` at once, it takes no memory
  * from the system: no tensor, block or control structure (save that a new thread's first use of a
  * pool of kind THREAD_CACHED makes its cache). Thread-safe: yes.

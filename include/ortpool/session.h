@@ -136,7 +136,7 @@ ORTP_API ORTP_CHECK ortp_status ortp_session_adopt(ortp_session *session, OrtSes
  * prepared and not adopted yet. Thread-safe: no, no run may be in progress and nobody else
  * may use it.
  */
-ORTP_API ortp_status ortp_session_destroy(ortp_session *session);
+ORTP_API ortp_status ortp_session_destroy(ortp_session *session, ortp_error *error);
 
 typedef struct ortp_port {
     const char *name; /* owned by the session */
@@ -205,6 +205,7 @@ ORTP_API ORTP_CHECK ortp_status ortp_session_warm_runs(ortp_session *session, si
 ORTP_API uint64_t ortp_session_runs(const ortp_session *session);
 
 typedef struct ortp_session_info {
+    size_t struct_size;
     ortp_ort_memory memory;
     size_t declared_bytes;
     size_t weights_bytes; /* mapped for packed weights */
@@ -221,9 +222,11 @@ typedef struct ortp_session_info {
     uint64_t waits;       /* runs that waited for memory */
     uint64_t turned_away; /* runs, or repetitions of one, that ended before ORT was entered */
 } ortp_session_info;
+#define ORTP_SESSION_INFO_INIT ORTP_STRUCT_INIT(ortp_session_info)
 
-/* Thread-safe: yes; figures of several threads at one moment only at a quiet point. */
-ORTP_API void ortp_session_get_info(const ortp_session *session, ortp_session_info *out);
+/* Errors: VERSION, INVAL (NULL). Thread-safe: yes; figures of several threads at one moment only at
+ * a quiet point. */
+ORTP_API ortp_status ortp_session_get_info(const ortp_session *session, ortp_session_info *out);
 
 #ifdef __cplusplus
 }

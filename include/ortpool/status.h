@@ -3,14 +3,24 @@
  * Status codes, the caller-owned error detail, and what every header shares.
  *
  * Conventions of the whole library
- *   - Handles are opaque. ortp_x_create() sets *out to NULL on failure; ortp_x_destroy(NULL) is a
- *     no-op that returns ORTP_OK.
+ *   - Handles are opaque. Each object is made by ortp_x_create(options, out, error), which sets *out to
+ *     NULL on failure, and ended by ortp_x_destroy(x, error). Destroy of NULL is a no-op that returns
+ *     ORTP_OK. A destroy that refuses changes nothing unless its comment says so, and its error says
+ *     what is still in use.
  *   - Options structs start with `size_t struct_size`; initialise them with their _INIT macro, in C
  *     and in C++: ORTP_E_VERSION for a struct_size left 0. A field left zero takes its default. A
  *     smaller struct_size (an older caller) is accepted, a larger one only if its unknown tail is
  *     zero (else ORTP_E_VERSION). NULL stands for all fields zero: each function says whether
  *     that will do.
- *   - `ortp_error *error` may be NULL everywhere. It is written on failure only.
+ *   - Structs that the caller allocates and the library fills start with `size_t struct_size`, too,
+ *     and have an _INIT macro. The library writes at most struct_size bytes and leaves struct_size as
+ *     it is: an older caller gets the fields it knows, a newer one finds its other fields untouched.
+ *     ORTP_E_VERSION, and nothing written, for a struct_size left 0. In an array the first element's
+ *     struct_size counts: it is the size of each element.
+ *   - `ortp_error *error` may be NULL everywhere. It is written on failure only, and not at all where
+ *     its struct_size is 0: initialise it with ORTP_ERROR_INIT.
+ *   - Times: `..._ms` is a span in milliseconds, `..._at_ms` a time by the runtime's clock
+ *     (ortp_runtime_now_ms()).
  *   - No function calls exit() or abort() on input or on lack of memory, writes to stdout or
  *   stderr,
  *     or reads the environment.
@@ -85,18 +95,13 @@ typedef enum ortp_status {
 
 /* Caller-owned detail of the last failure: what, where, and what was expected. */
 typedef struct ortp_error {
+    size_t struct_size;
     ortp_status status;
     int32_t ort_code; /* OrtErrorCode where status is ORTP_E_ORT, else 0 */
     char message[384];
 } ortp_error;
 
-#define ORTP_ERROR_INIT                                                                            \
-    {                                                                                              \
-        ORTP_OK, 0,                                                                                \
-        {                                                                                          \
-            0                                                                                      \
-        }                                                                                          \
-    }
+#define ORTP_ERROR_INIT ORTP_STRUCT_INIT(ortp_error)
 
 /* "ORTP_E_BUDGET"; "ORTP_E_?" for an unknown value. Thread-safe: yes. */
 ORTP_API const char *ortp_status_name(ortp_status status);

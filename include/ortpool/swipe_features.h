@@ -34,6 +34,7 @@ typedef struct ortp_layout {
 
 /* What the swipe workload reads from a manifest: everything that is not the model itself. */
 typedef struct ortp_swipe_config {
+    size_t struct_size;
     ortp_layout layout;
     int32_t first_letter; /* token of 'a' */
     size_t max_points;    /* longer swipes are resampled by index to this many */
@@ -52,10 +53,11 @@ typedef struct ortp_swipe_config {
     double temperature;      /* of the confidence; 0, the default: 1 */
     char lexicon_path[1024]; /* directory joined */
 } ortp_swipe_config;
+#define ORTP_SWIPE_CONFIG_INIT ORTP_STRUCT_INIT(ortp_swipe_config)
 
 /*
  * Reads directory/model.json. Errors name file, field and what was expected: NOTFOUND, INVAL,
- * NOMEM, SYS (the file cannot be read).
+ * VERSION, NOMEM, SYS (the file cannot be read). *out is meaningful with ORTP_OK only.
  * Thread-safe: yes.
  */
 ORTP_API ORTP_CHECK ortp_status ortp_swipe_config_load(const char *directory,

@@ -11,7 +11,7 @@
  * System for Pen-based Computers", 2004, proportional shape matching without its normalisation.
  *
  * All pointers are borrowed for the call and none may be NULL; a shape is a plain value of the
- * caller's. Nothing is allocated and nothing can fail.
+ * caller's. Nothing is allocated.
  */
 #ifndef ORTPOOL_SWIPE_SHAPE_H
 #define ORTPOOL_SWIPE_SHAPE_H
@@ -25,16 +25,18 @@ extern "C" {
 #define ORTP_SWIPE_SHAPE_POINTS 48u
 
 typedef struct ortp_swipe_shape {
+    size_t struct_size;
     double x[ORTP_SWIPE_SHAPE_POINTS], y[ORTP_SWIPE_SHAPE_POINTS];
 } ortp_swipe_shape;
+#define ORTP_SWIPE_SHAPE_INIT ORTP_STRUCT_INIT(ortp_swipe_shape)
 
 /*
  * The shape of a swipe, from its features as ortp_swipe_features() writes them with the same config:
- * [length, ORTP_SWIPE_FEATURES], length at least 1, of which the positions are read.
- * Thread-safe: yes.
+ * [length, ORTP_SWIPE_FEATURES], length at least 1, of which the positions are read. Errors:
+ * VERSION (the struct_size of out left 0). Thread-safe: yes.
  */
-ORTP_API void ortp_swipe_shape_of(const ortp_swipe_config *config, const float *features,
-                                  size_t length, ortp_swipe_shape *out);
+ORTP_API ortp_status ortp_swipe_shape_of(const ortp_swipe_config *config, const float *features,
+                                         size_t length, ortp_swipe_shape *out);
 /*
  * How far `shape` is from the straight path through the keys of `word`, 0 or more. Characters that
  * the layout of `config` has no key for are passed over; 0 where none is left. A word of one key is

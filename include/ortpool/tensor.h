@@ -123,6 +123,7 @@ ORTP_API ortp_status ortp_tensor_pool_trim(ortp_tensor_pool *pool, size_t keep_b
                                            uint64_t idle_ms, size_t *dropped_bytes);
 
 typedef struct ortp_tensor_pool_info {
+    size_t struct_size;
     size_t out;        /* tensors acquired now */
     size_t idle;       /* tensors kept for reuse */
     size_t idle_bytes; /* usable bytes of their blocks, given back on reclaim */
@@ -133,9 +134,11 @@ typedef struct ortp_tensor_pool_info {
     uint64_t creates; /* OrtValues created, views included */
     uint64_t drops;
 } ortp_tensor_pool_info;
+#define ORTP_TENSOR_POOL_INFO_INIT ORTP_STRUCT_INIT(ortp_tensor_pool_info)
 
-/* Thread-safe: yes. */
-ORTP_API void ortp_tensor_pool_get_info(const ortp_tensor_pool *pool, ortp_tensor_pool_info *out);
+/* Errors: VERSION, INVAL (NULL). Thread-safe: yes. */
+ORTP_API ortp_status ortp_tensor_pool_get_info(const ortp_tensor_pool *pool,
+                                               ortp_tensor_pool_info *out);
 /*
  * Adds the pool's counts, and moves the bytes of its idle tensors from in_use_* to idle: call it after
  * ortp_stats_add_pool() for the pool that the blocks are from. Thread-safe: as the others in stats.h.

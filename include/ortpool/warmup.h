@@ -36,6 +36,7 @@ typedef struct ortp_warmup_options {
 #define ORTP_WARMUP_OPTIONS_INIT ORTP_STRUCT_INIT(ortp_warmup_options)
 
 typedef struct ortp_warmup_report {
+    size_t struct_size;
     size_t steps_done;
     size_t steps_total;
     uint64_t microseconds;
@@ -45,6 +46,7 @@ typedef struct ortp_warmup_report {
     ortp_status status;   /* of the first step that failed, else OK or CANCELLED */
     char failed_step[64]; /* its name */
 } ortp_warmup_report;
+#define ORTP_WARMUP_REPORT_INIT ORTP_STRUCT_INIT(ortp_warmup_report)
 
 /*
  * Runs the steps in order on the calling thread; stops at the first that fails or when progress

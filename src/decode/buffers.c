@@ -132,16 +132,24 @@ static ortp_status check_size(size_t beams, size_t source, ortp_error *error)
     return ORTP_OK;
 }
 
-ortp_status ortp_decoder_buffers_create(ortp_model *model, ortp_tensor_pool *tensors, size_t beams,
-                                        size_t source, ortp_decoder_buffers **out,
-                                        ortp_error *error)
+ortp_status ortp_decoder_buffers_create(const ortp_decoder_buffers_options *given,
+                                        ortp_decoder_buffers **out, ortp_error *error)
 {
-    if (out == NULL || model == NULL || tensors == NULL) {
-        return ortp__fail(error, ORTP_E_INVAL,
-                          "ortp_decoder_buffers_create: model, tensors and out are required");
+    if (out == NULL) {
+        return ortp__fail(error, ORTP_E_INVAL, "ortp_decoder_buffers_create: out is required");
     }
     *out = NULL;
-    ortp_status status = check_size(beams, source, error);
+    ortp_decoder_buffers_options options;
+    ortp_status status = ortp__options_copy(&options, sizeof options, given);
+    if (status != ORTP_OK) {
+        return ortp__fail(error, status, "ortp_decoder_buffers_create: options of another version");
+    }
+    ortp_model *model = options.model;
+    if (model == NULL || options.tensors == NULL) {
+        return ortp__fail(error, ORTP_E_INVAL,
+                          "ortp_decoder_buffers_create: model and tensors are required");
+    }
+    status = check_size(options.beams, options.source, error);
     if (status != ORTP_OK) {
         return status;
     }
@@ -153,8 +161,8 @@ ortp_status ortp_decoder_buffers_create(ortp_model *model, ortp_tensor_pool *ten
     }
     ortp_decoder_buffers *buffers = memory;
     buffers->model = model;
-    buffers->tensors = tensors;
-    status = grow(buffers, beams, source, 0, error);
+    buffers->tensors = options.tensors;
+    status = grow(buffers, options.beams, options.source, 0, error);
     if (status != ORTP_OK) {
         ortp__decode_free(runtime, buffers, sizeof *buffers);
         return status;
@@ -164,10 +172,11 @@ ortp_status ortp_decoder_buffers_create(ortp_model *model, ortp_tensor_pool *ten
     return ORTP_OK;
 }
 
-void ortp_decoder_buffers_destroy(ortp_decoder_buffers *buffers)
+ortp_status ortp_decoder_buffers_destroy(ortp_decoder_buffers *buffers, ortp_error *error)
 {
+    (void)error; /* nothing is refused */
     if (buffers == NULL) {
-        return;
+        return ORTP_OK;
     }
     for (size_t i = 0; i < ORTP__BUFFER_COUNT; i++) {
         (void)ortp_tensor_release(buffers->tensor[i]);
@@ -175,8 +184,9 @@ void ortp_decoder_buffers_destroy(ortp_decoder_buffers *buffers)
     ortp_model *model = buffers->model;
     ortp_runtime *runtime = model->runtime;
     ortp__decode_free(runtime, buffers, sizeof *buffers);
-    /* Pairs with the load in ortp_model_close(): all that was done here is done before that. */
+    /* Pairs with the load in ortp_model_destroy(): all that was done here is done before that. */
     atomic_fetch_sub_explicit(&model->users, 1, memory_order_release);
+    return ORTP_OK;
 }
 
 ortp_status ortp_decoder_buffers_ensure_capacity(ortp_decoder_buffers *buffers, size_t beams,
@@ -208,10 +218,14 @@ static size_t bytes_of(const ortp_decoder_buffers *buffers, ortp__buffer which)
     return buffers->tensor[which] != NULL ? ortp_tensor_bytes(buffers->tensor[which]) : 0;
 }
 
-void ortp_decoder_buffers_get_info(const ortp_decoder_buffers *buffers,
-                                   ortp_decoder_buffers_info *out)
+ortp_status ortp_decoder_buffers_get_info(const ortp_decoder_buffers *buffers,
+                                          ortp_decoder_buffers_info *out)
 {
-    *out = (ortp_decoder_buffers_info){
+    if (buffers == NULL) {
+        return ORTP_E_INVAL;
+    }
+    const ortp_decoder_buffers_info info = {
+        .struct_size = sizeof info,
         .beams = buffers->beams,
         .source = buffers->source,
         .tokens_bytes = bytes_of(buffers, ORTP__BUFFER_TOKENS),
@@ -224,6 +238,7 @@ void ortp_decoder_buffers_get_info(const ortp_decoder_buffers *buffers,
         .indirection_bytes = bytes_of(buffers, ORTP__BUFFER_INDIRECTION),
         .ctc_bytes = bytes_of(buffers, ORTP__BUFFER_CTC),
     };
+    return ortp__out_fill(out, &info, sizeof info);
 }
 
 ortp_status ortp__buffers_rows(ortp_decoder_buffers *buffers, ortp__buffer which, size_t rows,

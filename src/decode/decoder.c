@@ -14,16 +14,25 @@ static size_t decoder_bytes(const ortp_manifest *m, size_t width)
            m->vocabulary * (sizeof(uint32_t) + sizeof(int32_t));
 }
 
-ortp_status ortp_decoder_create(ortp_model *model, ortp_tensor_pool *tensors, size_t beam_width_max,
-                                ortp_decoder **out, ortp_error *error)
+ortp_status ortp_decoder_create(const ortp_decoder_options *given, ortp_decoder **out,
+                                ortp_error *error)
 {
-    if (out == NULL || model == NULL || tensors == NULL) {
-        return ortp__fail(error, ORTP_E_INVAL,
-                          "ortp_decoder_create: model, tensors and out are required");
+    if (out == NULL) {
+        return ortp__fail(error, ORTP_E_INVAL, "ortp_decoder_create: out is required");
     }
     *out = NULL;
+    ortp_decoder_options options;
+    ortp_status status = ortp__options_copy(&options, sizeof options, given);
+    if (status != ORTP_OK) {
+        return ortp__fail(error, status, "ortp_decoder_create: options of another version");
+    }
+    ortp_model *model = options.model;
+    if (model == NULL || options.tensors == NULL) {
+        return ortp__fail(error, ORTP_E_INVAL,
+                          "ortp_decoder_create: model and tensors are required");
+    }
     const ortp_manifest *m = model->manifest;
-    const size_t width = beam_width_max > 0 ? beam_width_max : m->beam_width;
+    const size_t width = options.beam_width_max > 0 ? options.beam_width_max : m->beam_width;
     if (width > ORTP_BEAM_MAX) {
         return ortp__fail(error, ORTP_E_INVAL,
                           "decoder: found a beam width of %zu, expected 1 to %u", width,
@@ -36,13 +45,13 @@ ortp_status ortp_decoder_create(ortp_model *model, ortp_tensor_pool *tensors, si
     ortp_runtime *runtime = model->runtime;
     const size_t bytes = decoder_bytes(m, width);
     void *memory = NULL;
-    const ortp_status status = ortp__decode_alloc(runtime, bytes, &memory);
+    status = ortp__decode_alloc(runtime, bytes, &memory);
     if (status != ORTP_OK) {
         return ortp__fail(error, status, "decoder: %s", ortp_status_text(status));
     }
     ortp_decoder *decoder = memory;
     decoder->model = model;
-    decoder->tensors = tensors;
+    decoder->tensors = options.tensors;
     decoder->width_max = width;
     decoder->bytes = bytes;
     ortp__beams_place(&decoder->beams, decoder + 1, width, m->max_tokens - 1);
@@ -55,17 +64,19 @@ ortp_status ortp_decoder_create(ortp_model *model, ortp_tensor_pool *tensors, si
     return ORTP_OK;
 }
 
-void ortp_decoder_destroy(ortp_decoder *decoder)
+ortp_status ortp_decoder_destroy(ortp_decoder *decoder, ortp_error *error)
 {
+    (void)error; /* nothing is refused */
     if (decoder == NULL) {
-        return;
+        return ORTP_OK;
     }
-    ortp_decoder_buffers_destroy(decoder->buffers);
+    (void)ortp_decoder_buffers_destroy(decoder->buffers, NULL);
     ortp_model *model = decoder->model;
     ortp_runtime *runtime = model->runtime;
     ortp__decode_free(runtime, decoder, decoder->bytes);
-    /* Pairs with the load in ortp_model_close(): all that was done here is done before that. */
+    /* Pairs with the load in ortp_model_destroy(): all that was done here is done before that. */
     atomic_fetch_sub_explicit(&model->users, 1, memory_order_release);
+    return ORTP_OK;
 }
 
 void ortp__decoder_wait_beside(ortp_decoder *decoder, bool beside)
@@ -165,8 +176,14 @@ ortp_status ortp__decoder_prepare(ortp_decoder *decoder, ortp_tensor *encoded, s
     }
     decoder->logits_rows = 0; /* growing loses them */
     if (decoder->buffers == NULL) {
-        status = ortp_decoder_buffers_create(model, decoder->tensors, capacity,
-                                             model->manifest->max_points, &decoder->buffers, error);
+        status = ortp_decoder_buffers_create(
+            &(const ortp_decoder_buffers_options){.struct_size =
+                                                      sizeof(ortp_decoder_buffers_options),
+                                                  .model = model,
+                                                  .tensors = decoder->tensors,
+                                                  .beams = capacity,
+                                                  .source = model->manifest->max_points},
+            &decoder->buffers, error);
     } else {
         status = ortp_decoder_buffers_ensure_capacity(decoder->buffers, capacity, source, error);
     }

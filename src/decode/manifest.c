@@ -362,19 +362,27 @@ static ortp_status keep(const char *directory, const reading *read, ortp_budget 
     return ORTP_OK;
 }
 
-ortp_status ortp_manifest_load(const char *directory, ortp_budget *budget, const ortp_alloc *alloc,
-                               ortp_manifest **out, ortp_error *error)
+ortp_status ortp_manifest_create(const ortp_manifest_options *given, ortp_manifest **out,
+                                 ortp_error *error)
 {
-    if (out == NULL || directory == NULL || directory[0] == '\0') {
-        return ortp__fail(error, ORTP_E_INVAL,
-                          "ortp_manifest_load: directory and out are required");
+    if (out == NULL) {
+        return ortp__fail(error, ORTP_E_INVAL, "ortp_manifest_create: out is required");
     }
     *out = NULL;
-    const ortp_alloc standard = {0};
-    ortp_alloc resolved;
-    ortp_status status = ortp__alloc_resolve(alloc != NULL ? alloc : &standard, &resolved);
+    ortp_manifest_options options;
+    ortp_status status = ortp__options_copy(&options, sizeof options, given);
     if (status != ORTP_OK) {
-        return ortp__fail(error, status, "ortp_manifest_load: alloc has one of its two functions");
+        return ortp__fail(error, status, "ortp_manifest_create: options of another version");
+    }
+    const char *directory = options.directory;
+    if (directory == NULL || directory[0] == '\0') {
+        return ortp__fail(error, ORTP_E_INVAL, "ortp_manifest_create: directory is required");
+    }
+    ortp_alloc alloc;
+    status = ortp__alloc_resolve(&options.alloc, &alloc);
+    if (status != ORTP_OK) {
+        return ortp__fail(error, status,
+                          "ortp_manifest_create: alloc has one of its two functions");
     }
     ortp__json r;
     reading read = {0};
@@ -384,7 +392,7 @@ ortp_status ortp_manifest_load(const char *directory, ortp_budget *budget, const
         status = r.status;
     }
     if (status == ORTP_OK) {
-        status = keep(directory, &read, budget, &resolved, out);
+        status = keep(directory, &read, options.budget, &alloc, out);
         if (status != ORTP_OK) {
             (void)ortp__fail(error, status, "%s/" ORTP__MANIFEST_FILE ": no memory to keep it",
                              directory);
@@ -394,10 +402,11 @@ ortp_status ortp_manifest_load(const char *directory, ortp_budget *budget, const
     return status;
 }
 
-void ortp_manifest_destroy(ortp_manifest *manifest)
+ortp_status ortp_manifest_destroy(ortp_manifest *manifest, ortp_error *error)
 {
+    (void)error; /* nothing is refused */
     if (manifest == NULL) {
-        return;
+        return ORTP_OK;
     }
     holder *kept = (holder *)manifest;
     const ortp_alloc alloc = kept->alloc;
@@ -406,6 +415,7 @@ void ortp_manifest_destroy(ortp_manifest *manifest)
     } else {
         ortp__raw_free(&alloc, kept, kept->bytes);
     }
+    return ORTP_OK;
 }
 
 size_t ortp_manifest_bucket(const ortp_manifest *manifest, size_t length)

@@ -92,43 +92,47 @@ static ortp_status resolve_decoder(ortp_model *model, ortp_error *error)
 static void model_free(ortp_model *model)
 {
     if (model->decoder != NULL) {
-        (void)ortp_session_destroy(model->decoder);
+        (void)ortp_session_destroy(model->decoder, NULL);
     }
     if (model->encoder != NULL) {
-        (void)ortp_session_destroy(model->encoder);
+        (void)ortp_session_destroy(model->encoder, NULL);
     }
-    ortp_manifest_destroy(model->manifest);
+    (void)ortp_manifest_destroy(model->manifest, NULL);
     ortp_runtime *runtime = model->runtime;
     ortp__decode_free(runtime, model, sizeof *model);
 }
 
-ortp_status ortp_model_open(const ortp_model_options *given, ortp_model **out, ortp_error *error)
+ortp_status ortp_model_create(const ortp_model_options *given, ortp_model **out, ortp_error *error)
 {
     ortp_model_options options;
     if (out == NULL) {
-        return ortp__fail(error, ORTP_E_INVAL, "ortp_model_open: out is required");
+        return ortp__fail(error, ORTP_E_INVAL, "ortp_model_create: out is required");
     }
     *out = NULL;
     ortp_status status = ortp__options_copy(&options, sizeof options, given);
     if (status != ORTP_OK) {
-        return ortp__fail(error, status, "ortp_model_open: options of a later version");
+        return ortp__fail(error, status, "ortp_model_create: options of a later version");
     }
     if (options.runtime == NULL || options.tensors == NULL || options.directory == NULL) {
         return ortp__fail(error, ORTP_E_INVAL,
-                          "ortp_model_open: runtime, tensors and directory are required");
+                          "ortp_model_create: runtime, tensors and directory are required");
     }
     ortp_runtime *runtime = options.runtime;
     void *memory = NULL;
     status = ortp__decode_alloc(runtime, sizeof(ortp_model), &memory);
     if (status != ORTP_OK) {
-        return ortp__fail(error, status, "ortp_model_open: %s", ortp_status_text(status));
+        return ortp__fail(error, status, "ortp_model_create: %s", ortp_status_text(status));
     }
     ortp_model *model = memory;
     model->runtime = runtime;
     model->tensors = options.tensors;
     atomic_init(&model->users, 0);
-    status = ortp_manifest_load(options.directory, ortp_runtime_budget(runtime),
-                                ortp__runtime_alloc(runtime), &model->manifest, error);
+    status = ortp_manifest_create(
+        &(const ortp_manifest_options){.struct_size = sizeof(ortp_manifest_options),
+                                       .directory = options.directory,
+                                       .budget = ortp_runtime_budget(runtime),
+                                       .alloc = *ortp__runtime_alloc(runtime)},
+        &model->manifest, error);
     if (status == ORTP_OK) {
         status = ortp__path_resolve(model->manifest, runtime, options.path, &model->path, error);
     }
@@ -156,13 +160,15 @@ ortp_status ortp_model_open(const ortp_model_options *given, ortp_model **out, o
     return ORTP_OK;
 }
 
-ortp_status ortp_model_close(ortp_model *model)
+ortp_status ortp_model_destroy(ortp_model *model, ortp_error *error)
 {
     if (model == NULL) {
         return ORTP_OK;
     }
-    if (atomic_load_explicit(&model->users, memory_order_acquire) != 0) {
-        return ORTP_E_BUSY;
+    const size_t users = atomic_load_explicit(&model->users, memory_order_acquire);
+    if (users != 0) {
+        return ortp__fail(error, ORTP_E_BUSY, "%s: %zu decoders or buffers of the model exist",
+                          model->manifest->name, users);
     }
     model_free(model);
     return ORTP_OK;

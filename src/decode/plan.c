@@ -108,7 +108,12 @@ ortp_status ortp_plan_estimate(const ortp_manifest *manifest, size_t beam_width,
             "plan: a manifest, a path, at least 1 thread and at most %u beams are needed",
             ORTP_BEAM_MAX);
     }
-    memset(out, 0, sizeof *out);
+    ortp_status status = ortp__out_check(out);
+    if (status != ORTP_OK) {
+        return ortp__fail(error, status, "plan: out without struct_size");
+    }
+    ortp_plan plan = ORTP_PLAN_INIT;
+    (void)ortp__out_fill(out, &plan, sizeof plan); /* zero after a failure, too */
     if (path == ORTP_PATH_INCREMENTAL && manifest->step_path == NULL) {
         return ortp__fail(error, ORTP_E_INVAL,
                           "%s: graphs.decoder_step: none, expected for the incremental path",
@@ -116,8 +121,7 @@ ortp_status ortp_plan_estimate(const ortp_manifest *manifest, size_t beam_width,
     }
     const bool step =
         path == ORTP_PATH_INCREMENTAL || (path == ORTP_PATH_AUTO && manifest->step_path != NULL);
-    ortp_plan plan = {0};
-    const ortp_status status = add_files(manifest, step, &plan, error);
+    status = add_files(manifest, step, &plan, error);
     if (status != ORTP_OK) {
         return status;
     }
@@ -143,6 +147,5 @@ ortp_status ortp_plan_estimate(const ortp_manifest *manifest, size_t beam_width,
                           threads, cache_entries);
     }
     plan.total_bytes = plan.declared_bytes + sum;
-    *out = plan;
-    return ORTP_OK;
+    return ortp__out_fill(out, &plan, sizeof plan);
 }

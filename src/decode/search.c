@@ -22,16 +22,20 @@ typedef struct search {
     ortp_error *error;
 } search;
 
-void ortp_search_params_from(const ortp_manifest *manifest, ortp_search_params *out)
+ortp_status ortp_search_params_from(const ortp_manifest *manifest, ortp_search_params *out)
 {
-    *out = (ortp_search_params){
-        .struct_size = sizeof *out,
+    if (manifest == NULL) {
+        return ORTP_E_INVAL;
+    }
+    const ortp_search_params params = {
+        .struct_size = sizeof params,
         .beam_width = manifest->beam_width,
         .length_reward = manifest->length_reward,
         .length_alpha = manifest->length_alpha,
         .stop_margin = manifest->stop_margin,
         .ctc_weight = manifest->ctc_weight,
     };
+    return ortp__out_fill(out, &params, sizeof params);
 }
 
 /* ---- what is asked for ---- */
@@ -48,7 +52,8 @@ static ortp_status resolve(const ortp_decoder *decoder, const ortp_search_params
 {
     const ortp_manifest *m = decoder->model->manifest;
     if (given == NULL) {
-        ortp_search_params_from(m, out);
+        *out = (ortp_search_params)ORTP_SEARCH_PARAMS_INIT;
+        (void)ortp_search_params_from(m, out);
         out->beam_width = 0;
     } else {
         const ortp_status status = ortp__options_copy(out, sizeof *out, given);
@@ -106,8 +111,8 @@ static ortp_status poll(const search *s)
         return ortp__fail(s->error, ORTP_E_CANCELLED, "search: cancelled after %zu decoder runs",
                           s->decoder->runs);
     }
-    if (p->deadline_ms > 0 &&
-        ortp__clock_ms(ortp__runtime_clock(s->decoder->model->runtime)) >= p->deadline_ms) {
+    if (p->deadline_at_ms > 0 &&
+        ortp__clock_ms(ortp__runtime_clock(s->decoder->model->runtime)) >= p->deadline_at_ms) {
         return ortp__fail(s->error, ORTP_E_TIMEOUT,
                           "search: the deadline passed after %zu decoder runs", s->decoder->runs);
     }
@@ -341,18 +346,20 @@ static ortp_status begin_ctc(search *s, const ortp_tensor *encoded)
     return ORTP_OK;
 }
 
+/* The first result's struct_size is the size of each. */
 static size_t collect(const ortp__beams *beams, ortp_hypothesis *results, size_t capacity)
 {
+    const size_t stride = capacity > 0 ? results->struct_size : 0;
     const size_t count = beams->finished_count < capacity ? beams->finished_count : capacity;
     for (size_t i = 0; i < count; i++) {
         const ortp__finished *finished = &beams->finished[i];
-        ortp_hypothesis *result = &results[i];
-        memset(result, 0, sizeof *result);
-        ortp__beams_tokens(beams, finished->node, finished->length, result->tokens);
-        result->length = finished->length;
-        result->score = finished->score;
-        result->log_prob = finished->log_prob;
-        result->state = finished->state;
+        ortp_hypothesis result = ORTP_HYPOTHESIS_INIT;
+        ortp__beams_tokens(beams, finished->node, finished->length, result.tokens);
+        result.length = finished->length;
+        result.score = finished->score;
+        result.log_prob = finished->log_prob;
+        result.state = finished->state;
+        ortp__out_copy((unsigned char *)results + i * stride, stride, &result, sizeof result);
     }
     return count;
 }
@@ -368,8 +375,12 @@ ortp_status ortp_decoder_search(ortp_decoder *decoder, ortp_tensor *encoded, siz
     }
     *count = 0;
     decoder->runs = 0;
+    ortp_status status = capacity > 0 ? ortp__out_check(results) : ORTP_OK;
+    if (status != ORTP_OK) {
+        return ortp__fail(error, status, "ortp_decoder_search: results without struct_size");
+    }
     ortp_search_params resolved;
-    ortp_status status = resolve(decoder, params, &resolved, error);
+    status = resolve(decoder, params, &resolved, error);
     if (status == ORTP_OK) {
         status = check_constraint(constraint, error);
     }
@@ -382,8 +393,8 @@ ortp_status ortp_decoder_search(ortp_decoder *decoder, ortp_tensor *encoded, siz
     if (status != ORTP_OK) {
         return status;
     }
-    decoder->patience =
-        (ortp__patience){resolved.deadline_ms, resolved.stop, resolved.stop_ctx, decoder->beside};
+    decoder->patience = (ortp__patience){resolved.deadline_at_ms, resolved.stop, resolved.stop_ctx,
+                                         decoder->beside};
     search s = {
         .decoder = decoder,
         .params = &resolved,

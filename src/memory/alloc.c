@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Control structures: the injectable allocator, its charge to the budget, options of other versions
- * and the injectable clock.
+ * Control structures: the injectable allocator, its charge to the budget, structs of other versions
+ * (options that come in, figures that go out) and the injectable clock.
  */
 #include "internal.h"
 
@@ -109,4 +109,31 @@ ortp_status ortp__options_copy(void *out, size_t out_bytes, const void *given)
     }
     memcpy(out, &out_bytes, sizeof out_bytes);
     return ORTP_OK;
+}
+
+ortp_status ortp__out_check(const void *out)
+{
+    if (out == NULL) {
+        return ORTP_E_INVAL;
+    }
+    size_t out_bytes;
+    memcpy(&out_bytes, out, sizeof out_bytes);
+    return out_bytes < sizeof out_bytes ? ORTP_E_VERSION : ORTP_OK;
+}
+
+void ortp__out_copy(void *out, size_t out_bytes, const void *own, size_t own_bytes)
+{
+    memcpy(out, own, own_bytes < out_bytes ? own_bytes : out_bytes);
+    memcpy(out, &out_bytes, sizeof out_bytes);
+}
+
+ortp_status ortp__out_fill(void *out, const void *own, size_t own_bytes)
+{
+    const ortp_status status = ortp__out_check(out);
+    if (status == ORTP_OK) {
+        size_t out_bytes;
+        memcpy(&out_bytes, out, sizeof out_bytes);
+        ortp__out_copy(out, out_bytes, own, own_bytes);
+    }
+    return status;
 }

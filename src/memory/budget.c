@@ -209,29 +209,33 @@ static bool make_room_locked(ortp_budget *budget, ortp_reclaim level, demand *d)
     }
 }
 
-ortp_status ortp_budget_create(const ortp_budget_options *options, ortp_budget **out)
+ortp_status ortp_budget_create(const ortp_budget_options *options, ortp_budget **out,
+                               ortp_error *error)
 {
     if (out == NULL) {
-        return ORTP_E_INVAL;
+        return ortp__fail(error, ORTP_E_INVAL, "budget: out is NULL");
     }
     *out = NULL;
     ortp_budget_options o;
     ortp_status status = ortp__options_copy(&o, sizeof o, options);
     if (status != ORTP_OK) {
-        return status;
+        return ortp__fail(error, status, "budget: options of another version (struct_size)");
     }
     ortp_alloc alloc;
     status = ortp__alloc_resolve(&o.alloc, &alloc);
     if (status != ORTP_OK) {
-        return status;
+        return ortp__fail(error, status, "budget: options.alloc needs both functions or none");
     }
     size_t limit = o.limit_bytes == 0 ? ORTP_UNLIMITED : o.limit_bytes;
     if (limit < sizeof(ortp_budget)) {
-        return ORTP_E_BUDGET;
+        return ortp__fail(error, ORTP_E_BUDGET,
+                          "budget: a limit of %zu bytes is below its own struct of %zu", limit,
+                          sizeof(ortp_budget));
     }
     ortp_budget *budget = ortp__raw_alloc(&alloc, sizeof *budget);
     if (budget == NULL) {
-        return ORTP_E_NOMEM;
+        return ortp__fail(error, ORTP_E_NOMEM, "budget: no memory for its struct of %zu bytes",
+                          sizeof *budget);
     }
     if (!ortp__mutex_init(&budget->lock, ORTP_RANK_BUDGET)) {
         goto fail;
@@ -252,19 +256,29 @@ fail_mutex:
     ortp__mutex_destroy(&budget->lock);
 fail:
     ortp__raw_free(&alloc, budget, sizeof *budget);
-    return ORTP_E_NOMEM;
+    return ortp__fail(error, ORTP_E_NOMEM, "budget: the system refused a lock");
 }
 
-ortp_status ortp_budget_destroy(ortp_budget *budget)
+ortp_status ortp_budget_destroy(ortp_budget *budget, ortp_error *error)
 {
     if (budget == NULL) {
         return ORTP_OK;
     }
     ortp__lock(&budget->lock);
     bool busy = budget->info.charged_bytes != sizeof *budget; /* a reclaimer is charged too */
+    const ortp_budget_info info = budget->info;
+    size_t reclaimers = 0;
+    for (const ortp_reclaimer *r = budget->reclaimers; r != NULL; r = r->next) {
+        reclaimers++;
+    }
     ortp__unlock(&budget->lock);
     if (busy) {
-        return ORTP_E_BUSY;
+        return ortp__fail(error, ORTP_E_BUSY,
+                          "budget: still charged: %zu bytes of blocks, %zu of metadata beside its "
+                          "own, %zu declared; %zu reclaimers are registered",
+                          info.account_bytes[ORTP_ACCOUNT_BLOCKS],
+                          info.account_bytes[ORTP_ACCOUNT_METADATA] - sizeof *budget,
+                          info.account_bytes[ORTP_ACCOUNT_DECLARED], reclaimers);
     }
     ortp__cond_destroy(&budget->idle);
     ortp__mutex_destroy(&budget->lock);
@@ -367,7 +381,7 @@ static ortp_budget *mutable_budget(const ortp_budget *budget)
 
 double ortp_budget_usage(const ortp_budget *budget)
 {
-    ortp_budget_info info;
+    ortp_budget_info info = ORTP_BUDGET_INFO_INIT;
     ortp_budget_get_info(budget, &info);
     if (info.limit_bytes == ORTP_UNLIMITED) {
         return 0.0;
@@ -378,13 +392,17 @@ double ortp_budget_usage(const ortp_budget *budget)
     return (double)info.charged_bytes / (double)info.limit_bytes;
 }
 
-void ortp_budget_get_info(const ortp_budget *budget, ortp_budget_info *out)
+ortp_status ortp_budget_get_info(const ortp_budget *budget, ortp_budget_info *out)
 {
+    if (budget == NULL) {
+        return ORTP_E_INVAL;
+    }
     ortp_budget *b = mutable_budget(budget);
     ortp__lock(&b->lock);
-    *out = b->info;
+    ortp_budget_info info = b->info;
     ortp__unlock(&b->lock);
-    out->mapped_bytes = mapped_bytes(out);
+    info.mapped_bytes = mapped_bytes(&info);
+    return ortp__out_fill(out, &info, sizeof info);
 }
 
 void ortp_budget_reset_peaks(ortp_budget *budget)
@@ -397,7 +415,7 @@ void ortp_budget_reset_peaks(ortp_budget *budget)
 
 bool ortp__budget_has_room(const ortp_budget *budget, size_t bytes)
 {
-    ortp_budget_info info;
+    ortp_budget_info info = ORTP_BUDGET_INFO_INIT;
     ortp_budget_get_info(budget, &info);
     return info.charged_bytes <= info.limit_bytes && info.limit_bytes - info.charged_bytes >= bytes;
 }

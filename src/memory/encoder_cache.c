@@ -347,16 +347,17 @@ static size_t reclaim_entries(void *ctx, size_t bytes_wanted)
     return given;
 }
 
-ortp_status ortp_cache_create(const ortp_cache_options *options, ortp_cache **out)
+ortp_status ortp_cache_create(const ortp_cache_options *options, ortp_cache **out,
+                              ortp_error *error)
 {
     if (out == NULL) {
-        return ORTP_E_INVAL;
+        return ortp__fail(error, ORTP_E_INVAL, "cache: out is NULL");
     }
     *out = NULL;
     ortp_cache_options o;
     ortp_status status = ortp__options_copy(&o, sizeof o, options);
     if (status != ORTP_OK) {
-        return status;
+        return ortp__fail(error, status, "cache: options of another version (struct_size)");
     }
     if (o.entries_max == 0) {
         o.entries_max = ENTRIES_DEFAULT;
@@ -364,13 +365,18 @@ ortp_status ortp_cache_create(const ortp_cache_options *options, ortp_cache **ou
     if (o.spare_entries == 0) {
         o.spare_entries = SPARE_DEFAULT;
     }
-    if (o.pool == NULL || o.entries_max > ENTRIES_MAX || o.spare_entries > ENTRIES_MAX) {
-        return ORTP_E_INVAL;
+    if (o.pool == NULL) {
+        return ortp__fail(error, ORTP_E_INVAL, "cache: options.pool is required");
+    }
+    if (o.entries_max > ENTRIES_MAX || o.spare_entries > ENTRIES_MAX) {
+        return ortp__fail(error, ORTP_E_INVAL,
+                          "cache: found %zu entries and %zu spare ones, expected at most %zu each",
+                          o.entries_max, o.spare_entries, (size_t)ENTRIES_MAX);
     }
     ortp_alloc alloc;
     status = ortp__alloc_resolve(&o.alloc, &alloc);
     if (status != ORTP_OK) {
-        return status;
+        return ortp__fail(error, status, "cache: options.alloc needs both functions or none");
     }
     ortp_budget *budget = ortp_pool_budget(o.pool);
     size_t handle_count = o.entries_max + o.spare_entries;
@@ -378,7 +384,8 @@ ortp_status ortp_cache_create(const ortp_cache_options *options, ortp_cache **ou
     status = ortp__meta_alloc(budget, &alloc, cache_struct_bytes(handle_count), ORTP_RECLAIM_CACHE,
                               &memory);
     if (status != ORTP_OK) {
-        return status;
+        return ortp__fail(error, status, "cache: no room for %zu bytes of control structures: %s",
+                          cache_struct_bytes(handle_count), ortp_status_text(status));
     }
     ortp_cache *cache = memory;
     cache->pool = o.pool;
@@ -413,17 +420,21 @@ fail_struct:
     return status;
 }
 
-ortp_status ortp_cache_destroy(ortp_cache *cache)
+ortp_status ortp_cache_destroy(ortp_cache *cache, ortp_error *error)
 {
     if (cache == NULL) {
         return ORTP_OK;
     }
     (void)reclaim_entries(cache, SIZE_MAX);
     ortp__lock(&cache->lock);
-    bool busy = cache->info.leased > 0 || cache->disposing > 0;
+    const size_t leased = cache->info.leased;
+    const bool disposing = cache->disposing > 0;
     ortp__unlock(&cache->lock);
-    if (busy) {
-        return ORTP_E_BUSY;
+    if (leased > 0) {
+        return ortp__fail(error, ORTP_E_BUSY, "cache: %zu entries are leased", leased);
+    }
+    if (disposing) {
+        return ortp__fail(error, ORTP_E_BUSY, "cache: values are being disposed of at this moment");
     }
     ortp_budget *budget = ortp_pool_budget(cache->pool);
     ortp_alloc alloc = cache->alloc;
@@ -649,10 +660,14 @@ size_t ortp_cache_clear(ortp_cache *cache)
     return evict_all(cache, false, 0);
 }
 
-void ortp_cache_get_info(const ortp_cache *cache, ortp_cache_info *out)
+ortp_status ortp_cache_get_info(const ortp_cache *cache, ortp_cache_info *out)
 {
+    if (cache == NULL) {
+        return ORTP_E_INVAL;
+    }
     ortp_cache *c = (ortp_cache *)cache; /* its lock is taken */
     ortp__lock(&c->lock);
-    *out = c->info;
+    const ortp_cache_info info = c->info;
     ortp__unlock(&c->lock);
+    return ortp__out_fill(out, &info, sizeof info);
 }

@@ -42,7 +42,7 @@
         }                                                                                          \
     } while (0)
 
-/* Fills `error` (may be NULL) and returns `status`. */
+/* Fills `error` (may be NULL), at most its struct_size bytes, and returns `status`. */
 ortp_status ortp__fail(ortp_error *error, ortp_status status, const char *format, ...)
     ORTP_PRINTF(3, 4);
 
@@ -75,5 +75,23 @@ uint64_t ortp__clock_stamp_ms(const ortp_clock *clock);
  * too small to hold itself.
  */
 ortp_status ortp__options_copy(void *out, size_t out_bytes, const void *given);
+
+/*
+ * For structs that the caller allocates and the library fills; they begin with struct_size.
+ * INVAL for NULL, VERSION for a struct_size too small to hold itself.
+ */
+ortp_status ortp__out_check(const void *out);
+/*
+ * Copies `own`, this version's struct of `own_bytes`, to a caller's of `out_bytes`: what fits, no
+ * byte beyond. Its struct_size becomes out_bytes.
+ */
+void ortp__out_copy(void *out, size_t out_bytes, const void *own, size_t own_bytes);
+/* Both, for one struct whose struct_size says its size. */
+ortp_status ortp__out_fill(void *out, const void *own, size_t own_bytes);
+
+/* *error (may be NULL) becomes `detail`, as far as the caller's version has room. */
+void ortp__error_copy(ortp_error *error, const ortp_error *detail);
+/* Sets ort_code where error (may be NULL) has it. */
+void ortp__error_set_ort_code(ortp_error *error, int32_t ort_code);
 
 #endif

@@ -12,16 +12,38 @@
 
 ortp_status ortp__fail(ortp_error *error, ortp_status status, const char *format, ...)
 {
-    if (error == NULL) {
+    if (ortp__out_check(error) != ORTP_OK) {
         return status;
     }
-    error->status = status;
-    error->ort_code = 0;
+    ortp_error detail = ORTP_ERROR_INIT;
+    detail.status = status;
     va_list arguments;
     va_start(arguments, format);
-    (void)vsnprintf(error->message, sizeof error->message, format, arguments);
+    (void)vsnprintf(detail.message, sizeof detail.message, format, arguments);
     va_end(arguments);
+    ortp__error_copy(error, &detail);
     return status;
+}
+
+void ortp__error_copy(ortp_error *error, const ortp_error *detail)
+{
+    if (ortp__out_check(error) != ORTP_OK) {
+        return;
+    }
+    const size_t bytes = error->struct_size;
+    const size_t before = offsetof(ortp_error, message);
+    ortp__out_copy(error, bytes, detail, sizeof *detail);
+    if (bytes > before && bytes < sizeof *detail) {
+        error->message[bytes - before - 1] = '\0'; /* where it was cut */
+    }
+}
+
+void ortp__error_set_ort_code(ortp_error *error, int32_t ort_code)
+{
+    if (error != NULL &&
+        error->struct_size >= offsetof(ortp_error, ort_code) + sizeof error->ort_code) {
+        error->ort_code = ort_code;
+    }
 }
 
 void ortp__log(const ortp_logger *logger, ortp_log_level level, const char *format, ...)

@@ -204,7 +204,7 @@ ortp_status ortp_pool_destroy(ortp_pool *pool, ortp_error *error)
     ortp_label label = ORTP_LABEL_OTHER;
     size_t bytes = 0;
     const bool found = ortp__depot_find_out(pool, &label, &bytes);
-    ortp_pool_info info;
+    ortp_pool_info info = ORTP_POOL_INFO_INIT;
     ortp_pool_get_info(pool, &info);
     if (found) {
         return ortp__fail(error, ORTP_E_BUSY,
@@ -536,7 +536,7 @@ ortp_status ortp_pool_trim(ortp_pool *pool, size_t keep_bytes, uint64_t idle_ms,
         return ORTP_E_INVAL;
     }
     flush_threads(pool);
-    ortp_pool_info info;
+    ortp_pool_info info = ORTP_POOL_INFO_INIT;
     ortp_pool_get_info(pool, &info);
     uint64_t now_ms = ortp__clock_ms(&pool->clock);
     size_t freed = 0;
@@ -558,19 +558,23 @@ ortp_status ortp_pool_trim(ortp_pool *pool, size_t keep_bytes, uint64_t idle_ms,
 
 /* ---- info ---- */
 
-void ortp_pool_get_info(const ortp_pool *pool, ortp_pool_info *out)
+ortp_status ortp_pool_get_info(const ortp_pool *pool, ortp_pool_info *out)
 {
+    if (pool == NULL) {
+        return ORTP_E_INVAL;
+    }
     ortp_pool *p = (ortp_pool *)pool; /* its locks are taken */
-    memset(out, 0, sizeof *out);
-    out->kind = pool->kind;
+    ortp_pool_info info = ORTP_POOL_INFO_INIT;
+    info.kind = pool->kind;
     ortp__ledger ledger = {0};
     if (thread_cached(pool)) {
-        ortp__magazines_add_info(p, out, &ledger);
+        ortp__magazines_add_info(p, &info, &ledger);
     }
-    ortp__depot_add_info(p, out, &ledger);
-    memcpy(out->in_use_bytes, ledger.in_use_bytes, sizeof out->in_use_bytes);
-    out->in_use_blocks = ledger.in_use_blocks;
-    out->acquires = ledger.acquires;
-    out->releases = ledger.releases;
-    out->reuses = ledger.reuses;
+    ortp__depot_add_info(p, &info, &ledger);
+    memcpy(info.in_use_bytes, ledger.in_use_bytes, sizeof info.in_use_bytes);
+    info.in_use_blocks = ledger.in_use_blocks;
+    info.acquires = ledger.acquires;
+    info.releases = ledger.releases;
+    info.reuses = ledger.reuses;
+    return ortp__out_fill(out, &info, sizeof info);
 }

@@ -15,7 +15,7 @@
 
 void ortp_stats_add_budget(ortp_stats *stats, const ortp_budget *budget)
 {
-    ortp_budget_info info;
+    ortp_budget_info info = ORTP_BUDGET_INFO_INIT;
     ortp_budget_get_info(budget, &info);
     if (ORTP__STATS_HAS(stats, limit)) {
         stats->limit = info.limit_bytes;
@@ -33,7 +33,7 @@ void ortp_stats_add_budget(ortp_stats *stats, const ortp_budget *budget)
 
 void ortp_stats_add_pool(ortp_stats *stats, const ortp_pool *pool)
 {
-    ortp_pool_info info;
+    ortp_pool_info info = ORTP_POOL_INFO_INIT;
     ortp_pool_get_info(pool, &info);
     ORTP__STATS_ADD(stats, in_use_tensors, info.in_use_bytes[ORTP_LABEL_TENSORS]);
     ORTP__STATS_ADD(stats, in_use_decode, info.in_use_bytes[ORTP_LABEL_DECODE]);
@@ -50,7 +50,7 @@ void ortp_stats_add_pool(ortp_stats *stats, const ortp_pool *pool)
 
 void ortp_stats_add_cache(ortp_stats *stats, const ortp_cache *cache)
 {
-    ortp_cache_info info;
+    ortp_cache_info info = ORTP_CACHE_INFO_INIT;
     ortp_cache_get_info(cache, &info);
     ORTP__STATS_ADD(stats, cache_hits, info.hits);
     ORTP__STATS_ADD(stats, cache_misses, info.misses);

@@ -26,9 +26,9 @@ typedef struct sight {
 
 static sight look(ortp_runtime *runtime)
 {
-    ortp_budget_info budget;
+    ortp_budget_info budget = ORTP_BUDGET_INFO_INIT;
     ortp_budget_get_info(runtime->budget, &budget);
-    ortp_pool_info pool;
+    ortp_pool_info pool = ORTP_POOL_INFO_INIT;
     ortp_pool_get_info(runtime->pool, &pool);
     ortp__lock(&runtime->mutex);
     const sight s = {runtime->ended, pool.releases, budget.charged_bytes, budget.limit_bytes};
@@ -104,7 +104,7 @@ static ortp_status turn_away(ortp_session *session, ortp_status status, size_t n
                              ortp_error *error)
 {
     (void)atomic_fetch_add_explicit(&session->turned_away, 1, memory_order_relaxed);
-    ortp_budget_info info;
+    ortp_budget_info info = ORTP_BUDGET_INFO_INIT;
     ortp_budget_get_info(session->runtime->budget, &info);
     return ortp__fail(
         error, status, "%s: a run of these shapes needs %zu bytes: %s; %zu of %zu are charged",

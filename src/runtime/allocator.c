@@ -196,7 +196,7 @@ static OrtStatusPtr ORT_API_CALL get_stats(const OrtAllocator *self,
 {
     ortp__allocator *allocator = of(self);
     const OrtApi *api = allocator->runtime->api;
-    ortp_budget_info budget;
+    ortp_budget_info budget = ORTP_BUDGET_INFO_INIT;
     ortp_budget_get_info(allocator->runtime->budget, &budget);
     OrtKeyValuePairs *pairs = NULL;
     api->CreateKeyValuePairs(&pairs);

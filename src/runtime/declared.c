@@ -26,7 +26,7 @@ static ortp_status declare(ortp_session *session, size_t more, ortp_error *error
         session->declared_bytes += more;
         return ORTP_OK;
     }
-    ortp_budget_info info;
+    ortp_budget_info info = ORTP_BUDGET_INFO_INIT;
     ortp_budget_get_info(budget, &info);
     /* While ORT packs weights it holds both copies, the second in memory of ours. */
     const bool packs = session->memory == ORTP_ORT_MEMORY_POOL && !session->plain_weights;
@@ -68,7 +68,7 @@ static ortp__footprint footprint_get(const ortp_runtime *runtime)
     ortp__heap_trim();
     ortp__process_memory process;
     ortp__footprint out = {.known = ortp__process_memory_get(&process)};
-    ortp_budget_info info;
+    ortp_budget_info info = ORTP_BUDGET_INFO_INIT;
     ortp_budget_get_info(runtime->budget, &info);
     out.anonymous = process.anonymous;
     out.mapped = info.mapped_bytes;

@@ -39,10 +39,9 @@ static ortp_status open_budget(ortp_runtime *runtime, const ortp_runtime_options
         budget_options.limit_bytes = options->limit_bytes;
         budget_options.alloc = runtime->alloc;
         budget_options.log = runtime->log;
-        ortp_status status = ortp_budget_create(&budget_options, &runtime->budget);
+        ortp_status status = ortp_budget_create(&budget_options, &runtime->budget, error);
         if (status != ORTP_OK) {
-            return ortp__fail(error, status, "runtime: the budget cannot be created (limit %zu)",
-                              options->limit_bytes);
+            return status;
         }
         runtime->owns_budget = true;
     }
@@ -195,9 +194,9 @@ static ortp_status close_memory(ortp_runtime *runtime, ortp_error *error)
         runtime->charged = false;
     }
     if (runtime->owns_budget) {
-        ortp_status status = ortp_budget_destroy(runtime->budget);
+        ortp_status status = ortp_budget_destroy(runtime->budget, NULL);
         if (status != ORTP_OK) {
-            ortp_budget_info info;
+            ortp_budget_info info = ORTP_BUDGET_INFO_INIT;
             ortp_budget_get_info(runtime->budget, &info);
             runtime->charged = ortp_budget_charge(runtime->budget, ORTP_ACCOUNT_METADATA,
                                                   sizeof(*runtime), ORTP_RECLAIM_NONE) == ORTP_OK;
@@ -309,9 +308,7 @@ ortp_status ortp_runtime_take_status(const ortp_runtime *runtime, OrtStatus *sta
     const char *message = api->GetErrorMessage(status);
     (void)ortp__fail(error, ORTP_E_ORT, "%s%s%s", what ? what : "", what ? ": " : "",
                      message ? message : "");
-    if (error) {
-        error->ort_code = (int32_t)api->GetErrorCode(status);
-    }
+    ortp__error_set_ort_code(error, (int32_t)api->GetErrorCode(status));
     api->ReleaseStatus(status);
     return ORTP_E_ORT;
 }

@@ -125,7 +125,7 @@ ortp_status ortp__session_refusal(const ortp_session *session, ortp_error *error
     const ortp__allocator *allocator = session->allocator;
     const int refusal = atomic_load_explicit(&allocator->refusal, memory_order_relaxed);
     const size_t bytes = atomic_load_explicit(&allocator->refused_bytes, memory_order_relaxed);
-    ortp_budget_info info;
+    ortp_budget_info info = ORTP_BUDGET_INFO_INIT;
     ortp_budget_get_info(session->runtime->budget, &info);
     return ortp__fail(error, (ortp_status)refusal,
                       "%s: ONNX Runtime asked for %zu more bytes: %s; %zu of %zu are charged",
@@ -450,10 +450,11 @@ ortp_status ortp_session_create(const ortp_session_options *given, ortp_session 
     return ORTP_OK;
 }
 
-ortp_status ortp_session_destroy(ortp_session *session)
+ortp_status ortp_session_destroy(ortp_session *session, ortp_error *error)
 {
     if (session && session->creating && !ortp__creation_is_mine()) {
-        return ORTP_E_INVAL; /* this thread cannot end what another one's ORT calls go to */
+        /* This thread cannot end what another one's ORT calls go to. */
+        return ortp__fail(error, ORTP_E_INVAL, "session: another thread is creating it");
     }
     if (session) {
         ortp__session_free(session);
@@ -476,26 +477,31 @@ static size_t load(const _Atomic size_t *counter)
     return atomic_load_explicit(counter, memory_order_relaxed);
 }
 
-void ortp_session_get_info(const ortp_session *session, ortp_session_info *out)
+ortp_status ortp_session_get_info(const ortp_session *session, ortp_session_info *out)
 {
-    *out = (ortp_session_info){.memory = session->memory};
-    out->declared_bytes = session->declared_bytes;
-    out->runs = atomic_load_explicit(&session->runs, memory_order_relaxed);
-    out->waits = atomic_load_explicit(&session->waits, memory_order_relaxed);
-    out->turned_away = atomic_load_explicit(&session->turned_away, memory_order_relaxed);
-    out->run_bytes = ortp__needs_most(&((ortp_session *)session)->needs); /* its lock is taken */
+    if (!session) {
+        return ORTP_E_INVAL;
+    }
+    ortp_session_info info = ORTP_SESSION_INFO_INIT;
+    info.memory = session->memory;
+    info.declared_bytes = session->declared_bytes;
+    info.runs = atomic_load_explicit(&session->runs, memory_order_relaxed);
+    info.waits = atomic_load_explicit(&session->waits, memory_order_relaxed);
+    info.turned_away = atomic_load_explicit(&session->turned_away, memory_order_relaxed);
+    info.run_bytes = ortp__needs_most(&((ortp_session *)session)->needs); /* its lock is taken */
     const size_t block = session->weights ? ortp__ticket_footprint(session->weights) : 0;
-    out->weights_bytes = block > session->packed_bytes ? block : session->packed_bytes;
+    info.weights_bytes = block > session->packed_bytes ? block : session->packed_bytes;
     const ortp__allocator *allocator = session->allocator;
     if (allocator) {
         const ortp__served *served = &allocator->served;
-        out->live_count = load(&allocator->live_count);
-        out->live_bytes = load(&allocator->live_bytes);
-        out->live_bytes_peak = load(&served->live_bytes_peak);
-        out->allocs = atomic_load_explicit(&served->allocs, memory_order_relaxed);
-        out->overflows = atomic_load_explicit(&served->overflows, memory_order_relaxed);
-        out->refusals = atomic_load_explicit(&served->refusals, memory_order_relaxed);
-        out->overdrafts = atomic_load_explicit(&served->overdrafts, memory_order_relaxed);
-        out->overdraft_bytes = load(&allocator->overdraft_bytes);
+        info.live_count = load(&allocator->live_count);
+        info.live_bytes = load(&allocator->live_bytes);
+        info.live_bytes_peak = load(&served->live_bytes_peak);
+        info.allocs = atomic_load_explicit(&served->allocs, memory_order_relaxed);
+        info.overflows = atomic_load_explicit(&served->overflows, memory_order_relaxed);
+        info.refusals = atomic_load_explicit(&served->refusals, memory_order_relaxed);
+        info.overdrafts = atomic_load_explicit(&served->overdrafts, memory_order_relaxed);
+        info.overdraft_bytes = load(&allocator->overdraft_bytes);
     }
+    return ortp__out_fill(out, &info, sizeof(info));
 }

@@ -453,12 +453,16 @@ ortp_status ortp_tensor_pool_trim(ortp_tensor_pool *pool, size_t keep_bytes, uin
     return ORTP_OK;
 }
 
-void ortp_tensor_pool_get_info(const ortp_tensor_pool *pool, ortp_tensor_pool_info *out)
+ortp_status ortp_tensor_pool_get_info(const ortp_tensor_pool *pool, ortp_tensor_pool_info *out)
 {
+    if (!pool) {
+        return ORTP_E_INVAL;
+    }
     ortp_tensor_pool *unlocked = (ortp_tensor_pool *)pool; /* the lock is the pool's own business */
     ortp__lock(&unlocked->mutex);
-    *out = unlocked->info;
+    const ortp_tensor_pool_info info = unlocked->info;
     ortp__unlock(&unlocked->mutex);
+    return ortp__out_fill(out, &info, sizeof(info));
 }
 
 /* As far as the field has it: the two sides of the sum change by the same. */
@@ -473,7 +477,7 @@ void ortp_tensor_pool_get_info(const ortp_tensor_pool *pool, ortp_tensor_pool_in
 
 void ortp_stats_add_tensors(ortp_stats *stats, const ortp_tensor_pool *pool)
 {
-    ortp_tensor_pool_info info;
+    ortp_tensor_pool_info info = ORTP_TENSOR_POOL_INFO_INIT;
     ortp_tensor_pool_get_info(pool, &info);
     MOVE_TO_IDLE(stats, in_use_tensors, info.idle_footprint[ORTP_LABEL_TENSORS]);
     MOVE_TO_IDLE(stats, in_use_decode, info.idle_footprint[ORTP_LABEL_DECODE]);

@@ -30,7 +30,7 @@ typedef struct footprint {
 static footprint measure(const ortp_runtime *runtime)
 {
     footprint now = {0, 0};
-    ortp_budget_info info;
+    ortp_budget_info info = ORTP_BUDGET_INFO_INIT;
     ortp_budget_get_info(runtime->budget, &info);
     now.mapped = info.mapped_bytes;
     ortp__process_memory memory;
@@ -66,9 +66,7 @@ static ortp_status run_step(const ortp_warmup_step *step, ortp_warmup_report *re
     const int32_t ort_code = detail.ort_code;
     (void)ortp__fail(error, status, "warm-up: %s: %s", name,
                      detail.message[0] ? detail.message : ortp_status_text(status));
-    if (error) {
-        error->ort_code = ort_code;
-    }
+    ortp__error_set_ort_code(error, ort_code);
     return status;
 }
 
@@ -98,7 +96,6 @@ static ortp_status run_measured(ortp_runtime *runtime, const ortp_warmup_step *s
                                 size_t step_count, const ortp_warmup_options *options,
                                 _Atomic bool *cancel, ortp_warmup_report *report, ortp_error *error)
 {
-    memset(report, 0, sizeof(*report));
     report->steps_total = step_count;
     const footprint before = measure(runtime);
     const uint64_t started_us = ortp__now_us();
@@ -134,8 +131,15 @@ ortp_status ortp_warmup_run(ortp_runtime *runtime, const ortp_warmup_step *steps
     if (status != ORTP_OK) {
         return status;
     }
-    ortp_warmup_report own;
-    return run_measured(runtime, steps, step_count, &options, NULL, report ? report : &own, error);
+    if (report && (status = ortp__out_check(report)) != ORTP_OK) {
+        return ortp__fail(error, status, "warm-up: a report without struct_size");
+    }
+    ortp_warmup_report own = ORTP_WARMUP_REPORT_INIT;
+    status = run_measured(runtime, steps, step_count, &options, NULL, &own, error);
+    if (report) {
+        (void)ortp__out_fill(report, &own, sizeof(own));
+    }
+    return status;
 }
 
 static void thread_main(void *ctx)
@@ -170,6 +174,8 @@ ortp_status ortp_warmup_start(ortp_runtime *runtime, const ortp_warmup_step *ste
     warmup->steps = steps;
     warmup->step_count = step_count;
     warmup->options = options;
+    warmup->report = (ortp_warmup_report)ORTP_WARMUP_REPORT_INIT;
+    warmup->error = (ortp_error)ORTP_ERROR_INIT;
     ortp__runtime_retain(runtime, ORTP__USER_WARMUP);
     if (!ortp__thread_start(&warmup->thread, thread_main, warmup)) {
         ortp__runtime_release(runtime, ORTP__USER_WARMUP);
@@ -193,12 +199,13 @@ ortp_status ortp_warmup_join(ortp_warmup *warmup, ortp_warmup_report *report, or
         return ORTP_OK;
     }
     ortp__thread_join(&warmup->thread);
-    const ortp_status status = warmup->report.status;
-    if (report) {
-        *report = warmup->report;
+    ortp_status status = warmup->report.status;
+    if (status != ORTP_OK) {
+        ortp__error_copy(error, &warmup->error);
     }
-    if (error && status != ORTP_OK) {
-        *error = warmup->error;
+    if (report && ortp__out_fill(report, &warmup->report, sizeof(warmup->report)) != ORTP_OK &&
+        status == ORTP_OK) {
+        status = ortp__fail(error, ORTP_E_VERSION, "warm-up: a report without struct_size");
     }
     ortp_runtime *runtime = warmup->runtime;
     ortp__meta_free(runtime->budget, &runtime->alloc, warmup, sizeof(*warmup));

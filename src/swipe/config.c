@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Reads what the swipe workload needs from model.json: keyboard layout, feature scaling, the
- * lexicon's name. The model's own part of the file is read by ortp_manifest_load().
+ * lexicon's name. The model's own part of the file is read by ortp_manifest_create().
  *
  * The keys are kept in the order of the alphabet, whatever the rows say: of two keys equally near,
  * the first one wins, and that must not depend on how a manifest lists them.
@@ -152,17 +152,21 @@ ortp_status ortp_swipe_config_load(const char *directory, ortp_swipe_config *out
         return ortp__fail(error, ORTP_E_INVAL,
                           "ortp_swipe_config_load: directory and out are required");
     }
-    if (strlen(directory) + sizeof "/" ORTP__MANIFEST_FILE > sizeof out->lexicon_path) {
+    ortp_status status = ortp__out_check(out);
+    if (status != ORTP_OK) {
+        return ortp__fail(error, status, "ortp_swipe_config_load: out without struct_size");
+    }
+    ortp_swipe_config config = ORTP_SWIPE_CONFIG_INIT;
+    if (strlen(directory) + sizeof "/" ORTP__MANIFEST_FILE > sizeof config.lexicon_path) {
         return ortp__fail(error, ORTP_E_INVAL, "%.64s...: the path of a model is too long",
                           directory);
     }
     ortp__json r;
-    ortp_status status = ortp__json_open(&r, directory, error);
+    status = ortp__json_open(&r, directory, error);
     if (status == ORTP_OK) {
-        memset(out, 0, sizeof *out);
-        read_all(&r, out);
+        read_all(&r, &config);
         status = r.status;
     }
     ortp__json_close(&r);
-    return status;
+    return status == ORTP_OK ? ortp__out_fill(out, &config, sizeof config) : status;
 }

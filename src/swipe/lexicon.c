@@ -42,25 +42,25 @@ static ortp_status build(ortp_lexicon *lexicon, ortp__wordlist *list, ortp_error
     return ORTP_OK;
 }
 
-ortp_status ortp_lexicon_load(const ortp_lexicon_options *options, ortp_lexicon **out,
-                              ortp_error *error)
+ortp_status ortp_lexicon_create(const ortp_lexicon_options *options, ortp_lexicon **out,
+                                ortp_error *error)
 {
     if (out == NULL) {
-        return ortp__fail(error, ORTP_E_INVAL, "ortp_lexicon_load: out is required");
+        return ortp__fail(error, ORTP_E_INVAL, "ortp_lexicon_create: out is required");
     }
     *out = NULL;
     ortp_lexicon_options given = {0};
     ortp_status status = ortp__options_copy(&given, sizeof given, options);
     if (status != ORTP_OK) {
-        return ortp__fail(error, status, "ortp_lexicon_load: options of another version");
+        return ortp__fail(error, status, "ortp_lexicon_create: options of another version");
     }
     if (given.pool == NULL || given.path == NULL || given.path[0] == '\0') {
-        return ortp__fail(error, ORTP_E_INVAL, "ortp_lexicon_load: pool and path are required");
+        return ortp__fail(error, ORTP_E_INVAL, "ortp_lexicon_create: pool and path are required");
     }
     ortp_alloc alloc;
     status = ortp__alloc_resolve(&given.alloc, &alloc);
     if (status != ORTP_OK) {
-        return ortp__fail(error, status, "ortp_lexicon_load: alloc has one of its two functions");
+        return ortp__fail(error, status, "ortp_lexicon_create: alloc has one of its two functions");
     }
     ortp_budget *budget = ortp_pool_budget(given.pool);
     void *memory = NULL;
@@ -78,21 +78,23 @@ ortp_status ortp_lexicon_load(const ortp_lexicon_options *options, ortp_lexicon 
         ortp__wordlist_free(&list);
     }
     if (status != ORTP_OK) {
-        ortp_lexicon_destroy(lexicon);
+        (void)ortp_lexicon_destroy(lexicon, NULL);
         return status;
     }
     *out = lexicon;
     return ORTP_OK;
 }
 
-void ortp_lexicon_destroy(ortp_lexicon *lexicon)
+ortp_status ortp_lexicon_destroy(ortp_lexicon *lexicon, ortp_error *error)
 {
+    (void)error; /* nothing is refused */
     if (lexicon != NULL) {
         const ortp_alloc alloc = lexicon->alloc;
         ortp_budget *budget = ortp_pool_budget(lexicon->pool);
         (void)ortp_block_release(lexicon->block);
         ortp__meta_free(budget, &alloc, lexicon, sizeof *lexicon);
     }
+    return ORTP_OK;
 }
 
 size_t ortp_lexicon_words(const ortp_lexicon *lexicon)

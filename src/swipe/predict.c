@@ -43,14 +43,13 @@ static void source_from_lease(source *s, ortp_lease *lease)
 }
 
 /* Asked by the search before each decoder run; here, before the encoder's. */
-static ortp_status poll(const ortp_predictor *p, const ortp_predict_options *options,
-                        ortp_error *error)
+static ortp_status poll(const ortp_predictor *p, const ortp__asked *asked, ortp_error *error)
 {
-    if (options->stop != NULL && options->stop(options->stop_ctx)) {
+    if (asked->stop != NULL && asked->stop(asked->stop_ctx)) {
         return ortp__fail(error, ORTP_E_CANCELLED, "predict: stopped before the encoder's run");
     }
     const ortp_clock *clock = ortp__runtime_clock(p->runtime);
-    if (options->deadline_ms > 0 && ortp__clock_ms(clock) >= options->deadline_ms) {
+    if (asked->deadline_at_ms > 0 && ortp__clock_ms(clock) >= asked->deadline_at_ms) {
         return ortp__fail(error, ORTP_E_TIMEOUT,
                           "predict: the deadline passed before the encoder's run");
     }
@@ -99,8 +98,8 @@ static void offer(ortp_predictor *p, const ortp_cache_key *key, int32_t length, 
 }
 
 static ortp_status encode(ortp_predictor *p, ortp__state *state, size_t rows,
-                          const ortp_predict_options *options, bool beside, bool rehearsal,
-                          source *s, ortp_error *error)
+                          const ortp__asked *asked, bool beside, bool rehearsal, source *s,
+                          ortp_error *error)
 {
     const int32_t length = (int32_t)rows;
     const ortp_cache_key key = make_key(p, state, &length);
@@ -119,14 +118,13 @@ static ortp_status encode(ortp_predictor *p, ortp__state *state, size_t rows,
             return ORTP_OK;
         }
     }
-    status = poll(p, options, error);
+    status = poll(p, asked, error);
     if (status != ORTP_OK) {
         return status;
     }
     const ortp_encoder_input input = {
         .features = state->features, .keys = state->keys, .length = rows};
-    const ortp__patience patience = {options->deadline_ms, options->stop, options->stop_ctx,
-                                     beside};
+    const ortp__patience patience = {asked->deadline_at_ms, asked->stop, asked->stop_ctx, beside};
     status = ortp__model_encode_patient(p->model, &input, &patience, &s->owned, error);
     if (status != ORTP_OK) {
         return status;
@@ -154,8 +152,8 @@ static void write_word(const ortp_predictor *p, const ortp_hypothesis *found, or
 static void rank_by_shape(const ortp_predictor *p, const ortp__state *state, size_t length,
                           ortp_hypothesis *results, size_t count)
 {
-    ortp_swipe_shape shape;
-    ortp_swipe_shape_of(&p->config, state->features, length, &shape);
+    ortp_swipe_shape shape = ORTP_SWIPE_SHAPE_INIT;
+    (void)ortp_swipe_shape_of(&p->config, state->features, length, &shape);
     for (size_t i = 0; i < count; i++) {
         ortp_candidate word;
         write_word(p, &results[i], &word);
@@ -191,14 +189,14 @@ static void tell_confidence(const ortp_predictor *p, const ortp_hypothesis *resu
 }
 
 static ortp_status search(ortp_predictor *p, ortp__state *state, const source *s,
-                          const ortp_predict_options *options, ortp_prediction *out,
-                          ortp_error *error)
+                          const ortp__asked *asked, ortp_prediction *out, ortp_error *error)
 {
     ortp_search_params params = p->params;
-    params.stop = options->stop;
-    params.stop_ctx = options->stop_ctx;
-    params.deadline_ms = options->deadline_ms;
+    params.stop = asked->stop;
+    params.stop_ctx = asked->stop_ctx;
+    params.deadline_at_ms = asked->deadline_at_ms;
     size_t count = 0;
+    state->results[0].struct_size = sizeof state->results[0];
     const ortp_status status =
         ortp_decoder_search(state->decoder, s->encoded, s->length, &params, &p->constraint,
                             state->results, ORTP_CANDIDATES_MAX, &count, error);
@@ -208,7 +206,7 @@ static ortp_status search(ortp_predictor *p, ortp__state *state, const source *s
     if (p->config.shape_weight > 0.0) {
         rank_by_shape(p, state, s->length, state->results, count);
     }
-    out->candidate_count = count < options->top ? count : options->top;
+    out->candidate_count = count < asked->top ? count : asked->top;
     for (size_t i = 0; i < out->candidate_count; i++) {
         write_word(p, &state->results[i], &out->candidates[i]);
     }
@@ -220,7 +218,7 @@ static ortp_status search(ortp_predictor *p, ortp__state *state, const source *s
 }
 
 ortp_status ortp__predict(ortp_predictor *p, ortp__state *state, const ortp_swipe *swipe,
-                          const ortp_predict_options *options, bool beside, bool rehearsal,
+                          const ortp__asked *asked, bool beside, bool rehearsal,
                           ortp_prediction *out, ortp_error *error)
 {
     source s = {0};
@@ -229,28 +227,34 @@ ortp_status ortp__predict(ortp_predictor *p, ortp__state *state, const ortp_swip
     ortp_status status =
         ortp_swipe_features(&p->config, swipe, state->features, state->keys, &rows, error);
     if (status == ORTP_OK) {
-        status = encode(p, state, rows, options, beside, rehearsal, &s, error);
+        status = encode(p, state, rows, asked, beside, rehearsal, &s, error);
     }
     if (status == ORTP_OK) {
-        status = search(p, state, &s, options, out, error);
+        status = search(p, state, &s, asked, out, error);
     }
     source_release(&s);
     return status;
 }
 
-static ortp_status check_options(const ortp_predict_options *given, ortp_predict_options *options,
-                                 ortp_error *error)
+static ortp_status check_options(const ortp_predictor *p, const ortp_predict_options *given,
+                                 ortp__asked *asked, ortp_error *error)
 {
-    const ortp_status status = ortp__options_copy(options, sizeof *options, given);
+    ortp_predict_options options;
+    const ortp_status status = ortp__options_copy(&options, sizeof options, given);
     if (status != ORTP_OK) {
         return ortp__fail(error, status, "predict: options of another version");
     }
-    if (options->top > ORTP_CANDIDATES_MAX) {
+    if (options.top > ORTP_CANDIDATES_MAX) {
         return ortp__fail(error, ORTP_E_INVAL, "predict: top: %zu, expected at most %u",
-                          options->top, ORTP_CANDIDATES_MAX);
+                          options.top, ORTP_CANDIDATES_MAX);
     }
-    if (options->top == 0) {
-        options->top = 3;
+    *asked = (ortp__asked){.top = options.top > 0 ? options.top : 3,
+                           .stop = options.stop,
+                           .stop_ctx = options.stop_ctx};
+    if (options.timeout_ms > 0) {
+        const uint64_t now = ortp_runtime_now_ms(p->runtime);
+        asked->deadline_at_ms =
+            options.timeout_ms > UINT64_MAX - now ? UINT64_MAX : now + options.timeout_ms;
     }
     return ORTP_OK;
 }
@@ -262,13 +266,12 @@ static ortp_status check_options(const ortp_predict_options *given, ortp_predict
  * runtime.
  */
 static ortp_status predict_patiently(ortp_predictor *p, const ortp_swipe *swipe,
-                                     const ortp_predict_options *options, ortp_prediction *out,
+                                     const ortp__asked *asked, ortp_prediction *out,
                                      ortp_error *error)
 {
-    ortp__patience patience = {options->deadline_ms, options->stop, options->stop_ctx,
-                               .beside = true};
+    ortp__patience patience = {asked->deadline_at_ms, asked->stop, asked->stop_ctx, .beside = true};
     for (bool alone = false;; alone = true) {
-        memset(out, 0, sizeof *out);
+        *out = (ortp_prediction)ORTP_PREDICTION_INIT;
         ortp_status status = ortp__turn_take(p, alone, &patience, error);
         if (status != ORTP_OK) {
             return status;
@@ -277,7 +280,7 @@ static ortp_status predict_patiently(ortp_predictor *p, const ortp_swipe *swipe,
         ortp__state *state = NULL;
         status = ortp__state_acquire(p, &state, error);
         if (status == ORTP_OK) {
-            status = ortp__predict(p, state, swipe, options, !alone, false, out, error);
+            status = ortp__predict(p, state, swipe, asked, !alone, false, out, error);
             ortp__state_release(p, state);
         }
         if (status == ORTP_E_BUDGET && patience.deadline_ms > 0 && alone) {
@@ -302,8 +305,12 @@ ortp_status ortp_predictor_predict(ortp_predictor *p, const ortp_swipe *swipe,
         return ortp__fail(error, ORTP_E_INVAL, "predict: predictor, swipe and out are required");
     }
     const uint64_t start_us = ortp__now_us();
-    ortp_predict_options options;
-    ortp_status status = check_options(given, &options, error);
+    ortp_status status = ortp__out_check(out);
+    if (status != ORTP_OK) {
+        return ortp__fail(error, status, "predict: out without struct_size");
+    }
+    ortp__asked asked;
+    status = check_options(p, given, &asked, error);
     if (status != ORTP_OK) {
         return status;
     }
@@ -311,8 +318,10 @@ ortp_status ortp_predictor_predict(ortp_predictor *p, const ortp_swipe *swipe,
     if (status != ORTP_OK) {
         return status;
     }
-    status = predict_patiently(p, swipe, &options, out, error);
+    ortp_prediction found;
+    status = predict_patiently(p, swipe, &asked, &found, error);
     ortp__predictor_leave(p, status == ORTP_OK ? ORTP__SUCCEEDED : ORTP__FAILED);
-    out->microseconds = ortp__now_us() - start_us;
+    found.microseconds = ortp__now_us() - start_us;
+    (void)ortp__out_fill(out, &found, sizeof found);
     return status;
 }

@@ -72,7 +72,7 @@ static ortp_status make_model(ortp_predictor *p, const ortp_predictor_options *g
     options.ort_memory = given->ort_memory;
     options.memory_patterns = given->memory_patterns;
     options.path = given->path;
-    return ortp_model_open(&options, &p->model, error);
+    return ortp_model_create(&options, &p->model, error);
 }
 
 /*
@@ -86,7 +86,7 @@ static ortp_status make_lexicon(ortp_predictor *p, ortp_strategy strategy, ortp_
     options.pool = ortp_runtime_pool(p->runtime);
     options.path = p->config.lexicon_path;
     options.alloc = *ortp__runtime_alloc(p->runtime);
-    const ortp_status status = ortp_lexicon_load(&options, &p->lexicon, error);
+    const ortp_status status = ortp_lexicon_create(&options, &p->lexicon, error);
     p->words = (ortp_lexicon_constraint){.lexicon = p->lexicon,
                                          .first_letter = p->config.first_letter,
                                          .weight = p->config.frequency_weight,
@@ -108,16 +108,13 @@ static ortp_status make_cache(ortp_predictor *p, uint64_t stale_ms, ortp_error *
     options.alloc = *ortp__runtime_alloc(p->runtime);
     options.clock = *ortp__runtime_clock(p->runtime);
     options.log = *ortp__runtime_log(p->runtime);
-    const ortp_status status = ortp_cache_create(&options, &p->cache);
-    if (status != ORTP_OK) {
-        return ortp__fail(error, status, "predictor: encoder cache: %s", ortp_status_text(status));
-    }
-    return ORTP_OK;
+    return ortp_cache_create(&options, &p->cache, error);
 }
 
 static void make_params(ortp_predictor *p, const ortp_predictor_options *options)
 {
-    ortp_search_params_from(ortp_model_manifest(p->model), &p->params);
+    p->params = (ortp_search_params)ORTP_SEARCH_PARAMS_INIT;
+    (void)ortp_search_params_from(ortp_model_manifest(p->model), &p->params);
     const bool given = options->path != ORTP_PATH_AUTO;
     p->params.path = given ? options->path : ortp_model_path(p->model);
     p->params.strategy = options->strategy;
@@ -204,14 +201,19 @@ static ortp_status make_ground(ortp_predictor *p, const char *directory, ortp_er
 {
     ortp_status status = make_locks(p, error);
     if (status == ORTP_OK) {
+        p->config = (ortp_swipe_config)ORTP_SWIPE_CONFIG_INIT;
         status = ortp_swipe_config_load(directory, &p->config, error);
     }
     if (status != ORTP_OK) {
         return status;
     }
     ortp_manifest *manifest = NULL;
-    status = ortp_manifest_load(directory, ortp_runtime_budget(p->runtime),
-                                ortp__runtime_alloc(p->runtime), &manifest, error);
+    status = ortp_manifest_create(
+        &(const ortp_manifest_options){.struct_size = sizeof(ortp_manifest_options),
+                                       .directory = directory,
+                                       .budget = ortp_runtime_budget(p->runtime),
+                                       .alloc = *ortp__runtime_alloc(p->runtime)},
+        &manifest, error);
     if (status != ORTP_OK) {
         return status;
     }
@@ -219,7 +221,7 @@ static ortp_status make_ground(ortp_predictor *p, const char *directory, ortp_er
     if (status == ORTP_OK) {
         status = make_tensors(p, manifest, error);
     }
-    ortp_manifest_destroy(manifest);
+    (void)ortp_manifest_destroy(manifest, NULL);
     return status;
 }
 
@@ -295,21 +297,26 @@ static ortp_status check_options(const ortp_predictor_options *given,
     return ORTP_OK;
 }
 
-/* Whether the host has a lease or an encoder's output; its decoders are the model's to know. */
-static bool parts_are_out(const ortp_predictor *p)
+/* BUSY where the host has a lease or an encoder's output; its decoders are the model's to know. */
+static ortp_status check_parts(const ortp_predictor *p, ortp_error *error)
 {
-    ortp_cache_info cache = {0};
+    ortp_cache_info cache = ORTP_CACHE_INFO_INIT;
     if (p->cache != NULL) {
-        ortp_cache_get_info(p->cache, &cache);
+        (void)ortp_cache_get_info(p->cache, &cache);
         if (cache.leased == 0) {
             (void)ortp_cache_clear(p->cache); /* its entries are tensors that are out */
         }
     }
-    ortp_tensor_pool_info tensors = {0};
+    ortp_tensor_pool_info tensors = ORTP_TENSOR_POOL_INFO_INIT;
     if (p->tensors != NULL) {
-        ortp_tensor_pool_get_info(p->tensors, &tensors);
+        (void)ortp_tensor_pool_get_info(p->tensors, &tensors);
     }
-    return cache.leased > 0 || tensors.out > 0;
+    if (cache.leased > 0 || tensors.out > 0) {
+        return ortp__fail(error, ORTP_E_BUSY,
+                          "predictor: %zu entries of its cache are leased, %zu tensors are out",
+                          cache.leased, tensors.out);
+    }
+    return ORTP_OK;
 }
 
 /*
@@ -318,7 +325,7 @@ static bool parts_are_out(const ortp_predictor *p)
  * reclaimer goes first, since it would hold states at the wrong moment; a closed predictor needs
  * it no more.
  */
-static ortp_status predictor_free(ortp_predictor *p)
+static ortp_status predictor_free(ortp_predictor *p, ortp_error *error)
 {
     ortp_runtime *runtime = p->runtime;
     ortp_budget_remove_reclaimer(ortp_runtime_budget(runtime), p->reclaimer);
@@ -326,19 +333,20 @@ static ortp_status predictor_free(ortp_predictor *p)
     while (p->locks_made && ortp__state_drop(p)) {
     }
     assert(p->state_count == 0);
-    if (parts_are_out(p)) {
-        return ORTP_E_BUSY;
-    }
-    ortp_status status = ortp_model_close(p->model);
+    ortp_status status = check_parts(p, error);
     if (status != ORTP_OK) {
         return status;
     }
-    status = ortp_cache_destroy(p->cache);
+    status = ortp_model_destroy(p->model, error);
+    if (status != ORTP_OK) {
+        return status;
+    }
+    status = ortp_cache_destroy(p->cache, NULL);
     assert(status == ORTP_OK);
     status = ortp_tensor_pool_destroy(p->tensors, NULL);
     assert(status == ORTP_OK);
     (void)status;
-    ortp_lexicon_destroy(p->lexicon);
+    (void)ortp_lexicon_destroy(p->lexicon, NULL);
     ortp__warm_plan_free(p);
     if (p->locks_made) {
         ortp__cond_destroy(&p->returned);
@@ -376,7 +384,7 @@ ortp_status ortp_predictor_create(const ortp_predictor_options *given, ortp_pred
                                                    : CACHE_ENTRIES;
     status = make_parts(p, &options, error);
     if (status != ORTP_OK) {
-        const ortp_status freed = predictor_free(p);
+        const ortp_status freed = predictor_free(p, NULL);
         assert(freed == ORTP_OK);
         (void)freed;
         return status;
@@ -412,13 +420,13 @@ void ortp__predictor_leave(ortp_predictor *p, ortp__outcome outcome)
     ortp__unlock(&p->mutex);
 }
 
-ortp_status ortp_predictor_close(ortp_predictor *p, uint64_t wait_ms)
+ortp_status ortp_predictor_close(ortp_predictor *p, uint64_t timeout_ms)
 {
     if (p == NULL) {
         return ORTP_OK;
     }
     const uint64_t now = ortp__now_ms();
-    const uint64_t deadline = wait_ms > UINT64_MAX - now ? UINT64_MAX : now + wait_ms;
+    const uint64_t deadline = timeout_ms > UINT64_MAX - now ? UINT64_MAX : now + timeout_ms;
     ortp__lock(&p->mutex);
     p->closed = true;
     ortp__cond_broadcast(&p->returned);
@@ -435,13 +443,13 @@ ortp_status ortp_predictor_close(ortp_predictor *p, uint64_t wait_ms)
     return quiet ? ORTP_OK : ORTP_E_TIMEOUT;
 }
 
-ortp_status ortp_predictor_destroy(ortp_predictor *p)
+ortp_status ortp_predictor_destroy(ortp_predictor *p, ortp_error *error)
 {
     if (p == NULL) {
         return ORTP_OK;
     }
     (void)ortp_predictor_close(p, UINT64_MAX);
-    return predictor_free(p);
+    return predictor_free(p, error);
 }
 
 /* What may stay of `keep` besides `held`. */
@@ -472,7 +480,7 @@ ortp_status ortp_predictor_trim(ortp_predictor *p, size_t keep_bytes, bool drop_
     if (status != ORTP_OK) {
         return status;
     }
-    ortp_tensor_pool_info tensors;
+    ortp_tensor_pool_info tensors = ORTP_TENSOR_POOL_INFO_INIT;
     ortp_tensor_pool_get_info(p->tensors, &tensors);
     const size_t blocks = rest(rest(keep_bytes, states), tensors.idle_bytes);
     return ortp_pool_trim(ortp_runtime_pool(p->runtime), blocks, 0, freed_bytes);

@@ -128,12 +128,20 @@ uint64_t ortp__state_reclaimed(ortp_predictor *predictor);
 ortp_status ortp__state_turns(ortp_predictor *predictor, uint64_t before, size_t count,
                               ortp_error *error);
 
+/* What a prediction is asked for: ortp_predict_options with the end of its time. */
+typedef struct ortp__asked {
+    size_t top;
+    uint64_t deadline_at_ms; /* 0: none */
+    bool (*stop)(void *ctx);
+    void *stop_ctx;
+} ortp__asked;
+
 /*
  * A prediction between enter and leave, in a state of its own. `beside`: its runs wait so.
  * `rehearsal`: neither looks into the cache nor adds to it.
  */
 ortp_status ortp__predict(ortp_predictor *predictor, ortp__state *state, const ortp_swipe *swipe,
-                          const ortp_predict_options *options, bool beside, bool rehearsal,
+                          const ortp__asked *asked, bool beside, bool rehearsal,
                           ortp_prediction *out, ortp_error *error);
 
 /* Cache entries that may live at once beyond the table's. */

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Shapes of swipes and of words, and how far they are apart: see swipe_shape.h. */
+#include "internal.h"
+
 #include <ortpool/swipe_shape.h>
 
 #include <math.h>
@@ -58,19 +60,21 @@ static place point_of(const ortp_swipe_config *config, const float *row)
                    ((double)row[1] + 1.0) / 2.0 * (double)config->layout.rows};
 }
 
-void ortp_swipe_shape_of(const ortp_swipe_config *config, const float *features, size_t length,
-                         ortp_swipe_shape *out)
+ortp_status ortp_swipe_shape_of(const ortp_swipe_config *config, const float *features,
+                                size_t length, ortp_swipe_shape *out)
 {
+    ortp_swipe_shape shape = ORTP_SWIPE_SHAPE_INIT;
     double whole = 0.0;
     for (size_t i = 1; i < length; i++) {
         whole += distance(point_of(config, features + (i - 1) * ORTP_SWIPE_FEATURES),
                           point_of(config, features + i * ORTP_SWIPE_FEATURES));
     }
-    walk w = {.out = out, .step = whole / (POINTS - 1), .at = point_of(config, features)};
+    walk w = {.out = &shape, .step = whole / (POINTS - 1), .at = point_of(config, features)};
     for (size_t i = 0; i < length; i++) {
         walk_to(&w, point_of(config, features + i * ORTP_SWIPE_FEATURES));
     }
     walk_end(&w);
+    return ortp__out_fill(out, &shape, sizeof shape);
 }
 
 /* The next key of a word from `*letter` on; false at its end. Letters that the layout lacks are passed over. */
@@ -99,7 +103,7 @@ double ortp_swipe_shape_distance(const ortp_swipe_config *config, const ortp_swi
         return 0.0;
     }
     double whole = 0.0;
-    ortp_swipe_shape ideal;
+    ortp_swipe_shape ideal = ORTP_SWIPE_SHAPE_INIT;
     walk w = {.out = &ideal, .at = before};
     while (next_key(&config->layout, &letter, &key)) {
         whole += distance(before, key);

@@ -22,7 +22,7 @@ static size_t state_bytes(const ortp_predictor *p)
 
 static void state_free(ortp_predictor *p, ortp__state *state)
 {
-    ortp_decoder_destroy(state->decoder);
+    ortp_decoder_destroy(state->decoder, NULL);
     ortp__room_give(p->runtime, state, state_bytes(p));
 }
 
@@ -37,8 +37,12 @@ static ortp_status state_make(ortp_predictor *p, ortp__state **out, ortp_error *
     ortp__state *state = memory;
     state->features = (float *)(void *)(state + 1);
     state->keys = (int32_t *)(void *)(state->features + p->config.max_points * ORTP_SWIPE_FEATURES);
-    status =
-        ortp_decoder_create(p->model, p->tensors, p->params.beam_width, &state->decoder, error);
+    status = ortp_decoder_create(
+        &(const ortp_decoder_options){.struct_size = sizeof(ortp_decoder_options),
+                                      .model = p->model,
+                                      .tensors = p->tensors,
+                                      .beam_width_max = p->params.beam_width},
+        &state->decoder, error);
     if (status != ORTP_OK) {
         ortp__room_give(p->runtime, state, state_bytes(p));
         return status;
@@ -324,7 +328,7 @@ size_t ortp__state_reclaim(void *ctx, size_t bytes_wanted)
         ortp__unlock(&p->mutex);
         given += state;
         if (given < bytes_wanted) {
-            ortp_tensor_pool_info info;
+            ortp_tensor_pool_info info = ORTP_TENSOR_POOL_INFO_INIT;
             ortp_tensor_pool_get_info(p->tensors, &info);
             const size_t wanted = bytes_wanted - given;
             size_t dropped = 0;

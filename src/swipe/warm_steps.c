@@ -242,12 +242,12 @@ ortp_status ortp__warm_rehearsal(ortp_predictor *p, size_t bucket, size_t beams,
     double *t = y + points;
     draw(&p->config.layout, points, bucket, x, y, t);
     const ortp_swipe swipe = {.x = x, .y = y, .t = t, .count = points, .width = 1.0, .height = 1.0};
-    const ortp_predict_options options = {.struct_size = sizeof options, .top = 3};
-    ortp_prediction ignored;
+    const ortp__asked asked = {.top = 3};
+    ortp_prediction ignored = ORTP_PREDICTION_INIT;
     ortp__state *state = NULL;
     status = ortp__state_borrow(p, ORTP__LEVEL_ANY, &state, error);
     if (status == ORTP_OK) {
-        status = ortp__predict(p, state, &swipe, &options, false, true, &ignored, error);
+        status = ortp__predict(p, state, &swipe, &asked, false, true, &ignored, error);
         ortp__state_release(p, state);
     }
     ortp__room_give(p->runtime, room, bytes);

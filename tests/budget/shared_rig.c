@@ -42,7 +42,7 @@ void shared_open(shared_rig *r, const swipe_rows *rows, size_t runtimes)
     assert_int_equal(page_watch_get().mapped_bytes, 0); /* else a test before, red, has left it */
     page_watch_start();
     const ortp_budget_options budget = {.struct_size = sizeof budget, .alloc = page_watch_alloc()};
-    assert_int_equal(ortp_budget_create(&budget, &r->budget), ORTP_OK);
+    assert_int_equal(ortp_budget_create(&budget, &r->budget, NULL), ORTP_OK);
     r->own_bytes = shared_budget(r).charged_bytes;
     for (size_t i = 0; i < 2; i++) {
         ortp_runtime_options options = ORTP_RUNTIME_OPTIONS_INIT;
@@ -64,7 +64,7 @@ void shared_close(shared_rig *r)
 {
     shared_lift(r);
     for (size_t i = 0; i < 2; i++) {
-        assert_int_equal(ortp_predictor_destroy(r->predictors[i]), ORTP_OK);
+        assert_int_equal(ortp_predictor_destroy(r->predictors[i], NULL), ORTP_OK);
     }
     if (r->runtimes[1] != r->runtimes[0]) {
         test_runtime_destroy(r->runtimes[1]);
@@ -73,7 +73,7 @@ void shared_close(shared_rig *r)
     const ortp_budget_info info = shared_budget(r);
     assert_int_equal(info.charged_bytes, r->own_bytes);
     assert_int_equal(info.refund_errors, 0);
-    assert_int_equal(ortp_budget_destroy(r->budget), ORTP_OK);
+    assert_int_equal(ortp_budget_destroy(r->budget, NULL), ORTP_OK);
     const page_watch_counts counts = page_watch_get();
     assert_int_equal(counts.mapped_bytes, 0);
     assert_int_equal(counts.control_bytes, 0);
@@ -81,21 +81,21 @@ void shared_close(shared_rig *r)
 
 ortp_budget_info shared_budget(const shared_rig *r)
 {
-    ortp_budget_info info;
+    ortp_budget_info info = ORTP_BUDGET_INFO_INIT;
     ortp_budget_get_info(r->budget, &info);
     return info;
 }
 
 ortp_cache_info shared_cache(const shared_rig *r, size_t model)
 {
-    ortp_cache_info info;
+    ortp_cache_info info = ORTP_CACHE_INFO_INIT;
     ortp_cache_get_info(ortp_predictor_cache(r->predictors[model]), &info);
     return info;
 }
 
 size_t shared_idle_blocks(const shared_rig *r)
 {
-    ortp_pool_info info;
+    ortp_pool_info info = ORTP_POOL_INFO_INIT;
     ortp_pool_get_info(ortp_runtime_pool(r->runtimes[0]), &info);
     return info.idle_bytes;
 }
@@ -134,7 +134,7 @@ void shared_lift(shared_rig *r)
 
 const char *shared_try(const shared_rig *r, size_t model, size_t swipe, bool *refused)
 {
-    ortp_prediction out;
+    ortp_prediction out = ORTP_PREDICTION_INIT;
     ortp_error error = ORTP_ERROR_INIT;
     const ortp_status status = predict(r, model, swipe, &out, &error);
     *refused = status == ORTP_E_BUDGET;

@@ -242,7 +242,7 @@ static encoder *encoder_open(ortp_runtime *runtime)
 static void encoder_close(encoder *e)
 {
     const OrtApi *api = test_ort_api();
-    assert_int_equal(ortp_session_destroy(e->session), ORTP_OK);
+    assert_int_equal(ortp_session_destroy(e->session, NULL), ORTP_OK);
     for (size_t i = 0; i < 3; i++) {
         api->ReleaseValue(e->inputs[i]);
     }
@@ -253,7 +253,7 @@ static void encoder_close(encoder *e)
 
 static ortp_session_info session_info(const encoder *e)
 {
-    ortp_session_info info;
+    ortp_session_info info = ORTP_SESSION_INFO_INIT;
     ortp_session_get_info(e->session, &info);
     return info;
 }
@@ -329,7 +329,9 @@ static void waits_for_memory(void **state)
         ortp_block *block; /* held by somebody else, and little beside it */
         assert_int_equal(ortp_pool_acquire(pool, 2 * MIB, ORTP_LABEL_OTHER, &block), ORTP_OK);
         (void)shared_limit(&r, 64 * KIB);
-        waiter w = {.e = e, .deadline_ms = ortp_runtime_now_ms(r.runtimes[0]) + 60000};
+        waiter w = {.e = e,
+                    .deadline_ms = ortp_runtime_now_ms(r.runtimes[0]) + 60000,
+                    .error = ORTP_ERROR_INIT};
         assert_int_equal(pthread_create(&w.thread, NULL, wait_and_encode, &w), 0);
         while (session_info(e).waits == start.waits && !atomic_load(&w.done)) {
             thrd_yield();

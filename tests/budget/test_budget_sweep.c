@@ -79,7 +79,7 @@ typedef struct trial {
 
 static size_t declared_of(const ortp_budget *budget)
 {
-    ortp_budget_info info;
+    ortp_budget_info info = ORTP_BUDGET_INFO_INIT;
     ortp_budget_get_info(budget, &info);
     return info.account_bytes[ORTP_ACCOUNT_DECLARED];
 }
@@ -96,7 +96,7 @@ static void assert_watched(const char *when)
 /* Ours and theirs, at a quiet point. */
 static void assert_agree(const ortp_budget *budget, size_t limit)
 {
-    ortp_budget_info info;
+    ortp_budget_info info = ORTP_BUDGET_INFO_INIT;
     ortp_budget_get_info(budget, &info);
     const page_watch_counts counts = page_watch_get();
     assert_int_equal(info.account_bytes[ORTP_ACCOUNT_BLOCKS], counts.mapped_bytes);
@@ -119,7 +119,7 @@ static void assert_budget(ortp_status status, const ortp_error *error, const cha
 static bool predict(ortp_predictor *predictor, size_t i)
 {
     const ortp_predict_options options = {.struct_size = sizeof options, .top = 5};
-    ortp_prediction out;
+    ortp_prediction out = ORTP_PREDICTION_INIT;
     ortp_error error = ORTP_ERROR_INIT;
     const ortp_status status =
         ortp_predictor_predict(predictor, &swipes[i]->swipe, &options, &out, &error);
@@ -166,7 +166,7 @@ static reach predict_all(ortp_budget *budget, ortp_predictor *predictor, size_t 
 static size_t lower(ortp_budget *budget, size_t headroom)
 {
     (void)ortp_budget_reclaim(budget, ORTP_RECLAIM_CACHE, ORTP_UNLIMITED);
-    ortp_budget_info info;
+    ortp_budget_info info = ORTP_BUDGET_INFO_INIT;
     ortp_budget_get_info(budget, &info);
     const size_t limit = info.charged_bytes + headroom;
     assert_int_equal(ortp_budget_set_limit(budget, limit, NULL), ORTP_OK);
@@ -198,7 +198,7 @@ static reach use_runtime(ortp_budget *budget, ortp_runtime *runtime, const trial
     }
     assert_agree(budget, t->limit);
     const reach got = use_predictor(budget, predictor, t);
-    assert_int_equal(ortp_predictor_destroy(predictor), ORTP_OK);
+    assert_int_equal(ortp_predictor_destroy(predictor, NULL), ORTP_OK);
     assert_int_equal(declared_of(budget), 0);
     return got;
 }
@@ -235,7 +235,7 @@ static reach try(const trial *t)
     page_watch_start();
     page_watch_limit(t->limit > 0 ? t->limit : SIZE_MAX, 0);
     ortp_budget *budget = NULL;
-    const ortp_status status = ortp_budget_create(&options, &budget);
+    const ortp_status status = ortp_budget_create(&options, &budget, NULL);
     reach got = NO_BUDGET;
     if (status == ORTP_OK) {
         const size_t own = page_watch_get().control_bytes;
@@ -243,12 +243,12 @@ static reach try(const trial *t)
             assert_int_equal(ortp_budget_set_limit(budget, 0, NULL), ORTP_E_BUSY);
         }
         got = use_budget(budget, t);
-        ortp_budget_info info;
+        ortp_budget_info info = ORTP_BUDGET_INFO_INIT;
         ortp_budget_get_info(budget, &info);
         assert_int_equal(info.charged_bytes, own);
         assert_int_equal(info.account_bytes[ORTP_ACCOUNT_METADATA], own);
         assert_int_equal(page_watch_get().control_bytes, own);
-        assert_int_equal(ortp_budget_destroy(budget), ORTP_OK);
+        assert_int_equal(ortp_budget_destroy(budget, NULL), ORTP_OK);
     } else {
         assert_int_equal(status, ORTP_E_BUDGET);
         assert_null(budget);
@@ -270,7 +270,7 @@ static size_t predict_unlimited(void)
     ortp_budget *budget = NULL;
     const ortp_budget_options budget_options = {.struct_size = sizeof budget_options,
                                                 .alloc = page_watch_alloc()};
-    assert_int_equal(ortp_budget_create(&budget_options, &budget), ORTP_OK);
+    assert_int_equal(ortp_budget_create(&budget_options, &budget, NULL), ORTP_OK);
     ortp_runtime_options options = ORTP_RUNTIME_OPTIONS_INIT;
     options.budget = budget;
     options.alloc = page_watch_alloc();
@@ -280,16 +280,17 @@ static size_t predict_unlimited(void)
     assert_ok(open_predictor(runtime, &predictor, &error), error);
     for (size_t i = 0; i < SWIPES; i++) {
         const ortp_predict_options top = {.struct_size = sizeof top, .top = 5};
+        expected[i] = (ortp_prediction)ORTP_PREDICTION_INIT;
         assert_ok(ortp_predictor_predict(predictor, &swipes[i]->swipe, &top, &expected[i], &error),
                   error);
         assert_true(expected[i].candidate_count > 0);
         assert_true(i == 0 || expected[i].points > expected[i - 1].points);
     }
-    ortp_budget_info info;
+    ortp_budget_info info = ORTP_BUDGET_INFO_INIT;
     ortp_budget_get_info(budget, &info);
-    assert_int_equal(ortp_predictor_destroy(predictor), ORTP_OK);
+    assert_int_equal(ortp_predictor_destroy(predictor, NULL), ORTP_OK);
     test_runtime_destroy(runtime);
-    assert_int_equal(ortp_budget_destroy(budget), ORTP_OK);
+    assert_int_equal(ortp_budget_destroy(budget, NULL), ORTP_OK);
     return info.peak_bytes;
 }
 

@@ -36,7 +36,7 @@ static pages after_warm_up(size_t threads, bool cache_off)
     assert_ok(ortp_predictor_create(&predictor_options, &predictor, &error), error);
     assert_ok(ortp_predictor_warm(predictor, NULL, NULL, &error), error);
     const size_t mapped = page_watch_get().mapped_bytes, present = page_watch_resident();
-    assert_int_equal(ortp_predictor_destroy(predictor), ORTP_OK);
+    assert_int_equal(ortp_predictor_destroy(predictor, NULL), ORTP_OK);
     test_runtime_destroy(runtime);
     print_message("%zu threads, cache %s: of %zu bytes %zu are not present\n", threads,
                   cache_off ? "off" : "on", mapped, mapped - present);

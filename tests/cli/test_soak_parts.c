@@ -174,7 +174,7 @@ static size_t complaints(const ortp_stats *s, const ortp_budget_info *b)
 static void broken_ledgers_are_found(void **state)
 {
     (void)state;
-    ortp_budget_info fine = {0};
+    ortp_budget_info fine = ORTP_BUDGET_INFO_INIT;
     ortp_stats s = balanced();
     assert_int_equal(complaints(&s, &fine), 0);
     s.limit = ORTP_UNLIMITED;
@@ -220,7 +220,7 @@ static void limits_are_watched(void **state)
 {
     (void)state;
     ortp_budget *budget;
-    assert_int_equal(ortp_budget_create(NULL, &budget), ORTP_OK);
+    assert_int_equal(ortp_budget_create(NULL, &budget, NULL), ORTP_OK);
     const ortp_account account = ORTP_ACCOUNT_DECLARED;
     failures f;
     failures_start(&f);
@@ -246,7 +246,7 @@ static void limits_are_watched(void **state)
     assert_int_equal(f.count, 2);
     failures_end(&f);
     assert_int_equal(ortp_budget_refund(budget, account, 20000), ORTP_OK);
-    assert_int_equal(ortp_budget_destroy(budget), ORTP_OK);
+    assert_int_equal(ortp_budget_destroy(budget, NULL), ORTP_OK);
 }
 
 /* ---- words ---- */

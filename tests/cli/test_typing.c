@@ -178,7 +178,7 @@ static void assert_memory(const json_t *typing, const engine *e)
     assert_true(looks > 1);
     assert_rises(times, 0);
     assert_int_equal(json_array_size(labels), sizeof names / sizeof names[0]);
-    ortp_budget_info info;
+    ortp_budget_info info = ORTP_BUDGET_INFO_INIT;
     ortp_budget_get_info(ortp_runtime_budget(e->runtime), &info);
     json_int_t sum = 0;
     for (size_t i = 0; i < json_array_size(labels); i++) {

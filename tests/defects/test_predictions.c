@@ -102,7 +102,7 @@ static void predict_somehow(const rig *r, size_t i)
         swipe.height = -1.0;
         expected = ORTP_E_INVAL;
     }
-    ortp_prediction out;
+    ortp_prediction out = ORTP_PREDICTION_INIT;
     assert_int_equal(ortp_predictor_predict(r->predictor, &swipe, &options, &out, NULL), expected);
 }
 
@@ -157,7 +157,7 @@ static void search_to(const rig *r, ortp_decoder *decoder, ortp_tensor *memory,
     const ortp_constraint constraint = {.ctx = &length, .next = two_letters};
     level before = {0};
     for (size_t round = 0; round < 5; round++) {
-        ortp_hypothesis results[8];
+        ortp_hypothesis results[8] = {ORTP_HYPOTHESIS_INIT};
         size_t count = 0;
         ortp_error error = ORTP_ERROR_INIT;
         assert_ok(ortp_decoder_search(decoder, memory, 2, params, &constraint, results, 8, &count,
@@ -186,7 +186,13 @@ static void eos_leaves_nothing(void **state)
     ortp_tensor_pool *tensors = NULL;
     assert_ok(ortp_tensor_pool_create(&pool, &tensors, &error), error);
     ortp_decoder *decoder = NULL;
-    assert_ok(ortp_decoder_create(model, tensors, 8, &decoder, &error), error);
+    assert_ok(ortp_decoder_create(
+                  &(const ortp_decoder_options){.struct_size = sizeof(ortp_decoder_options),
+                                                .model = model,
+                                                .tensors = tensors,
+                                                .beam_width_max = 8},
+                  &decoder, &error),
+              error);
     const float features[2 * ORTP_SWIPE_FEATURES] = {0};
     const int32_t keys[2] = {4, 5};
     const ortp_encoder_input input = {.features = features, .keys = keys, .length = 2};
@@ -202,7 +208,7 @@ static void eos_leaves_nothing(void **state)
         search_to(&r, decoder, memory, &params, 18);
     }
     assert_int_equal(ortp_tensor_release(memory), ORTP_OK);
-    ortp_decoder_destroy(decoder);
+    ortp_decoder_destroy(decoder, NULL);
     assert_int_equal(ortp_tensor_pool_destroy(tensors, NULL), ORTP_OK);
     rig_close(&r);
     assert_int_equal(counting_api_live(), 0);

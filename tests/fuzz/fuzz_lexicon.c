@@ -74,7 +74,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     budget_options.limit_bytes = data[0] >= 0xf0 ? 8192u + 4096u * (data[0] & 15u) : 0;
     ortp_budget *budget = NULL;
     ortp_pool *pool = NULL;
-    MUST(ortp_budget_create(&budget_options, &budget) == ORTP_OK);
+    MUST(ortp_budget_create(&budget_options, &budget, NULL) == ORTP_OK);
     ortp_pool_options pool_options = ORTP_POOL_OPTIONS_INIT;
     pool_options.budget = budget;
     pool_options.kind = ORTP_POOL_STRIPED;
@@ -88,7 +88,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         counting_alloc_fail(&counting, data[0] < 8 ? data[0] : 0, false);
         ortp_lexicon *lexicon = NULL;
         ortp_error error = ORTP_ERROR_INIT;
-        const ortp_status status = ortp_lexicon_load(&options, &lexicon, &error);
+        const ortp_status status = ortp_lexicon_create(&options, &lexicon, &error);
         if (status == ORTP_OK) {
             check_words(lexicon, (const char *)data + 1, size - 1);
             check_nodes(lexicon);
@@ -96,12 +96,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             MUST(lexicon == NULL && strstr(error.message, "lexicon.tsv") != NULL);
             MUST(status == ORTP_E_INVAL || status == ORTP_E_NOMEM || status == ORTP_E_BUDGET);
         }
-        ortp_lexicon_destroy(lexicon);
+        ortp_lexicon_destroy(lexicon, NULL);
         MUST(counting.live_blocks == 0 && counting.errors == 0);
         MUST(ortp_pool_destroy(pool, NULL) == ORTP_OK);
     } else {
         MUST(made == ORTP_E_BUDGET);
     }
-    MUST(ortp_budget_destroy(budget) == ORTP_OK);
+    MUST(ortp_budget_destroy(budget, NULL) == ORTP_OK);
     return 0;
 }

@@ -81,23 +81,28 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     ortp_budget_options options = ORTP_BUDGET_OPTIONS_INIT;
     options.limit_bytes = data[0] >= 0xf0 ? 1024u + 64u * (data[0] & 15u) : 0;
     ortp_budget *budget = NULL;
-    MUST(ortp_budget_create(&options, &budget) == ORTP_OK);
+    MUST(ortp_budget_create(&options, &budget, NULL) == ORTP_OK);
     counting_alloc_fail(&counting, data[0] < 4 ? data[0] : 0, false);
 
     ortp_manifest *manifest = NULL;
     ortp_error error = ORTP_ERROR_INIT;
-    ortp_status status = ortp_manifest_load(fuzz_folder(), budget, &alloc, &manifest, &error);
+    ortp_status status = ortp_manifest_create(
+        &(const ortp_manifest_options){.struct_size = sizeof(ortp_manifest_options),
+                                       .directory = fuzz_folder(),
+                                       .budget = budget,
+                                       .alloc = alloc},
+        &manifest, &error);
     if (status == ORTP_OK) {
         check_manifest(manifest);
     } else {
         MUST(manifest == NULL);
         check_error(status, &error);
     }
-    ortp_manifest_destroy(manifest);
+    ortp_manifest_destroy(manifest, NULL);
     MUST(counting.live_blocks == 0 && counting.errors == 0);
-    MUST(ortp_budget_destroy(budget) == ORTP_OK); /* nothing charged */
+    MUST(ortp_budget_destroy(budget, NULL) == ORTP_OK); /* nothing charged */
 
-    ortp_swipe_config config;
+    ortp_swipe_config config = ORTP_SWIPE_CONFIG_INIT;
     error = (ortp_error)ORTP_ERROR_INIT;
     status = ortp_swipe_config_load(fuzz_folder(), &config, &error);
     if (status == ORTP_OK) {

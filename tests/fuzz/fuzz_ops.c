@@ -193,7 +193,7 @@ static void put(world *w, uint8_t argument)
                                     .attachment = &w->attachments_freed,
                                     .attachment_free = attachment_free};
     ortp_lease *lease;
-    ortp_cache_info before, after;
+    ortp_cache_info before = ORTP_CACHE_INFO_INIT, after = ORTP_CACHE_INFO_INIT;
     ortp_cache_get_info(w->cache, &before);
     status = ortp_cache_put(w->cache, &key, &value, &lease);
     ortp_cache_get_info(w->cache, &after);
@@ -250,7 +250,7 @@ static void set_limit(world *w, uint8_t argument)
     size_t excess = 7;
     w->limited = true;
     const ortp_status status = ortp_budget_set_limit(w->budget, limit, &excess);
-    ortp_budget_info info;
+    ortp_budget_info info = ORTP_BUDGET_INFO_INIT;
     ortp_budget_get_info(w->budget, &info);
     MUST(info.limit_bytes == limit);
     if (info.charged_bytes > limit) {
@@ -294,11 +294,11 @@ static void advance(world *w, uint8_t argument)
 
 static void compare(world *w)
 {
-    ortp_budget_info account;
+    ortp_budget_info account = ORTP_BUDGET_INFO_INIT;
     ortp_budget_get_info(w->budget, &account);
-    ortp_pool_info info;
+    ortp_pool_info info = ORTP_POOL_INFO_INIT;
     ortp_pool_get_info(w->pool, &info);
-    ortp_cache_info cached;
+    ortp_cache_info cached = ORTP_CACHE_INFO_INIT;
     ortp_cache_get_info(w->cache, &cached);
 
     size_t held = 0, labelled[ORTP_LABEL_COUNT] = {0};
@@ -333,7 +333,7 @@ static void open_world(world *w, uint8_t setting)
     w->model.stale_ms = 300;
     ortp_budget_options budget = ORTP_BUDGET_OPTIONS_INIT;
     budget.alloc = counting_alloc_use(&w->alloc);
-    MUST(ortp_budget_create(&budget, &w->budget) == ORTP_OK);
+    MUST(ortp_budget_create(&budget, &w->budget, NULL) == ORTP_OK);
     ortp_pool_options pool = ORTP_POOL_OPTIONS_INIT;
     pool.budget = w->budget;
     pool.kind = setting % 2 == 0 ? ORTP_POOL_THREAD_CACHED : ORTP_POOL_STRIPED;
@@ -349,7 +349,7 @@ static void open_world(world *w, uint8_t setting)
     cache.stale_ms = w->model.stale_ms;
     cache.alloc = budget.alloc;
     cache.clock = pool.clock;
-    MUST(ortp_cache_create(&cache, &w->cache) == ORTP_OK);
+    MUST(ortp_cache_create(&cache, &w->cache, NULL) == ORTP_OK);
 }
 
 static void close_world(world *w)
@@ -361,13 +361,13 @@ static void close_world(world *w)
     for (size_t i = 0; i < MODEL_LEASES; i++) {
         leased = leased || w->leases[i] != NULL;
     }
-    MUST(!leased || ortp_cache_destroy(w->cache) == ORTP_E_BUSY);
+    MUST(!leased || ortp_cache_destroy(w->cache, NULL) == ORTP_E_BUSY);
     for (size_t i = 0; i < MODEL_LEASES; i++) {
         if (w->leases[i] != NULL) {
             ortp_lease_release(w->leases[i]);
         }
     }
-    MUST(ortp_cache_destroy(w->cache) == ORTP_OK);
+    MUST(ortp_cache_destroy(w->cache, NULL) == ORTP_OK);
     MUST(w->attachments_freed == w->attachments_made);
     MUST(!out || ortp_pool_destroy(w->pool, NULL) == ORTP_E_BUSY);
     for (size_t i = 0; i < MODEL_BLOCKS; i++) {
@@ -377,7 +377,7 @@ static void close_world(world *w)
     }
     MUST(ortp_pool_destroy(w->pool, NULL) == ORTP_OK);
     MUST(ortp_budget_refund(w->budget, ORTP_ACCOUNT_DECLARED, w->model.declared) == ORTP_OK);
-    MUST(ortp_budget_destroy(w->budget) == ORTP_OK);
+    MUST(ortp_budget_destroy(w->budget, NULL) == ORTP_OK);
     MUST(w->alloc.live_blocks == 0 && w->alloc.errors == 0);
 }
 

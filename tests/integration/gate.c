@@ -28,6 +28,7 @@ static void *predict(void *ctx)
     options.top = 5;
     options.stop = hold;
     options.stop_ctx = g;
+    g->out = (ortp_prediction)ORTP_PREDICTION_INIT;
     g->status = ortp_predictor_predict(g->predictor, g->swipe, &options, &g->out, NULL);
     atomic_store(&g->inside, true); /* one that fails early is not waited for */
     return NULL;

@@ -55,7 +55,7 @@ void rig_open(rig *r, const rig_options *options)
 void rig_close(rig *r)
 {
     rig_assert_ledger(r);
-    assert_int_equal(ortp_predictor_destroy(r->predictor), ORTP_OK);
+    assert_int_equal(ortp_predictor_destroy(r->predictor, NULL), ORTP_OK);
     rig_assert_ledger(r);
     assert_int_equal(rig_pool(r).in_use_blocks, 0);
     assert_int_equal(rig_budget(r).account_bytes[ORTP_ACCOUNT_DECLARED], 0);
@@ -73,7 +73,7 @@ ortp_prediction rig_predict(const rig *r, const swipe_row *row, size_t top)
 {
     ortp_predict_options options = ORTP_PREDICT_OPTIONS_INIT;
     options.top = top;
-    ortp_prediction out;
+    ortp_prediction out = ORTP_PREDICTION_INIT;
     ortp_error error = ORTP_ERROR_INIT;
     assert_ok(ortp_predictor_predict(r->predictor, &row->swipe, &options, &out, &error), error);
     return out;
@@ -113,14 +113,14 @@ bool same_but_ties(const ortp_prediction *a, const ortp_prediction *b, double ga
 
 ortp_budget_info rig_budget(const rig *r)
 {
-    ortp_budget_info info;
+    ortp_budget_info info = ORTP_BUDGET_INFO_INIT;
     ortp_budget_get_info(ortp_runtime_budget(r->runtime), &info);
     return info;
 }
 
 ortp_pool_info rig_pool(const rig *r)
 {
-    ortp_pool_info info;
+    ortp_pool_info info = ORTP_POOL_INFO_INIT;
     ortp_pool_get_info(ortp_runtime_pool(r->runtime), &info);
     return info;
 }

@@ -70,7 +70,7 @@ static void *work(void *ctx)
     options.top = 5;
     for (size_t i = 0; i < w->limit; i++) {
         const size_t which = (w->first + i * 7) % SWIPES;
-        ortp_prediction out;
+        ortp_prediction out = ORTP_PREDICTION_INIT;
         const ortp_status status =
             ortp_predictor_predict(w->predictor, &rows.rows[which].swipe, &options, &out, NULL);
         if (status == ORTP_OK) {
@@ -188,7 +188,7 @@ static void close_waits_and_gives_up(void **state)
     guest_enter(&who, r.predictor, &rows.rows[0].swipe, BEFORE_ENCODER);
     assert_int_equal(ortp_predictor_close(r.predictor, 0), ORTP_E_TIMEOUT);
     assert_int_equal(ortp_predictor_close(r.predictor, 20), ORTP_E_TIMEOUT);
-    ortp_prediction out;
+    ortp_prediction out = ORTP_PREDICTION_INIT;
     assert_int_equal(ortp_predictor_predict(r.predictor, &rows.rows[0].swipe, NULL, &out, NULL),
                      ORTP_E_CLOSED);
     guest_open(&who);

@@ -95,7 +95,7 @@ static ortp_runtime *open_folder(replacing *r, ortp_predictor **predictor, ortp_
 
 static void close_folder(replacing *r, ortp_runtime *runtime, ortp_predictor *predictor)
 {
-    assert_int_equal(ortp_predictor_destroy(predictor), ORTP_OK);
+    assert_int_equal(ortp_predictor_destroy(predictor, NULL), ORTP_OK);
     test_runtime_destroy(runtime);
     counting_alloc_assert_empty(&r->counting);
 }
@@ -110,7 +110,7 @@ static ortp_status predict_longest(ortp_predictor *predictor)
         t[i] = (double)i * 10.0;
     }
     const ortp_swipe swipe = {.x = x, .y = x, .t = t, .count = 150, .width = 1.0, .height = 1.0};
-    ortp_prediction out;
+    ortp_prediction out = ORTP_PREDICTION_INIT;
     return ortp_predictor_predict(predictor, &swipe, NULL, &out, NULL);
 }
 

@@ -187,7 +187,7 @@ static void ledger_after_warm_up(void **state)
     const rig_options options = {.model = SWIPE_EN};
     rig_open(&r, &options);
     ortp_error error = ORTP_ERROR_INIT;
-    ortp_warmup_report report;
+    ortp_warmup_report report = ORTP_WARMUP_REPORT_INIT;
     assert_ok(ortp_predictor_warm(r.predictor, NULL, &report, &error), error);
     assert_int_equal(report.steps_done, report.steps_total);
     assert_true(report.mapped_bytes > 0);

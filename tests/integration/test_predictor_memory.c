@@ -92,7 +92,7 @@ static void predictions_without_memory(void **state)
         const rig_options options = {.pool_kind = ORTP_POOL_STRIPED};
         rig_open(&r, &options);
         counting_alloc_fail(&r.alloc, nth, false);
-        ortp_prediction out;
+        ortp_prediction out = ORTP_PREDICTION_INIT;
         ortp_error error = ORTP_ERROR_INIT;
         const ortp_status status =
             ortp_predictor_predict(r.predictor, &rows.rows[0].swipe, NULL, &out, &error);
@@ -126,11 +126,11 @@ static void limit_lowered_and_raised(void **state)
     const ortp_status lowered = ortp_budget_set_limit(budget, bare, &excess);
     assert_true(lowered == ORTP_OK || lowered == ORTP_E_BUSY);
     rig_assert_ledger(&r);
-    ortp_cache_info cache;
+    ortp_cache_info cache = ORTP_CACHE_INFO_INIT;
     ortp_cache_get_info(ortp_predictor_cache(r.predictor), &cache);
     assert_int_equal(cache.entries, 0);
     assert_int_equal(rig_pool(&r).in_use_bytes[ORTP_LABEL_DECODE], 0);
-    ortp_prediction out;
+    ortp_prediction out = ORTP_PREDICTION_INIT;
     ortp_error error = ORTP_ERROR_INIT;
     for (int i = 0; i < 3; i++) {
         assert_int_equal(
@@ -157,7 +157,7 @@ static void cache_declines_under_pressure(void **state)
     ortp_status status = ORTP_E_BUDGET;
     assert_int_equal(ortp_predictor_trim(r.predictor, 0, true, NULL), ORTP_OK);
     const size_t bare = rig_budget(&r).charged_bytes;
-    ortp_prediction out;
+    ortp_prediction out = ORTP_PREDICTION_INIT;
     size_t refusals = 0;
     for (; status != ORTP_OK; room += 4096) {
         assert_true(room < (size_t)16 << 20);
@@ -207,7 +207,7 @@ static void warm_up_is_idempotent(void **state)
     ortp_warmup_options warmup = ORTP_WARMUP_OPTIONS_INIT;
     warmup.progress = watch;
     warmup.progress_ctx = &w;
-    ortp_warmup_report report;
+    ortp_warmup_report report = ORTP_WARMUP_REPORT_INIT;
     ortp_error error = ORTP_ERROR_INIT;
     assert_ok(ortp_predictor_warm(r.predictor, &warmup, &report, &error), error);
     assert_true(w.encoder_seen);
@@ -227,7 +227,7 @@ static void warm_up_is_idempotent(void **state)
     assert_int_equal(report.mapped_bytes, 0);
     /* room for the tensors held and for the rehearsed path, once a bucket each */
     assert_int_equal(r.alloc.calls - calls, 8);
-    ortp_cache_info cache;
+    ortp_cache_info cache = ORTP_CACHE_INFO_INIT;
     ortp_cache_get_info(ortp_predictor_cache(r.predictor), &cache);
     assert_int_equal(cache.entries + cache.puts + cache.hits + cache.misses, 0);
     assert_int_equal(rig_stats(&r).predictions, 0);
@@ -243,7 +243,7 @@ static void warm_up_cancelled_and_closed(void **state)
     ortp_warmup_options warmup = ORTP_WARMUP_OPTIONS_INIT;
     warmup.progress = watch;
     warmup.progress_ctx = &w;
-    ortp_warmup_report report;
+    ortp_warmup_report report = ORTP_WARMUP_REPORT_INIT;
     ortp_error error = ORTP_ERROR_INIT;
     assert_int_equal(ortp_predictor_warm(r.predictor, &warmup, &report, &error), ORTP_E_CANCELLED);
     assert_true(report.cancelled);
@@ -269,7 +269,7 @@ static void warm_up_without_memory(void **state)
         const rig_options options = {.pool_kind = ORTP_POOL_STRIPED, .predictor = {.threads = 2}};
         rig_open(&r, &options);
         counting_alloc_fail(&r.alloc, nth, false);
-        ortp_warmup_report report;
+        ortp_warmup_report report = ORTP_WARMUP_REPORT_INIT;
         ortp_error error = ORTP_ERROR_INIT;
         const ortp_status status = ortp_predictor_warm(r.predictor, NULL, &report, &error);
         whole = atomic_load(&r.alloc.failed) == 0;

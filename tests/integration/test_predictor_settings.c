@@ -43,7 +43,12 @@ static void search(const rig *r, const ortp_swipe_config *config, const ortp_enc
     ortp_tensor *encoded = NULL;
     ortp_decoder *decoder = NULL;
     assert_ok(ortp_tensor_pool_create(&pool, &tensors, &error), error);
-    assert_ok(ortp_decoder_create(model, tensors, 0, &decoder, &error), error);
+    assert_ok(ortp_decoder_create(
+                  &(const ortp_decoder_options){.struct_size = sizeof(ortp_decoder_options),
+                                                .model = model,
+                                                .tensors = tensors},
+                  &decoder, &error),
+              error);
     assert_ok(ortp_model_encode(model, input, &encoded, &error), error);
     ortp_lexicon_constraint words = {.lexicon = ortp_predictor_lexicon(r->predictor),
                                      .first_letter = config->first_letter,
@@ -52,7 +57,7 @@ static void search(const rig *r, const ortp_swipe_config *config, const ortp_enc
                                      .count_limit = config->count_limit,
                                      .free_score = config->free_score};
     const ortp_constraint constraint = ortp_lexicon_make_constraint(&words);
-    ortp_hypothesis found[ORTP_CANDIDATES_MAX];
+    ortp_hypothesis found[ORTP_CANDIDATES_MAX] = {ORTP_HYPOTHESIS_INIT};
     assert_ok(ortp_decoder_search(decoder, encoded, input->length, NULL, &constraint, found,
                                   ORTP_CANDIDATES_MAX, &out->candidate_count, &error),
               error);
@@ -64,7 +69,7 @@ static void search(const rig *r, const ortp_swipe_config *config, const ortp_enc
         out->candidates[i].score = found[i].score;
     }
     assert_int_equal(ortp_tensor_release(encoded), ORTP_OK);
-    ortp_decoder_destroy(decoder);
+    ortp_decoder_destroy(decoder, NULL);
     assert_ok(ortp_tensor_pool_destroy(tensors, &error), error);
 }
 
@@ -79,7 +84,7 @@ static int by_score(const void *a, const void *b)
 static void weigh(const ortp_swipe_config *config, const float *features, size_t length,
                   ortp_prediction *out)
 {
-    ortp_swipe_shape shape;
+    ortp_swipe_shape shape = ORTP_SWIPE_SHAPE_INIT;
     ortp_swipe_shape_of(config, features, length, &shape);
     for (size_t i = 0; i < out->candidate_count; i++) {
         ortp_candidate *c = &out->candidates[i];

@@ -39,7 +39,7 @@ static void open_warm(rig *r, uint32_t threads)
 
 static ortp_cache_info cache_of(const rig *r)
 {
-    ortp_cache_info info;
+    ortp_cache_info info = ORTP_CACHE_INFO_INIT;
     ortp_cache_get_info(ortp_predictor_cache(r->predictor), &info);
     return info;
 }

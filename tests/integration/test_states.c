@@ -132,7 +132,7 @@ static void warm_up_waits_for_the_only_state(void **state)
     ortp_warmup *warmup = start_and_wait(&r, &done, 3);
     guest_leave(&g);
     assert_int_equal(g.status, ORTP_OK);
-    ortp_warmup_report report;
+    ortp_warmup_report report = ORTP_WARMUP_REPORT_INIT;
     ortp_error error = ORTP_ERROR_INIT;
     assert_ok(ortp_warmup_join(warmup, &report, &error), error);
     assert_int_equal(report.steps_done, report.steps_total);
@@ -175,7 +175,7 @@ static void close_ends_the_wait(void **state)
     atomic_size_t done = 0;
     ortp_warmup *warmup = start_and_wait(&r, &done, 3);
     assert_int_equal(ortp_predictor_close(r.predictor, 0), ORTP_E_TIMEOUT);
-    ortp_warmup_report report;
+    ortp_warmup_report report = ORTP_WARMUP_REPORT_INIT;
     ortp_error error = ORTP_ERROR_INIT;
     assert_int_equal(ortp_warmup_join(warmup, &report, &error), ORTP_E_CLOSED);
     assert_int_equal(report.steps_done, 3);

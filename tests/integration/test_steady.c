@@ -153,7 +153,7 @@ static void *work(void *ctx)
     worker *w = ctx;
     for (size_t i = 0; i < PREDICTIONS / THREADS; i++) {
         const ortp_swipe *swipe = &rows.rows[(w->first + i * 7) % rows.count].swipe;
-        ortp_prediction out;
+        ortp_prediction out = ORTP_PREDICTION_INIT;
         w->failed +=
             ortp_predictor_predict(w->predictor, swipe, NULL, &out, NULL) == ORTP_OK ? 0 : 1;
     }

@@ -41,7 +41,7 @@ static size_t limit_to_one(rig *r)
     for (size_t i = 0; i < SWIPES; i++) {
         (void)rig_predict(r, &rows.rows[i], 5);
     }
-    ortp_budget_info info;
+    ortp_budget_info info = ORTP_BUDGET_INFO_INIT;
     ortp_budget_get_info(budget, &info);
     const size_t limit = info.peak_bytes + SLACK;
     assert_int_equal(ortp_predictor_trim(r->predictor, 0, true, NULL), ORTP_OK);
@@ -64,8 +64,8 @@ static void *work(void *ctx)
         const size_t which = (w->first + i) % SWIPES;
         ortp_predict_options options = ORTP_PREDICT_OPTIONS_INIT;
         options.top = 5;
-        options.deadline_ms = w->waits ? ortp_runtime_now_ms(w->rig->runtime) + 30000 : 0;
-        ortp_prediction out;
+        options.timeout_ms = w->waits ? 30000 : 0;
+        ortp_prediction out = ORTP_PREDICTION_INIT;
         const ortp_status status = ortp_predictor_predict(
             w->rig->predictor, &rows.rows[which].swipe, &options, &out, NULL);
         const bool same = status == ORTP_OK &&
@@ -113,7 +113,7 @@ static void who_finds_no_room_goes_alone(void **state)
         assert_int_equal(ortp_budget_set_limit(budget, limit + more * 2 * SLACK, NULL), ORTP_OK);
         const worker sum = work_together(&r, 0);
         assert_int_equal(sum.right, THREADS * ROUNDS);
-        ortp_budget_info info;
+        ortp_budget_info info = ORTP_BUDGET_INFO_INIT;
         ortp_budget_get_info(budget, &info);
         assert_true(info.peak_bytes <= limit + more * 2 * SLACK);
         assert_true(more > 0 || info.denials > 0);
@@ -150,18 +150,18 @@ static void who_waits_in_vain_is_told(void **state)
     rig_open(&r, &options);
     const size_t limit = limit_to_one(&r);
     ortp_budget *budget = ortp_runtime_budget(r.runtime);
-    ortp_budget_info info;
+    ortp_budget_info info = ORTP_BUDGET_INFO_INIT;
     ortp_budget_get_info(budget, &info);
     assert_int_equal(ortp_budget_set_limit(budget, info.charged_bytes + SLACK, NULL), ORTP_OK);
-    ortp_prediction out;
+    ortp_prediction out = ORTP_PREDICTION_INIT;
     ortp_error error = ORTP_ERROR_INIT;
     ortp_predict_options patient = ORTP_PREDICT_OPTIONS_INIT;
-    patient.deadline_ms = ortp_runtime_now_ms(r.runtime) + 100;
+    patient.timeout_ms = 100;
     assert_int_equal(
         ortp_predictor_predict(r.predictor, &rows.rows[0].swipe, &patient, &out, &error),
         ORTP_E_TIMEOUT);
     size_t asked = 0;
-    patient.deadline_ms = ortp_runtime_now_ms(r.runtime) + 120000;
+    patient.timeout_ms = 120000;
     patient.stop = stop_at_once;
     patient.stop_ctx = &asked;
     assert_int_equal(
@@ -210,7 +210,7 @@ static void warm_up_ends_where_empty_states_do_not_fit(void **state)
     rig_open(&r, &options);
     (void)limit_to_one(&r);
     ortp_budget *budget = ortp_runtime_budget(r.runtime);
-    ortp_budget_info info;
+    ortp_budget_info info = ORTP_BUDGET_INFO_INIT;
     ortp_budget_get_info(budget, &info);
     for (size_t more = 0; more < STEPS; more++) {
         assert_int_equal(ortp_budget_set_limit(budget, info.charged_bytes + more * STEP, NULL),

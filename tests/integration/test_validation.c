@@ -75,7 +75,7 @@ static void *work(void *ctx)
         if (w->harried && i % 7 == w->first % 7) {
             (void)ortp_predictor_trim(w->rig->predictor, 0, i % 2 == 0, NULL);
         }
-        ortp_prediction got;
+        ortp_prediction got = ORTP_PREDICTION_INIT;
         for (size_t again = 0; again < (w->harried ? 2 : 1);
              again++) { /* the second from the cache */
             got = rig_predict(w->rig, &rows.rows[i], 3);

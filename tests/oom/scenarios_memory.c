@@ -29,7 +29,7 @@ static ortp_status make(world *w, ortp_error *error)
 {
     ortp_budget_options budget = ORTP_BUDGET_OPTIONS_INIT;
     budget.alloc = counting_alloc_use(&w->alloc);
-    ortp_status status = ortp_budget_create(&budget, &w->budget);
+    ortp_status status = ortp_budget_create(&budget, &w->budget, NULL);
     if (status != ORTP_OK) {
         return status;
     }
@@ -47,14 +47,14 @@ static ortp_status make(world *w, ortp_error *error)
     cache.pool = w->pool;
     cache.entries_max = 2;
     cache.alloc = counting_alloc_use(&w->alloc);
-    return ortp_cache_create(&cache, &w->cache);
+    return ortp_cache_create(&cache, &w->cache, NULL);
 }
 
 static void unmake(world *w)
 {
-    assert_int_equal(ortp_cache_destroy(w->cache), ORTP_OK);
+    assert_int_equal(ortp_cache_destroy(w->cache, NULL), ORTP_OK);
     assert_int_equal(ortp_pool_destroy(w->pool, NULL), ORTP_OK);
-    assert_int_equal(ortp_budget_destroy(w->budget), ORTP_OK);
+    assert_int_equal(ortp_budget_destroy(w->budget, NULL), ORTP_OK);
     w->cache = NULL;
     w->pool = NULL;
     w->budget = NULL;
@@ -190,9 +190,9 @@ static void assert_balanced(const world *w)
     if (w->budget == NULL || w->pool == NULL) {
         return;
     }
-    ortp_budget_info account;
+    ortp_budget_info account = ORTP_BUDGET_INFO_INIT;
     ortp_budget_get_info(w->budget, &account);
-    ortp_pool_info info;
+    ortp_pool_info info = ORTP_POOL_INFO_INIT;
     ortp_pool_get_info(w->pool, &info);
     size_t blocks = info.idle_bytes;
     for (size_t i = 0; i < ORTP_LABEL_COUNT; i++) {
@@ -275,9 +275,9 @@ static void check_made(void *world_)
 {
     world *w = world_;
     assert_balanced(w);
-    ortp_pool_info info;
+    ortp_pool_info info = ORTP_POOL_INFO_INIT;
     ortp_pool_get_info(w->pool, &info);
-    ortp_cache_info cached;
+    ortp_cache_info cached = ORTP_CACHE_INFO_INIT;
     ortp_cache_get_info(w->cache, &cached);
     /* In use: keys and values in the cache, nothing else. */
     assert_int_equal(info.in_use_blocks, 2 * cached.entries);
@@ -301,7 +301,7 @@ static void *open_tight(ortp_pool_kind kind)
     assert_int_equal(put(w, "x"), ORTP_OK);
     assert_int_equal(acquire_some(w->pool), ORTP_OK);
     size_t excess;
-    ortp_budget_info account;
+    ortp_budget_info account = ORTP_BUDGET_INFO_INIT;
     ortp_budget_get_info(w->budget, &account);
     assert_int_equal(ortp_budget_set_limit(w->budget, account.charged_bytes + MORE, &excess),
                      ORTP_OK);

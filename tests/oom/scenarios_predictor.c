@@ -62,7 +62,7 @@ static void free_world(world *w)
 
 static ortp_status predict(const world *w, size_t row, ortp_error *error)
 {
-    ortp_prediction out;
+    ortp_prediction out = ORTP_PREDICTION_INIT;
     ortp_status status =
         ortp_predictor_predict(w->rig.predictor, &w->rows.rows[row].swipe, NULL, &out, error);
     if (status == ORTP_OK) {
@@ -229,17 +229,21 @@ static ortp_status plan_attempt(void *world_, ortp_error *error)
     world *w = world_;
     const ortp_alloc alloc = counting_alloc_use(&w->rig.alloc);
     ortp_manifest *manifest = NULL;
-    ortp_status status = ortp_manifest_load(test_file(STEP_MODEL), NULL, &alloc, &manifest, error);
+    ortp_status status = ortp_manifest_create(
+        &(const ortp_manifest_options){.struct_size = sizeof(ortp_manifest_options),
+                                       .directory = test_file(STEP_MODEL),
+                                       .alloc = alloc},
+        &manifest, error);
     if (status != ORTP_OK) {
         assert_null(manifest);
         return status;
     }
-    ortp_plan plan;
+    ortp_plan plan = ORTP_PLAN_INIT;
     status = ortp_plan_estimate(manifest, 0, ORTP_PATH_AUTO, 1, 4, &plan, error);
     if (status == ORTP_OK) {
         assert_true(plan.total_bytes > 0);
     }
-    ortp_manifest_destroy(manifest);
+    ortp_manifest_destroy(manifest, NULL);
     return status;
 }
 
@@ -259,12 +263,19 @@ static ortp_status try_buffers(const world *w, ortp_tensor_pool *tensors, ortp_e
 {
     ortp_decoder_buffers *buffers = NULL;
     ortp_model *model = ortp_predictor_model(w->rig.predictor);
-    ortp_status status = ortp_decoder_buffers_create(model, tensors, 2, 32, &buffers, error);
+    ortp_status status = ortp_decoder_buffers_create(
+        &(const ortp_decoder_buffers_options){.struct_size = sizeof(ortp_decoder_buffers_options),
+                                              .model = model,
+                                              .tensors = tensors,
+                                              .beams = 2,
+                                              .source = 32},
+        &buffers, error);
     if (status != ORTP_OK) {
         assert_null(buffers);
         return status;
     }
-    ortp_decoder_buffers_info before, after;
+    ortp_decoder_buffers_info before = ORTP_DECODER_BUFFERS_INFO_INIT,
+                              after = ORTP_DECODER_BUFFERS_INFO_INIT;
     ortp_decoder_buffers_get_info(buffers, &before);
     status = ortp_decoder_buffers_ensure_capacity(buffers, 8, 150, error);
     ortp_decoder_buffers_get_info(buffers, &after);
@@ -273,7 +284,7 @@ static ortp_status try_buffers(const world *w, ortp_tensor_pool *tensors, ortp_e
     } else {
         assert_memory_equal(&before, &after, sizeof before); /* the old ones, unchanged */
     }
-    ortp_decoder_buffers_destroy(buffers);
+    ortp_decoder_buffers_destroy(buffers, NULL);
     return status;
 }
 
@@ -291,8 +302,12 @@ static ortp_status decode_attempt(void *world_, ortp_error *error)
     status = try_buffers(w, tensors, error);
     ortp_decoder *decoder = NULL;
     if (status == ORTP_OK) {
-        status = ortp_decoder_create(ortp_predictor_model(w->rig.predictor), tensors, 4, &decoder,
-                                     error);
+        status = ortp_decoder_create(
+            &(const ortp_decoder_options){.struct_size = sizeof(ortp_decoder_options),
+                                          .model = ortp_predictor_model(w->rig.predictor),
+                                          .tensors = tensors,
+                                          .beam_width_max = 4},
+            &decoder, error);
         assert_int_equal(status == ORTP_OK, decoder != NULL);
     }
     if (status == ORTP_OK) {
@@ -301,7 +316,7 @@ static ortp_status decode_attempt(void *world_, ortp_error *error)
     if (status == ORTP_OK) {
         status = ortp_decoder_warm(decoder, 1, 1, error);
     }
-    ortp_decoder_destroy(decoder);
+    ortp_decoder_destroy(decoder, NULL);
     assert_int_equal(ortp_tensor_pool_destroy(tensors, NULL), ORTP_OK);
     return status;
 }

@@ -132,7 +132,7 @@ static ortp_status try_plain(ortp_session_options options, ortp_error *error)
     options.memory = ORTP_ORT_MEMORY_PLAIN;
     const ortp_status status = ortp_session_create(&options, &session, error);
     assert_int_equal(status == ORTP_OK, session != NULL);
-    assert_int_equal(ortp_session_destroy(session), ORTP_OK);
+    assert_int_equal(ortp_session_destroy(session, NULL), ORTP_OK);
     return status;
 }
 
@@ -160,7 +160,7 @@ static ortp_status try_own(ortp_session_options options, ortp_tensor_pool *tenso
     if (status == ORTP_OK) {
         status = try_run(session, tensors, error);
     }
-    assert_int_equal(ortp_session_destroy(session), ORTP_OK);
+    assert_int_equal(ortp_session_destroy(session, NULL), ORTP_OK);
     api->ReleaseSession(ort);
     api->ReleaseSessionOptions(own);
     return status;
@@ -212,7 +212,7 @@ static ortp_status live(void *world_, ortp_error *error)
         status = try_warmups(runtime, tensors, error);
     }
     test_assert_ledger(ortp_runtime_budget(runtime), ortp_runtime_pool(runtime));
-    assert_int_equal(ortp_session_destroy(session), ORTP_OK);
+    assert_int_equal(ortp_session_destroy(session, NULL), ORTP_OK);
     assert_int_equal(ortp_tensor_pool_destroy(tensors, NULL), ORTP_OK);
     refuse_destroy(runtime);
     test_runtime_destroy(runtime);

@@ -42,8 +42,11 @@ shared_predictor *shared_create(const seed_world *world, const ortp_predictor *p
     ortp_error error = ORTP_ERROR_INIT;
     ortp_status status = ortp_tensor_pool_create(&options, &s->tensors, &error);
     for (unsigned i = 0; status == ORTP_OK && i < threads; i++) {
-        status = ortp_decoder_create(ortp_predictor_model(parts), s->tensors, 0, &s->decoders[i],
-                                     &error);
+        status = ortp_decoder_create(
+            &(const ortp_decoder_options){.struct_size = sizeof(ortp_decoder_options),
+                                          .model = ortp_predictor_model(parts),
+                                          .tensors = s->tensors},
+            &s->decoders[i], &error);
     }
     if (status != ORTP_OK || !s->features || !s->keys) {
         seed_problem("creating the broken subject", status, &error);
@@ -59,7 +62,7 @@ void shared_destroy(shared_predictor *s)
         return;
     }
     for (unsigned i = 0; i < s->threads; i++) {
-        ortp_decoder_destroy(s->decoders[i]);
+        ortp_decoder_destroy(s->decoders[i], NULL);
     }
     ortp_error error = ORTP_ERROR_INIT;
     if (s->tensors && ortp_tensor_pool_destroy(s->tensors, &error) != ORTP_OK) {
@@ -88,7 +91,7 @@ static bool encode(shared_predictor *s, const ortp_swipe *swipe, ortp_tensor **m
     if (status == ORTP_OK) {
         ortp_encoder_input input = {s->features, s->keys, s->length};
         *length = s->length;
-        ortp_swipe_shape_of(config, s->features, s->length, shape);
+        (void)ortp_swipe_shape_of(config, s->features, s->length, shape);
         status = ortp_model_encode(ortp_predictor_model(s->parts), &input, memory, &error);
     }
     pthread_mutex_unlock(&s->lock);
@@ -137,8 +140,8 @@ bool shared_predict(shared_predictor *s, unsigned thread, const ortp_swipe *swip
     const ortp_swipe_config *config = ortp_predictor_config(s->parts);
     ortp_tensor *memory = NULL;
     size_t length = 0, count = 0;
-    memset(out, 0, sizeof(*out));
-    ortp_swipe_shape shape;
+    *out = (ortp_prediction)ORTP_PREDICTION_INIT;
+    ortp_swipe_shape shape = ORTP_SWIPE_SHAPE_INIT;
     if (!encode(s, swipe, &memory, &length, &shape)) {
         return false;
     }
@@ -151,7 +154,7 @@ bool shared_predict(shared_predictor *s, unsigned thread, const ortp_swipe *swip
                                        .count_limit = config->count_limit,
                                        .free_score = config->free_score};
     ortp_constraint constraint = ortp_lexicon_make_constraint(&storage);
-    ortp_hypothesis found[ORTP_CANDIDATES_MAX];
+    ortp_hypothesis found[ORTP_CANDIDATES_MAX] = {ORTP_HYPOTHESIS_INIT};
     ortp_error error = ORTP_ERROR_INIT;
     ortp_status status =
         ortp_decoder_search(s->decoders[thread], memory, length, &params, &constraint, found,

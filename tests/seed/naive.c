@@ -222,7 +222,8 @@ static bool encode(search *s, const ortp_swipe *swipe)
         ok = seed_problem("naive: features", error.status, &error);
     }
     if (ok && n->config->shape_weight > 0) {
-        ortp_swipe_shape_of(n->config, features, length, &s->shape);
+        s->shape.struct_size = sizeof(s->shape);
+        (void)ortp_swipe_shape_of(n->config, features, length, &s->shape);
     }
     if (ok) {
         int64_t bucket = (int64_t)ortp_manifest_bucket(n->manifest, length);
@@ -626,7 +627,7 @@ void naive_words_free(naive_words *words)
 
 void naive_as_prediction(const naive_words *words, ortp_prediction *out)
 {
-    memset(out, 0, sizeof(*out));
+    *out = (ortp_prediction)ORTP_PREDICTION_INIT;
     out->candidate_count = words->count < 3 ? words->count : 3;
     for (size_t i = 0; i < out->candidate_count; i++) {
         memcpy(out->candidates[i].word, words->items[i].word, sizeof(out->candidates[i].word));

@@ -14,7 +14,7 @@ static bool predictions_agree(naive *n, ortp_predictor *predictor, const seed_sa
     bool ok = true;
     for (size_t i = 0; ok && i < samples->count; i++) {
         const seed_sample *sample = &samples->items[i];
-        ortp_prediction prediction;
+        ortp_prediction prediction = ORTP_PREDICTION_INIT;
         naive_words words = {NULL, 0};
         ok = naive_predict(n, &sample->swipe, &words) &&
              seed_predict(predictor, &sample->swipe, &prediction) &&
@@ -36,7 +36,7 @@ static bool model_agrees(const OrtApi *api, OrtEnv *env, const seed_samples *sam
     naive *n = predictor ? naive_create(api, env, predictor, path) : NULL;
     bool ok = n && predictions_agree(n, predictor, samples);
     naive_destroy(n);
-    ortp_predictor_destroy(predictor);
+    ortp_predictor_destroy(predictor, NULL);
     return seed_world_close(&world) && ok;
 }
 

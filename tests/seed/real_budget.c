@@ -16,14 +16,15 @@ static void refund(void *ctx, size_t bytes)
 
 static size_t charged(void *ctx)
 {
-    ortp_budget_info info;
+    ortp_budget_info info = ORTP_BUDGET_INFO_INIT;
     ortp_budget_get_info(ctx, &info);
     return info.charged_bytes;
 }
 
 static void destroy(void *ctx)
 {
-    ortp_budget_destroy(ctx); /* busy where the sum is not zero, which the test has seen by then */
+    ortp_budget_destroy(ctx,
+                        NULL); /* busy where the sum is not zero, which the test has seen by then */
 }
 
 bool real_budget_make(size_t limit_bytes, budget_subject *out, size_t *empty_bytes)
@@ -31,7 +32,7 @@ bool real_budget_make(size_t limit_bytes, budget_subject *out, size_t *empty_byt
     ortp_budget_options options = ORTP_BUDGET_OPTIONS_INIT;
     options.limit_bytes = limit_bytes;
     ortp_budget *budget = NULL;
-    if (ortp_budget_create(&options, &budget) != ORTP_OK) {
+    if (ortp_budget_create(&options, &budget, NULL) != ORTP_OK) {
         return false;
     }
     *empty_bytes = charged(budget);

@@ -104,7 +104,7 @@ static void control_free(void *ctx, void *ptr, size_t bytes)
 
 static size_t charged_now(const ortp_budget *budget)
 {
-    ortp_budget_info info;
+    ortp_budget_info info = ORTP_BUDGET_INFO_INIT;
     ortp_budget_get_info(budget, &info);
     return info.charged_bytes;
 }
@@ -118,7 +118,7 @@ bool seed_world_open(seed_world *world, const OrtApi *api, ortp_pool_kind kind, 
     ortp_budget_options b = ORTP_BUDGET_OPTIONS_INIT;
     b.limit_bytes = limit_bytes;
     b.alloc = alloc;
-    ortp_status status = ortp_budget_create(&b, &world->budget);
+    ortp_status status = ortp_budget_create(&b, &world->budget, NULL);
     if (status != ORTP_OK) {
         return seed_problem("creating the budget", status, NULL);
     }
@@ -163,7 +163,7 @@ bool seed_world_close(seed_world *world)
                world->empty_bytes);
         ok = false;
     }
-    status = ortp_budget_destroy(world->budget);
+    status = ortp_budget_destroy(world->budget, NULL);
     if (status != ORTP_OK) {
         ok = seed_problem("destroying the budget", status, NULL);
     }
@@ -202,6 +202,7 @@ bool seed_warm(ortp_predictor *predictor)
 
 bool seed_predict(ortp_predictor *predictor, const ortp_swipe *swipe, ortp_prediction *out)
 {
+    *out = (ortp_prediction)ORTP_PREDICTION_INIT;
     ortp_error error = ORTP_ERROR_INIT;
     ortp_status status = ortp_predictor_predict(predictor, swipe, NULL, out, &error);
     return status == ORTP_OK || seed_problem("predicting", status, &error);

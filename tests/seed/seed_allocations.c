@@ -157,7 +157,7 @@ static bool compare_path(const seed_world *world, const OrtApi *api, const seed_
     }
     naive_destroy(p.naive);
     naive_destroy(p.broken);
-    ortp_predictor_destroy(p.predictor);
+    ortp_predictor_destroy(p.predictor, NULL);
     free(p.predictions);
     return ok;
 }

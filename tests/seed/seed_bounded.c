@@ -184,7 +184,7 @@ static void *worker_main(void *arg)
     load *l = w->load;
     for (size_t i = 0; i < l->rounds * l->samples->count; i++) {
         size_t at = (i + w->offset) % l->samples->count;
-        ortp_prediction prediction;
+        ortp_prediction prediction = ORTP_PREDICTION_INIT;
         bool same = seed_predict(l->predictor, &l->samples->items[at].swipe, &prediction) &&
                     seed_same_words(&prediction, &l->expected[at]);
         atomic_fetch_add(same ? &l->right : &l->wrong, 1);
@@ -197,7 +197,7 @@ static void *load_sampler(void *arg)
     load *l = arg;
     double last_trim = seed_now_ms();
     while (!atomic_load(&l->stop)) {
-        ortp_budget_info info;
+        ortp_budget_info info = ORTP_BUDGET_INFO_INIT;
         ortp_budget_get_info(l->budget, &info);
         l->charged_peak =
             info.charged_bytes > l->charged_peak ? info.charged_bytes : l->charged_peak;
@@ -251,7 +251,7 @@ static bool learn(load *l, ortp_prediction *expected, size_t *peak)
             return false;
         }
     }
-    ortp_budget_info info;
+    ortp_budget_info info = ORTP_BUDGET_INFO_INIT;
     ortp_budget_get_info(l->budget, &info);
     *peak = info.charged_bytes;
     return true;
@@ -308,14 +308,14 @@ static const char *check_below(load *l, size_t fitting)
         if (ortp_predictor_trim(l->predictor, 0, true, NULL) != ORTP_OK) {
             return "idle memory could not be dropped";
         }
-        ortp_budget_info info;
+        ortp_budget_info info = ORTP_BUDGET_INFO_INIT;
         ortp_budget_get_info(l->budget, &info);
         size_t limit = info.charged_bytes + (fitting - info.charged_bytes) / LIMIT_STEPS * step;
         if (!set_limit(l->budget, limit)) {
             return "a limit of what is held leaves an excess";
         }
         for (size_t i = 0; i < l->samples->count; i += 7) {
-            ortp_prediction prediction;
+            ortp_prediction prediction = ORTP_PREDICTION_INIT;
             ortp_error error = ORTP_ERROR_INIT;
             ortp_status status = ortp_predictor_predict(l->predictor, &l->samples->items[i].swipe,
                                                         NULL, &prediction, &error);
@@ -341,7 +341,7 @@ static const char *check_below(load *l, size_t fitting)
         return "the limit could not be raised";
     }
     for (size_t i = 0; i < l->samples->count; i++) {
-        ortp_prediction prediction;
+        ortp_prediction prediction = ORTP_PREDICTION_INIT;
         if (!seed_predict(l->predictor, &l->samples->items[i].swipe, &prediction) ||
             !seed_same_words(&prediction, &l->expected[i])) {
             return "after raising the limit the words are not right again";
@@ -363,7 +363,7 @@ static const char *check_refused(const OrtApi *api)
     ortp_error error = ORTP_ERROR_INIT;
     ortp_status status = ortp_predictor_create(&options, &predictor, &error);
     printf("a predictor in 96 KiB: %s (%s)\n", ortp_status_name(status), error.message);
-    ortp_predictor_destroy(predictor);
+    ortp_predictor_destroy(predictor, NULL);
     bool closed = seed_world_close(&world);
     if (status != ORTP_E_BUDGET) {
         return "a predictor that cannot fit was not refused by the budget";
@@ -385,7 +385,7 @@ static const char *check_predictions(const OrtApi *api, const seed_samples *samp
     if (!wrong) {
         wrong = check_below(&l, limit);
     }
-    ortp_predictor_destroy(l.predictor);
+    ortp_predictor_destroy(l.predictor, NULL);
     free((void *)(uintptr_t)l.expected);
     if (!seed_world_close(&world) && !wrong) {
         wrong = "destroyed, not everything is back to zero";

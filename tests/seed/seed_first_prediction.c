@@ -80,7 +80,7 @@ static bool measure_steady(ortp_predictor *predictor, const ortp_swipe *swipe, f
 {
     double ms[STEADY], cpu_ms[STEADY];
     for (int i = 0; i < STEADY; i++) {
-        ortp_prediction prediction;
+        ortp_prediction prediction = ORTP_PREDICTION_INIT;
         double from = seed_now_ms(), cpu = thread_cpu_ms();
         if (!seed_predict(predictor, swipe, &prediction)) {
             return false;
@@ -110,7 +110,7 @@ static bool child_measure(const OrtApi *api, const ortp_swipe *swipe, int mode, 
         return false;
     }
     figures f = {0};
-    ortp_prediction prediction;
+    ortp_prediction prediction = ORTP_PREDICTION_INIT;
     double from = seed_now_ms(), cpu = thread_cpu_ms(), faults = thread_faults();
     if (late) {
         predictor = make_predictor(&world);
@@ -121,7 +121,7 @@ static bool child_measure(const OrtApi *api, const ortp_swipe *swipe, int mode, 
     f.cpu_ms = thread_cpu_ms() - cpu;
     f.faults = thread_faults() - faults;
     ok = ok && (mode != WARMED || measure_steady(predictor, swipe, &f));
-    ortp_predictor_destroy(predictor);
+    ortp_predictor_destroy(predictor, NULL);
     ok = seed_world_close(&world) && ok;
     printf("measured %.6f %.6f %.0f %.6f %.6f\n", f.ms, f.cpu_ms, f.faults, f.steady_ms,
            f.steady_cpu_ms);

@@ -65,8 +65,8 @@ static level read_level(bench *b, size_t after)
         ortp_cache_clear(ortp_predictor_cache(b->predictors[i]));
     }
     seed_watch_counts watch;
-    ortp_pool_info pool;
-    ortp_budget_info budget;
+    ortp_pool_info pool = ORTP_POOL_INFO_INIT;
+    ortp_budget_info budget = ORTP_BUDGET_INFO_INIT;
     seed_heap heap;
     seed_watch_read(&watch);
     ortp_pool_get_info(b->world.pool, &pool);
@@ -157,7 +157,7 @@ static bool predict(bench *b, size_t i)
     size_t round = i / (2 * b->samples->count);
     size_t at = i / 2 % b->samples->count;
     size_t path = (at + round) % PATHS;
-    ortp_prediction prediction;
+    ortp_prediction prediction = ORTP_PREDICTION_INIT;
     if (!seed_predict(b->predictors[path], &b->samples->items[at].swipe, &prediction)) {
         return false;
     }
@@ -242,7 +242,7 @@ static bool close_bench(bench *b)
         ortp_tensor_release(b->unreleased[i]);
     }
     for (size_t i = 0; i < PATHS; i++) {
-        ortp_predictor_destroy(b->predictors[i]);
+        ortp_predictor_destroy(b->predictors[i], NULL);
     }
     free(b->expected);
     free(b->features);

@@ -41,7 +41,7 @@ static bool subject_predict(subject *s, const ortp_swipe *swipe, ortp_prediction
 {
     s->predictions++;
     if (s->collects && s->predictions % COLLECT_EVERY == 0) {
-        ortp_predictor_destroy(s->predictor);
+        ortp_predictor_destroy(s->predictor, NULL);
         s->predictor = seed_predictor(s->world, &setup);
         if (!s->predictor || ortp_predictor_trim(s->predictor, 0, true, NULL) != ORTP_OK) {
             return false;
@@ -52,7 +52,7 @@ static bool subject_predict(subject *s, const ortp_swipe *swipe, ortp_prediction
 
 static bool time_pooled(subject *s, const ortp_swipe *swipe, double *ms)
 {
-    ortp_prediction prediction;
+    ortp_prediction prediction = ORTP_PREDICTION_INIT;
     double from = seed_now_ms();
     bool ok = subject_predict(s, swipe, &prediction);
     *ms = seed_now_ms() - from;
@@ -109,7 +109,7 @@ static void make_relative(double *pooled, double *unpooled, size_t rounds, size_
 static bool agree(subject *s, naive *n, const seed_samples *samples)
 {
     for (size_t i = 0; i < samples->count; i++) {
-        ortp_prediction prediction;
+        ortp_prediction prediction = ORTP_PREDICTION_INIT;
         naive_words words;
         if (!seed_predict(s->predictor, &samples->items[i].swipe, &prediction) ||
             !naive_predict(n, &samples->items[i].swipe, &words)) {
@@ -191,8 +191,8 @@ int main(int argc, char **argv)
     s.collects = broken;
     ok = ok && run_rounds(&s, n, &samples, rounds, pooled, unpooled);
     naive_destroy(n);
-    ortp_predictor_destroy(settings);
-    ortp_predictor_destroy(s.predictor);
+    ortp_predictor_destroy(settings, NULL);
+    ortp_predictor_destroy(s.predictor, NULL);
     seed_samples_free(&samples);
     ok = seed_world_close(&world) && ok;
     int result = ok ? judge(pooled, unpooled, rounds, swipes, broken ? "broken" : "pooled")

@@ -36,7 +36,7 @@ static void *job_main(void *arg)
         /* Twice the same in a row, so that the cache is hit; threads meet on swipes too. */
         size_t at = (i / 2 + j->thread * 11) % j->samples->count;
         const ortp_swipe *swipe = &j->samples->items[at].swipe;
-        ortp_prediction prediction;
+        ortp_prediction prediction = ORTP_PREDICTION_INIT;
         bool ok = j->shared ? shared_predict(j->shared, j->thread, swipe, &prediction)
                             : seed_predict(j->predictor, swipe, &prediction);
         j->failed |= !ok; /* goes on: the broken subject's threads wait for each other */
@@ -113,7 +113,7 @@ static bool run_pool(const OrtApi *api, ortp_pool_kind kind, const seed_samples 
         ok = broken ? run_broken(&world, &model, total) : run_jobs(&model, THREADS, total);
         ok = seed_ledger_balanced(model.predictor) && ok;
     }
-    ortp_predictor_destroy(model.predictor);
+    ortp_predictor_destroy(model.predictor, NULL);
     free(expected);
     return seed_world_close(&world) && ok;
 }

@@ -258,7 +258,7 @@ static bool limit_stands(uint64_t round)
 static void look(worker *w)
 {
     world *all = w->world;
-    ortp_budget_info info;
+    ortp_budget_info info = ORTP_BUDGET_INFO_INIT;
     ortp_budget_get_info(all->budget, &info);
     size_t sum = 0;
     for (size_t i = 0; i < ORTP_ACCOUNT_COUNT; i++) {
@@ -268,7 +268,7 @@ static void look(worker *w)
     if (limit_stands(w->round)) {
         CHECK(w, info.charged_bytes <= info.limit_bytes);
     } else if (info.charged_bytes > info.limit_bytes) {
-        ortp_budget_info later;
+        ortp_budget_info later = ORTP_BUDGET_INFO_INIT;
         ortp_budget_get_info(all->budget, &later);
         CHECK(w, later.limit_bytes != info.limit_bytes ||
                      later.charged_bytes <= info.charged_bytes ||
@@ -418,7 +418,7 @@ static void set_tight_limit(worker *w, uint64_t round)
     world *all = w->world;
     if (limit_stands(round)) {
         (void)ortp_budget_reclaim(all->budget, ORTP_RECLAIM_CACHE, SIZE_MAX);
-        ortp_budget_info info;
+        ortp_budget_info info = ORTP_BUDGET_INFO_INIT;
         ortp_budget_get_info(all->budget, &info);
         size_t excess;
         CHECK(w, ortp_budget_set_limit(all->budget, info.charged_bytes + MIB, &excess) == ORTP_OK);
@@ -428,11 +428,11 @@ static void set_tight_limit(worker *w, uint64_t round)
 static void quiet(worker *w)
 {
     world *all = w->world;
-    ortp_budget_info account;
+    ortp_budget_info account = ORTP_BUDGET_INFO_INIT;
     ortp_budget_get_info(all->budget, &account);
     size_t blocks = 0, in_use = 0;
     for (size_t i = 0; i < POOLS; i++) {
-        ortp_pool_info info;
+        ortp_pool_info info = ORTP_POOL_INFO_INIT;
         ortp_pool_get_info(all->pools[i], &info);
         blocks += info.idle_bytes;
         in_use += info.in_use_blocks;
@@ -445,7 +445,7 @@ static void quiet(worker *w)
     CHECK(w, account.account_bytes[ORTP_ACCOUNT_BLOCKS] == blocks);
     CHECK(w, account.account_bytes[ORTP_ACCOUNT_DECLARED] == 0 && all->declared == 0);
     CHECK(w, account.refund_errors == 0);
-    ortp_cache_info cached;
+    ortp_cache_info cached = ORTP_CACHE_INFO_INIT;
     ortp_cache_get_info(all->cache, &cached);
     const size_t values = cached.entries + cached.evicted_leased; /* a key and a block each */
     CHECK(w, in_use == blocks_held(w, everyone) + 2 * values);
@@ -459,7 +459,7 @@ static bool open_world(world *all)
     ortp_budget_options budget = ORTP_BUDGET_OPTIONS_INIT;
     budget.limit_bytes = 4 * MIB;
     budget.log = (ortp_logger){.fn = log_line, .ctx = all, .level = ORTP_LOG_DEBUG};
-    if (ortp_budget_create(&budget, &all->budget) != ORTP_OK) {
+    if (ortp_budget_create(&budget, &all->budget, NULL) != ORTP_OK) {
         return false;
     }
     for (size_t i = 0; i < POOLS; i++) {
@@ -480,7 +480,7 @@ static bool open_world(world *all)
     for (size_t i = 0; i < SLOTS; i++) {
         (void)pthread_mutex_init(&all->slots[i].lock, NULL);
     }
-    return ortp_cache_create(&cache, &all->cache) == ORTP_OK;
+    return ortp_cache_create(&cache, &all->cache, NULL) == ORTP_OK;
 }
 
 /* Everything back; then nothing may be charged. */
@@ -504,11 +504,11 @@ static bool close_world(world *all, void **own, size_t workers)
         }
         (void)pthread_mutex_destroy(&all->slots[i].lock);
     }
-    bool well = ortp_cache_destroy(all->cache) == ORTP_OK;
+    bool well = ortp_cache_destroy(all->cache, NULL) == ORTP_OK;
     for (size_t i = 0; i < POOLS; i++) {
         well = ortp_pool_destroy(all->pools[i], NULL) == ORTP_OK && well;
     }
-    return ortp_budget_destroy(all->budget) == ORTP_OK && well &&
+    return ortp_budget_destroy(all->budget, NULL) == ORTP_OK && well &&
            all->attachments_made == all->attachments_freed;
 }
 

@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <threads.h>
 
 #include <cmocka.h>
 
@@ -59,6 +60,14 @@ static bool stop_now(void *ctx)
     return true;
 }
 
+/* Longer than a timeout of 1 ms. */
+static bool dawdle(void *ctx)
+{
+    (void)ctx;
+    (void)thrd_sleep(&(const struct timespec){.tv_nsec = 3000000}, NULL);
+    return false;
+}
+
 static bool progress(void *ctx, size_t done, size_t total, const char *name)
 {
     (void)done;
@@ -75,7 +84,7 @@ static void predict(worker *w)
     ortp_predict_options options = ORTP_PREDICT_OPTIONS_INIT;
     options.stop = not_under_lock;
     options.stop_ctx = all;
-    ortp_prediction out;
+    ortp_prediction out = ORTP_PREDICTION_INIT;
     ortp_error error = ORTP_ERROR_INIT;
     const ortp_status status =
         ortp_predictor_predict(all->predictor, &all->rows.rows[row].swipe, &options, &out, &error);
@@ -95,12 +104,13 @@ static void give_up(worker *w)
     ortp_predict_options options = ORTP_PREDICT_OPTIONS_INIT;
     const bool late = stress_below(&w->random, 2) == 0;
     if (late) {
-        options.deadline_ms = 1; /* long past */
+        options.timeout_ms = 1;
+        options.stop = dawdle;
     } else {
         options.stop = stop_now;
         options.stop_ctx = all;
     }
-    ortp_prediction out;
+    ortp_prediction out = ORTP_PREDICTION_INIT;
     const ortp_status status =
         ortp_predictor_predict(all->predictor, &all->rows.rows[0].swipe, &options, &out, NULL);
     CHECK(w, status == (late ? ORTP_E_TIMEOUT : ORTP_E_CANCELLED) || status == ORTP_E_BUDGET ||
@@ -152,7 +162,7 @@ static void warm(worker *w)
 static void change_limit(worker *w)
 {
     world *all = w->world;
-    ortp_budget_info info;
+    ortp_budget_info info = ORTP_BUDGET_INFO_INIT;
     ortp_budget_get_info(ortp_runtime_budget(all->runtime), &info);
     const size_t least = info.charged_bytes > MIB / 2 ? info.charged_bytes - MIB / 2 : 0;
     const size_t limit =
@@ -180,7 +190,7 @@ static void look(worker *w)
     world *all = w->world;
     ortp_stats stats = ORTP_STATS_INIT;
     ortp_predictor_stats(all->predictor, &stats);
-    ortp_budget_info info;
+    ortp_budget_info info = ORTP_BUDGET_INFO_INIT;
     ortp_budget_get_info(ortp_runtime_budget(all->runtime), &info);
     CHECK(w, info.refund_errors == 0 && info.mapped_bytes <= info.charged_bytes);
     if (stress_below(&w->random, 4) == 0) {
@@ -237,9 +247,9 @@ static bool open_predictor(world *all)
 
 static bool balanced(const world *all)
 {
-    ortp_budget_info account;
+    ortp_budget_info account = ORTP_BUDGET_INFO_INIT;
     ortp_budget_get_info(ortp_runtime_budget(all->runtime), &account);
-    ortp_pool_info info;
+    ortp_pool_info info = ORTP_POOL_INFO_INIT;
     ortp_pool_get_info(ortp_runtime_pool(all->runtime), &info);
     size_t blocks = info.idle_bytes;
     for (size_t i = 0; i < ORTP_LABEL_COUNT; i++) {
@@ -255,12 +265,12 @@ static void quiet(worker *w)
 {
     world *all = w->world;
     CHECK(w, balanced(all));
-    CHECK(w, ortp_predictor_destroy(all->predictor) == ORTP_OK);
+    CHECK(w, ortp_predictor_destroy(all->predictor, NULL) == ORTP_OK);
     all->predictor = NULL;
     CHECK(w, ortp_tensor_pool_trim(all->tensors, 0, 0, NULL) == ORTP_OK);
-    ortp_pool_info info;
+    ortp_pool_info info = ORTP_POOL_INFO_INIT;
     ortp_pool_get_info(ortp_runtime_pool(all->runtime), &info);
-    ortp_tensor_pool_info tensors;
+    ortp_tensor_pool_info tensors = ORTP_TENSOR_POOL_INFO_INIT;
     ortp_tensor_pool_get_info(all->tensors, &tensors);
     CHECK(w, info.in_use_blocks == 0 && tensors.out == 0 && tensors.idle == 0 && balanced(all));
     CHECK(w, all->callbacks_under_lock == 0);
@@ -287,6 +297,7 @@ static bool open_world(world *all)
         return false;
     }
     for (size_t i = 0; i < ROWS; i++) {
+        all->right[i] = (ortp_prediction)ORTP_PREDICTION_INIT;
         if (ortp_predictor_predict(all->predictor, &all->rows.rows[i].swipe, NULL, &all->right[i],
                                    NULL) != ORTP_OK) {
             return false;
@@ -297,7 +308,7 @@ static bool open_world(world *all)
 
 static bool close_world(world *all)
 {
-    return ortp_predictor_destroy(all->predictor) == ORTP_OK &&
+    return ortp_predictor_destroy(all->predictor, NULL) == ORTP_OK &&
            ortp_tensor_pool_destroy(all->tensors, NULL) == ORTP_OK &&
            ortp_runtime_destroy(all->runtime, NULL) == ORTP_OK && all->alloc.live_blocks == 0 &&
            all->alloc.errors == 0;

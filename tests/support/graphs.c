@@ -334,7 +334,7 @@ ortp_status own_session_open(own_session *own, ortp_runtime *runtime, graph_kind
             status = ortp_session_adopt(own->session, own->ort, error);
         }
         if (status != ORTP_OK) {
-            (void)ortp_session_destroy(own->session);
+            (void)ortp_session_destroy(own->session, NULL);
             test_ort_api()->ReleaseSession(own->ort);
             *own = (own_session){NULL, NULL};
         }
@@ -345,7 +345,7 @@ ortp_status own_session_open(own_session *own, ortp_runtime *runtime, graph_kind
 
 void own_session_close(own_session *own)
 {
-    assert_int_equal(ortp_session_destroy(own->session), ORTP_OK);
+    assert_int_equal(ortp_session_destroy(own->session, NULL), ORTP_OK);
     test_ort_api()->ReleaseSession(own->ort);
     *own = (own_session){NULL, NULL};
 }
@@ -388,9 +388,9 @@ void test_release_elsewhere(OrtValue *value)
 
 test_use test_use_of(const ortp_runtime *runtime)
 {
-    ortp_pool_info pool;
+    ortp_pool_info pool = ORTP_POOL_INFO_INIT;
     ortp_pool_get_info(ortp_runtime_pool(runtime), &pool);
-    ortp_budget_info budget;
+    ortp_budget_info budget = ORTP_BUDGET_INFO_INIT;
     ortp_budget_get_info(ortp_runtime_budget(runtime), &budget);
     test_use use = {.in_use_blocks = pool.in_use_blocks,
                     .declared_bytes = budget.account_bytes[ORTP_ACCOUNT_DECLARED]};
@@ -414,21 +414,21 @@ void test_assert_use(const ortp_runtime *runtime, const test_use *before)
 
 size_t test_charged(const ortp_runtime *runtime)
 {
-    ortp_budget_info info;
+    ortp_budget_info info = ORTP_BUDGET_INFO_INIT;
     ortp_budget_get_info(ortp_runtime_budget(runtime), &info);
     return info.charged_bytes;
 }
 
 ortp_pool_info test_pool_info(const ortp_runtime *runtime)
 {
-    ortp_pool_info info;
+    ortp_pool_info info = ORTP_POOL_INFO_INIT;
     ortp_pool_get_info(ortp_runtime_pool(runtime), &info);
     return info;
 }
 
 ortp_session_info test_session_info(const ortp_session *session)
 {
-    ortp_session_info info;
+    ortp_session_info info = ORTP_SESSION_INFO_INIT;
     ortp_session_get_info(session, &info);
     return info;
 }

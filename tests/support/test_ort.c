@@ -96,11 +96,11 @@ void test_write_file(const char *path, const void *data, size_t bytes)
 
 void test_assert_ledger(const ortp_budget *budget, const ortp_pool *pool)
 {
-    ortp_budget_info account;
+    ortp_budget_info account = ORTP_BUDGET_INFO_INIT;
     ortp_budget_get_info(budget, &account);
     size_t blocks = 0;
     if (pool) {
-        ortp_pool_info info;
+        ortp_pool_info info = ORTP_POOL_INFO_INIT;
         ortp_pool_get_info(pool, &info);
         blocks = info.idle_bytes;
         for (size_t i = 0; i < ORTP_LABEL_COUNT; ++i) {

@@ -107,7 +107,7 @@ bool heaps_open(heaps *out, char *message, size_t capacity)
     pool_library_open(&out->library);
     ortp_error error = ORTP_ERROR_INIT;
     ortp_budget_options no_limit = ORTP_BUDGET_OPTIONS_INIT;
-    if (out->library.ortp_budget_create(&no_limit, &out->budget) != ORTP_OK ||
+    if (out->library.ortp_budget_create(&no_limit, &out->budget, NULL) != ORTP_OK ||
         !open_pool(out, HEAP_POOL_A, ORTP_POOL_THREAD_CACHED, &error) ||
         !open_pool(out, HEAP_POOL_B, ORTP_POOL_STRIPED, &error)) {
         snprintf(message, capacity, "%s",
@@ -132,7 +132,7 @@ bool heaps_check(const heaps *all, char *message, size_t capacity)
     static const heap_id pools[] = {HEAP_POOL_A, HEAP_POOL_B};
     for (size_t i = 0; i < sizeof(pools) / sizeof(pools[0]); i++) {
         const heap *h = &all->of[pools[i]];
-        ortp_pool_info info;
+        ortp_pool_info info = ORTP_POOL_INFO_INIT;
         all->library.ortp_pool_get_info(h->calls.pool, &info);
         if (info.acquires != h->taken || info.releases != h->taken || info.in_use_blocks != 0) {
             snprintf(
@@ -153,5 +153,5 @@ bool heaps_close(heaps *all)
     for (heap_id id = HEAP_POOL_A; id <= HEAP_POOL_B; id++) {
         well = all->library.ortp_pool_destroy(all->of[id].calls.pool, NULL) == ORTP_OK && well;
     }
-    return all->library.ortp_budget_destroy(all->budget) == ORTP_OK && well;
+    return all->library.ortp_budget_destroy(all->budget, NULL) == ORTP_OK && well;
 }

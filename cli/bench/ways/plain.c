@@ -32,14 +32,14 @@ static void open_lexicon(plain *p)
 {
     ortp_error error = ORTP_ERROR_INIT;
     const ortp_budget_options budget = ORTP_BUDGET_OPTIONS_INIT;
-    bench_must(ortp_budget_create(&budget, &p->budget), &error);
+    bench_must(ortp_budget_create(&budget, &p->budget, NULL), &error);
     ortp_pool_options pool = ORTP_POOL_OPTIONS_INIT;
     pool.budget = p->budget;
     bench_must(ortp_pool_create(&pool, &p->pool, &error), &error);
     ortp_lexicon_options lexicon = ORTP_LEXICON_OPTIONS_INIT;
     lexicon.pool = p->pool;
     lexicon.path = p->config.lexicon_path;
-    bench_must(ortp_lexicon_load(&lexicon, &p->lexicon, &error), &error);
+    bench_must(ortp_lexicon_create(&lexicon, &p->lexicon, &error), &error);
     p->words = (ortp_lexicon_constraint){.lexicon = p->lexicon,
                                          .first_letter = p->config.first_letter,
                                          .weight = p->config.frequency_weight,
@@ -68,13 +68,19 @@ void plain_open(plain *p, const way_setup *setup)
 {
     ortp_error error = ORTP_ERROR_INIT;
     p->api = setup->api;
-    bench_must(ortp_manifest_load(setup->directory, NULL, NULL, &p->manifest, &error), &error);
+    bench_must(ortp_manifest_create(
+                   &(const ortp_manifest_options){.struct_size = sizeof(ortp_manifest_options),
+                                                  .directory = setup->directory},
+                   &p->manifest, &error),
+               &error);
     if (setup->keyboard) {
+        p->config = (ortp_swipe_config)ORTP_SWIPE_CONFIG_INIT;
         bench_must(ortp_swipe_config_load(setup->directory, &p->config, &error), &error);
         open_lexicon(p);
     }
     name_ports(p);
-    ortp_search_params_from(p->manifest, &p->params);
+    p->params = (ortp_search_params)ORTP_SEARCH_PARAMS_INIT;
+    (void)ortp_search_params_from(p->manifest, &p->params);
     if (setup->beam_width > 0) {
         p->params.beam_width = setup->beam_width;
     }
@@ -92,10 +98,10 @@ void plain_close(plain *p)
     p->api->ReleaseSession(p->decoder);
     p->api->ReleaseMemoryInfo(p->cpu);
     p->api->ReleaseEnv(p->env);
-    ortp_lexicon_destroy(p->lexicon);
-    ortp_manifest_destroy(p->manifest);
+    ortp_lexicon_destroy(p->lexicon, NULL);
+    ortp_manifest_destroy(p->manifest, NULL);
     bench_must(ortp_pool_destroy(p->pool, &error), &error);
-    bench_must(ortp_budget_destroy(p->budget), &error);
+    bench_must(ortp_budget_destroy(p->budget, NULL), &error);
 }
 
 OrtValue *plain_value(const plain *p, void *data, size_t bytes, const int64_t *shape, size_t rank,

@@ -155,7 +155,8 @@ static void name(const plain *p, const int32_t *tokens, size_t length, char *wor
 void plain_search_see(plain_search *s, const float *features, size_t points)
 {
     if (s->plain->lexicon != NULL && s->plain->config.shape_weight > 0.0) {
-        ortp_swipe_shape_of(&s->plain->config, features, points, &s->shape);
+        s->shape.struct_size = sizeof(s->shape);
+        (void)ortp_swipe_shape_of(&s->plain->config, features, points, &s->shape);
     }
 }
 

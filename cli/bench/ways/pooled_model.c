@@ -22,7 +22,7 @@ static void predict(way *w, const way_input *input, ortp_prediction *out)
     pooled_model *p = (pooled_model *)w;
     ortp_error error = ORTP_ERROR_INIT;
     const ortp_encoder_input encoder = {input->features, input->keys, input->length};
-    ortp_hypothesis found[TOP];
+    ortp_hypothesis found[TOP] = {ORTP_HYPOTHESIS_INIT};
     ortp_tensor *encoded = NULL;
     size_t count = 0;
     bench_must(ortp_model_encode(p->model, &encoder, &encoded, &error), &error);
@@ -72,8 +72,8 @@ static void shut(way *w)
 {
     pooled_model *p = (pooled_model *)w;
     ortp_error error = ORTP_ERROR_INIT;
-    ortp_decoder_destroy(p->decoder);
-    bench_must(ortp_model_close(p->model), &error);
+    ortp_decoder_destroy(p->decoder, NULL);
+    bench_must(ortp_model_destroy(p->model, NULL), &error);
     bench_must(ortp_tensor_pool_destroy(p->tensors, &error), &error);
     bench_must(ortp_runtime_destroy(p->runtime, &error), &error);
     free(p);
@@ -96,13 +96,19 @@ way *pooled_model_open(const way_setup *setup, ortp_path path)
     model.tensors = p->tensors;
     model.directory = setup->directory;
     model.path = path == ORTP_PATH_INCREMENTAL ? path : ORTP_PATH_BATCHED;
-    bench_must(ortp_model_open(&model, &p->model, &error), &error);
-    ortp_search_params_from(ortp_model_manifest(p->model), &p->params);
+    bench_must(ortp_model_create(&model, &p->model, &error), &error);
+    p->params = (ortp_search_params)ORTP_SEARCH_PARAMS_INIT;
+    (void)ortp_search_params_from(ortp_model_manifest(p->model), &p->params);
     p->params.path = path == ORTP_PATH_INCREMENTAL ? ORTP_PATH_AUTO : path;
     if (setup->beam_width > 0) {
         p->params.beam_width = setup->beam_width;
     }
-    bench_must(ortp_decoder_create(p->model, p->tensors, p->params.beam_width, &p->decoder, &error),
+    bench_must(ortp_decoder_create(
+                   &(const ortp_decoder_options){.struct_size = sizeof(ortp_decoder_options),
+                                                 .model = p->model,
+                                                 .tensors = p->tensors,
+                                                 .beam_width_max = p->params.beam_width},
+                   &p->decoder, &error),
                &error);
     timed_api_encoder(ortp_session_ort(ortp_model_encoder(p->model)));
     return &p->base;

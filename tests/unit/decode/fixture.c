@@ -20,7 +20,7 @@ ortp_status fixture_try(fixture *f, const char *folder, ortp_path path,
     model.tensors = f->tensors;
     model.directory = folder;
     model.path = path;
-    const ortp_status status = ortp_model_open(&model, &f->model, error);
+    const ortp_status status = ortp_model_create(&model, &f->model, error);
     f->manifest = status == ORTP_OK ? ortp_model_manifest(f->model) : NULL;
     return status;
 }
@@ -51,7 +51,7 @@ void fixture_close(fixture *f)
 {
     ortp_error error = ORTP_ERROR_INIT;
     test_assert_ledger(ortp_runtime_budget(f->runtime), ortp_runtime_pool(f->runtime));
-    assert_int_equal(ortp_model_close(f->model), ORTP_OK);
+    assert_int_equal(ortp_model_destroy(f->model, NULL), ORTP_OK);
     assert_ok(ortp_tensor_pool_destroy(f->tensors, &error), error);
     test_runtime_destroy(f->runtime);
 }

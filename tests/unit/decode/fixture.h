@@ -47,7 +47,7 @@ void fixture_open(fixture *f, const char *directory, const ortp_runtime_options 
 void fixture_open_at(fixture *f, const char *path, const ortp_runtime_options *options);
 /* The same with the decoder that a path runs. */
 void fixture_open_on(fixture *f, const char *directory, ortp_path path);
-/* The same, giving what ortp_model_open() says; without a model there is the rest. */
+/* The same, giving what ortp_model_create() says; without a model there is the rest. */
 ortp_status fixture_try(fixture *f, const char *folder, ortp_path path,
                         const ortp_runtime_options *options, ortp_error *error);
 /* Ledger balanced, nothing left. */

@@ -37,6 +37,7 @@ void search_round(const fixture *f, ortp_decoder *decoder, size_t round,
     ortp_error error = ORTP_ERROR_INIT;
     size_t length = 0;
     ortp_tensor *encoded = encode_round(f, round, &length);
+    out->results[0].struct_size = sizeof out->results[0];
     assert_ok(ortp_decoder_search(decoder, encoded, length, params, constraint, out->results,
                                   RESULTS, &out->count, &error),
               error);
@@ -46,7 +47,7 @@ void search_round(const fixture *f, ortp_decoder *decoder, size_t round,
 
 uint64_t values_made(const fixture *f)
 {
-    ortp_tensor_pool_info info;
+    ortp_tensor_pool_info info = ORTP_TENSOR_POOL_INFO_INIT;
     ortp_tensor_pool_get_info(f->tensors, &info);
     return info.creates;
 }

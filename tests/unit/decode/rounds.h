@@ -11,6 +11,10 @@ typedef struct found {
     ortp_hypothesis results[RESULTS];
     size_t count;
 } found;
+#define FOUND_INIT                                                                                 \
+    {                                                                                              \
+        .results = { ORTP_HYPOTHESIS_INIT }                                                        \
+    }
 
 /* ONNX Runtime before 1.21 has no kernel for the step, or (1.20) a wrong one. */
 bool step_runs(void);

@@ -13,9 +13,17 @@ static void sizes_follow_the_manifest(void **state)
     fixture f;
     ortp_error error = ORTP_ERROR_INIT;
     ortp_decoder_buffers *buffers = NULL;
-    ortp_decoder_buffers_info info;
+    ortp_decoder_buffers_info info = ORTP_DECODER_BUFFERS_INFO_INIT;
     fixture_open(&f, TINY, NULL);
-    assert_ok(ortp_decoder_buffers_create(f.model, f.tensors, 8, 150, &buffers, &error), error);
+    assert_ok(ortp_decoder_buffers_create(
+                  &(const ortp_decoder_buffers_options){.struct_size =
+                                                            sizeof(ortp_decoder_buffers_options),
+                                                        .model = f.model,
+                                                        .tensors = f.tensors,
+                                                        .beams = 8,
+                                                        .source = 150},
+                  &buffers, &error),
+              error);
     ortp_decoder_buffers_get_info(buffers, &info);
     assert_int_equal(info.beams, 8);
     assert_int_equal(info.source, 150);
@@ -25,16 +33,24 @@ static void sizes_follow_the_manifest(void **state)
     assert_int_equal(info.logits_bytes, 19200);
     assert_int_equal(info.probabilities_bytes, 30 * sizeof(double));
     assert_int_equal(info.growths, 0);
-    ortp_decoder_buffers_destroy(buffers);
+    ortp_decoder_buffers_destroy(buffers, NULL);
     fixture_close(&f);
 
     fixture_open(&f, MASK, NULL);
-    assert_ok(ortp_decoder_buffers_create(f.model, f.tensors, 3, 17, &buffers, &error), error);
+    assert_ok(ortp_decoder_buffers_create(
+                  &(const ortp_decoder_buffers_options){.struct_size =
+                                                            sizeof(ortp_decoder_buffers_options),
+                                                        .model = f.model,
+                                                        .tensors = f.tensors,
+                                                        .beams = 3,
+                                                        .source = 17},
+                  &buffers, &error),
+              error);
     ortp_decoder_buffers_get_info(buffers, &info);
     assert_int_equal(info.tokens_bytes, 3 * 20 * 8); /* int64 */
     assert_int_equal(info.memory_bytes, 3 * 17 * 12 * 4);
     assert_int_equal(info.mask_bytes, 3 * 17);
-    ortp_decoder_buffers_destroy(buffers);
+    ortp_decoder_buffers_destroy(buffers, NULL);
     fixture_close(&f);
 }
 
@@ -44,9 +60,17 @@ static void grows_and_never_shrinks(void **state)
     fixture f;
     ortp_error error = ORTP_ERROR_INIT;
     ortp_decoder_buffers *buffers = NULL;
-    ortp_decoder_buffers_info info;
+    ortp_decoder_buffers_info info = ORTP_DECODER_BUFFERS_INFO_INIT;
     fixture_open(&f, MASK, NULL);
-    assert_ok(ortp_decoder_buffers_create(f.model, f.tensors, 2, 16, &buffers, &error), error);
+    assert_ok(ortp_decoder_buffers_create(
+                  &(const ortp_decoder_buffers_options){.struct_size =
+                                                            sizeof(ortp_decoder_buffers_options),
+                                                        .model = f.model,
+                                                        .tensors = f.tensors,
+                                                        .beams = 2,
+                                                        .source = 16},
+                  &buffers, &error),
+              error);
     static const struct {
         size_t beams, source, want_beams, want_source, growths;
     } steps[] = {
@@ -70,9 +94,9 @@ static void grows_and_never_shrinks(void **state)
     assert_int_equal(ortp_decoder_buffers_ensure_capacity(buffers, 33, 1, &error), ORTP_E_INVAL);
     assert_int_equal(ortp_decoder_buffers_ensure_capacity(buffers, 1, 0, &error), ORTP_E_INVAL);
     assert_int_equal(ortp_decoder_buffers_ensure_capacity(NULL, 1, 1, &error), ORTP_E_INVAL);
-    assert_int_equal(ortp_model_close(f.model), ORTP_E_BUSY);
-    ortp_decoder_buffers_destroy(buffers);
-    ortp_decoder_buffers_destroy(NULL);
+    assert_int_equal(ortp_model_destroy(f.model, NULL), ORTP_E_BUSY);
+    ortp_decoder_buffers_destroy(buffers, NULL);
+    ortp_decoder_buffers_destroy(NULL, NULL);
     fixture_close(&f);
 }
 
@@ -86,14 +110,22 @@ static void a_failed_growth_changes_nothing(void **state)
     fixture f;
     ortp_error error = ORTP_ERROR_INIT;
     ortp_decoder_buffers *buffers = NULL;
-    ortp_decoder_buffers_info before;
-    ortp_decoder_buffers_info after;
+    ortp_decoder_buffers_info before = ORTP_DECODER_BUFFERS_INFO_INIT;
+    ortp_decoder_buffers_info after = ORTP_DECODER_BUFFERS_INFO_INIT;
     fixture_open(&f, MASK, &options);
-    assert_ok(ortp_decoder_buffers_create(f.model, f.tensors, 1, 16, &buffers, &error), error);
+    assert_ok(ortp_decoder_buffers_create(
+                  &(const ortp_decoder_buffers_options){.struct_size =
+                                                            sizeof(ortp_decoder_buffers_options),
+                                                        .model = f.model,
+                                                        .tensors = f.tensors,
+                                                        .beams = 1,
+                                                        .source = 16},
+                  &buffers, &error),
+              error);
     ortp_decoder_buffers_get_info(buffers, &before);
 
     ortp_budget *budget = ortp_runtime_budget(f.runtime);
-    ortp_budget_info account;
+    ortp_budget_info account = ORTP_BUDGET_INFO_INIT;
     ortp_budget_get_info(budget, &account);
     assert_int_equal(ortp_budget_set_limit(budget, account.charged_bytes + 4096, NULL), ORTP_OK);
     assert_int_equal(ortp_decoder_buffers_ensure_capacity(buffers, 32, 4096, &error),
@@ -119,7 +151,7 @@ static void a_failed_growth_changes_nothing(void **state)
     }
     assert_true(failures >= 1);
     counting_api_fail(COUNTING_ANY, 0);
-    ortp_decoder_buffers_destroy(buffers);
+    ortp_decoder_buffers_destroy(buffers, NULL);
     fixture_close(&f);
     assert_int_equal(counting_api_live(), 0);
     counting_alloc_assert_empty(&counter);
@@ -132,11 +164,30 @@ static void refuses_bad_arguments(void **state)
     ortp_error error = ORTP_ERROR_INIT;
     ortp_decoder_buffers *buffers = NULL;
     fixture_open(&f, TINY, NULL);
-    assert_int_equal(ortp_decoder_buffers_create(NULL, f.tensors, 1, 1, &buffers, &error),
+    assert_int_equal(ortp_decoder_buffers_create(
+                         &(const ortp_decoder_buffers_options){
+                             .struct_size = sizeof(ortp_decoder_buffers_options),
+                             .tensors = f.tensors,
+                             .beams = 1,
+                             .source = 1},
+                         &buffers, &error),
                      ORTP_E_INVAL);
-    assert_int_equal(ortp_decoder_buffers_create(f.model, NULL, 1, 1, &buffers, &error),
+    assert_int_equal(ortp_decoder_buffers_create(
+                         &(const ortp_decoder_buffers_options){
+                             .struct_size = sizeof(ortp_decoder_buffers_options),
+                             .model = f.model,
+                             .beams = 1,
+                             .source = 1},
+                         &buffers, &error),
                      ORTP_E_INVAL);
-    assert_int_equal(ortp_decoder_buffers_create(f.model, f.tensors, 33, 1, &buffers, &error),
+    assert_int_equal(ortp_decoder_buffers_create(
+                         &(const ortp_decoder_buffers_options){
+                             .struct_size = sizeof(ortp_decoder_buffers_options),
+                             .model = f.model,
+                             .tensors = f.tensors,
+                             .beams = 33,
+                             .source = 1},
+                         &buffers, &error),
                      ORTP_E_INVAL);
     assert_null(buffers);
     fixture_close(&f);
@@ -149,9 +200,17 @@ static void the_second_scores_buffer_comes_last(void **state)
     fixture f;
     ortp_error error = ORTP_ERROR_INIT;
     ortp_decoder_buffers *buffers = NULL;
-    ortp_decoder_buffers_info info;
+    ortp_decoder_buffers_info info = ORTP_DECODER_BUFFERS_INFO_INIT;
     fixture_open_on(&f, CTC, ORTP_PATH_BATCHED);
-    assert_ok(ortp_decoder_buffers_create(f.model, f.tensors, 2, 16, &buffers, &error), error);
+    assert_ok(ortp_decoder_buffers_create(
+                  &(const ortp_decoder_buffers_options){.struct_size =
+                                                            sizeof(ortp_decoder_buffers_options),
+                                                        .model = f.model,
+                                                        .tensors = f.tensors,
+                                                        .beams = 2,
+                                                        .source = 16},
+                  &buffers, &error),
+              error);
     static const struct {
         size_t weighed, source, want;
     } steps[] = {{0, 16, 0}, {3, 16, 3}, {1, 16, 3}, {8, 16, 8}, {8, 150, 8}};
@@ -164,7 +223,7 @@ static void the_second_scores_buffer_comes_last(void **state)
                          steps[i].want > 0 ? (30 * steps[i].source + rows) * sizeof(double) : 0);
         assert_int_equal(info.beams, 2);
     }
-    ortp_decoder_buffers_destroy(buffers);
+    ortp_decoder_buffers_destroy(buffers, NULL);
     fixture_close(&f);
 }
 

@@ -11,7 +11,11 @@ static void reads_what_is_there(void **state)
     (void)state;
     ortp_error error = ORTP_ERROR_INIT;
     ortp_manifest *m = NULL;
-    assert_ok(ortp_manifest_load(test_file(SWIPE), NULL, NULL, &m, &error), error);
+    assert_ok(ortp_manifest_create(
+                  &(const ortp_manifest_options){.struct_size = sizeof(ortp_manifest_options),
+                                                 .directory = test_file(SWIPE)},
+                  &m, &error),
+              error);
     char path[1100];
     assert_string_equal(m->name, "swipe-en-fp32");
     assert_string_equal(m->directory, test_file(SWIPE));
@@ -67,7 +71,7 @@ static void reads_what_is_there(void **state)
     assert_int_equal(m->step.kv_heads, 4);
     assert_int_equal(m->step.kv_size, 64);
     assert_string_equal(m->step.min_ort, "1.21");
-    ortp_manifest_destroy(m);
+    ortp_manifest_destroy(m, NULL);
 }
 
 static void reads_the_mask_style(void **state)
@@ -75,13 +79,17 @@ static void reads_the_mask_style(void **state)
     (void)state;
     ortp_error error = ORTP_ERROR_INIT;
     ortp_manifest *m = NULL;
-    assert_ok(ortp_manifest_load(test_file(MASK), NULL, NULL, &m, &error), error);
+    assert_ok(ortp_manifest_create(
+                  &(const ortp_manifest_options){.struct_size = sizeof(ortp_manifest_options),
+                                                 .directory = test_file(MASK)},
+                  &m, &error),
+              error);
     assert_string_equal(m->encoder.source_mask, "src_mask");
     assert_string_equal(m->decoder.source_mask, "src_mask");
     assert_null(m->encoder.length);
     assert_null(m->decoder.length);
     assert_int_equal(m->decoder.layout, ORTP_MEMORY_REPLICATED);
-    ortp_manifest_destroy(m);
+    ortp_manifest_destroy(m, NULL);
 }
 
 static void reads_the_second_score(void **state)
@@ -89,20 +97,32 @@ static void reads_the_second_score(void **state)
     (void)state;
     ortp_error error = ORTP_ERROR_INIT;
     ortp_manifest *m = NULL;
-    assert_ok(ortp_manifest_load(test_file(CTC), NULL, NULL, &m, &error), error);
+    assert_ok(ortp_manifest_create(
+                  &(const ortp_manifest_options){.struct_size = sizeof(ortp_manifest_options),
+                                                 .directory = test_file(CTC)},
+                  &m, &error),
+              error);
     assert_string_equal(m->encoder.ctc, "ctc");
     assert_true(m->ctc_weight == 0.5);
-    ortp_manifest_destroy(m);
+    ortp_manifest_destroy(m, NULL);
     /* It may be there and weigh nothing. */
     make_model_folder("manifest.test", CTC, "beam.ctc_weight", NULL);
-    assert_ok(ortp_manifest_load("manifest.test", NULL, NULL, &m, &error), error);
+    assert_ok(ortp_manifest_create(
+                  &(const ortp_manifest_options){.struct_size = sizeof(ortp_manifest_options),
+                                                 .directory = "manifest.test"},
+                  &m, &error),
+              error);
     assert_string_equal(m->encoder.ctc, "ctc");
     assert_true(m->ctc_weight == 0.0);
-    ortp_manifest_destroy(m);
+    ortp_manifest_destroy(m, NULL);
     make_model_folder("manifest.test", TINY, "beam.ctc_weight", "0");
-    assert_ok(ortp_manifest_load("manifest.test", NULL, NULL, &m, &error), error);
+    assert_ok(ortp_manifest_create(
+                  &(const ortp_manifest_options){.struct_size = sizeof(ortp_manifest_options),
+                                                 .directory = "manifest.test"},
+                  &m, &error),
+              error);
     assert_null(m->encoder.ctc);
-    ortp_manifest_destroy(m);
+    ortp_manifest_destroy(m, NULL);
 }
 
 static void rounds_up_to_a_bucket(void **state)
@@ -110,13 +130,17 @@ static void rounds_up_to_a_bucket(void **state)
     (void)state;
     ortp_error error = ORTP_ERROR_INIT;
     ortp_manifest *m = NULL;
-    assert_ok(ortp_manifest_load(test_file(SWIPE), NULL, NULL, &m, &error), error);
+    assert_ok(ortp_manifest_create(
+                  &(const ortp_manifest_options){.struct_size = sizeof(ortp_manifest_options),
+                                                 .directory = test_file(SWIPE)},
+                  &m, &error),
+              error);
     assert_int_equal(ortp_manifest_bucket(m, 1), 32);
     assert_int_equal(ortp_manifest_bucket(m, 32), 32);
     assert_int_equal(ortp_manifest_bucket(m, 33), 64);
     assert_int_equal(ortp_manifest_bucket(m, 150), 150);
     assert_int_equal(ortp_manifest_bucket(m, 151), 0);
-    ortp_manifest_destroy(m);
+    ortp_manifest_destroy(m, NULL);
 }
 
 /* Loads the changed manifest; the error must hold `file: expected`. */
@@ -127,7 +151,12 @@ static void refuse(const char *path, const char *value, const char *expected)
     char message[300];
     make_model_folder("manifest.test", TINY, path, value);
     (void)snprintf(message, sizeof message, "manifest.test/model.json: %s", expected);
-    assert_int_equal(ortp_manifest_load("manifest.test", NULL, NULL, &m, &error), ORTP_E_INVAL);
+    assert_int_equal(
+        ortp_manifest_create(
+            &(const ortp_manifest_options){.struct_size = sizeof(ortp_manifest_options),
+                                           .directory = "manifest.test"},
+            &m, &error),
+        ORTP_E_INVAL);
     assert_null(m);
     if (strstr(error.message, message) != error.message) {
         fail_msg("%s = %s: found '%s', expected '%s'", path, value != NULL ? value : "(removed)",
@@ -227,12 +256,16 @@ static void takes_defaults(void **state)
         ortp_error error = ORTP_ERROR_INIT;
         ortp_manifest *m = NULL;
         make_model_folder("manifest.test", TINY, fields[i], NULL);
-        assert_ok(ortp_manifest_load("manifest.test", NULL, NULL, &m, &error), error);
+        assert_ok(ortp_manifest_create(
+                      &(const ortp_manifest_options){.struct_size = sizeof(ortp_manifest_options),
+                                                     .directory = "manifest.test"},
+                      &m, &error),
+                  error);
         assert_true(m->length_reward == (i == 0 ? 0.0 : beam_setting(TINY, "length_reward")));
         assert_true(m->stop_margin == (i == 1 ? 0.0 : beam_setting(TINY, "stop_margin")));
         assert_int_equal(m->decoder.layout, ORTP_MEMORY_BROADCAST);
         assert_true((m->encoder.keys == NULL) == (i == 3));
-        ortp_manifest_destroy(m);
+        ortp_manifest_destroy(m, NULL);
     }
 }
 
@@ -242,8 +275,12 @@ static void ignores_unknown_sections(void **state)
     ortp_error error = ORTP_ERROR_INIT;
     ortp_manifest *m = NULL;
     make_model_folder("manifest.test", TINY, "something_new", "{\"a\": [1, {}]}");
-    assert_ok(ortp_manifest_load("manifest.test", NULL, NULL, &m, &error), error);
-    ortp_manifest_destroy(m);
+    assert_ok(ortp_manifest_create(
+                  &(const ortp_manifest_options){.struct_size = sizeof(ortp_manifest_options),
+                                                 .directory = "manifest.test"},
+                  &m, &error),
+              error);
+    ortp_manifest_destroy(m, NULL);
 }
 
 static void refuse_text(const char *text, const char *expected)
@@ -252,7 +289,12 @@ static void refuse_text(const char *text, const char *expected)
     ortp_manifest *m = NULL;
     make_model_folder("manifest.test", TINY, NULL, NULL);
     test_write_file("manifest.test/model.json", text, strlen(text));
-    assert_int_equal(ortp_manifest_load("manifest.test", NULL, NULL, &m, &error), ORTP_E_INVAL);
+    assert_int_equal(
+        ortp_manifest_create(
+            &(const ortp_manifest_options){.struct_size = sizeof(ortp_manifest_options),
+                                           .directory = "manifest.test"},
+            &m, &error),
+        ORTP_E_INVAL);
     assert_non_null(strstr(error.message, "manifest.test/model.json: "));
     if (strstr(error.message, expected) == NULL) {
         fail_msg("found '%s', expected '%s'", error.message, expected);
@@ -270,12 +312,29 @@ static void refuses_what_is_no_manifest(void **state)
     refuse_text("{\"name\": \"\xff\"}", "line 1");
     ortp_error error = ORTP_ERROR_INIT;
     ortp_manifest *m = NULL;
-    assert_int_equal(ortp_manifest_load("no-such-folder", NULL, NULL, &m, &error), ORTP_E_NOTFOUND);
+    assert_int_equal(
+        ortp_manifest_create(
+            &(const ortp_manifest_options){.struct_size = sizeof(ortp_manifest_options),
+                                           .directory = "no-such-folder"},
+            &m, &error),
+        ORTP_E_NOTFOUND);
     assert_non_null(strstr(error.message, "no-such-folder/model.json: cannot be opened: "));
     assert_non_null(strstr(error.message, strerror(ENOENT)));
-    assert_int_equal(ortp_manifest_load(NULL, NULL, NULL, &m, &error), ORTP_E_INVAL);
-    assert_int_equal(ortp_manifest_load("", NULL, NULL, &m, &error), ORTP_E_INVAL);
-    assert_int_equal(ortp_manifest_load("x", NULL, NULL, NULL, NULL), ORTP_E_INVAL);
+    assert_int_equal(
+        ortp_manifest_create(
+            &(const ortp_manifest_options){.struct_size = sizeof(ortp_manifest_options)}, &m,
+            &error),
+        ORTP_E_INVAL);
+    assert_int_equal(ortp_manifest_create(
+                         &(const ortp_manifest_options){
+                             .struct_size = sizeof(ortp_manifest_options), .directory = ""},
+                         &m, &error),
+                     ORTP_E_INVAL);
+    assert_int_equal(ortp_manifest_create(
+                         &(const ortp_manifest_options){
+                             .struct_size = sizeof(ortp_manifest_options), .directory = "x"},
+                         NULL, NULL),
+                     ORTP_E_INVAL);
 }
 
 /* A directory can be opened, and reading it is no end of file. */
@@ -286,7 +345,12 @@ static void says_why_a_file_cannot_be_read(void **state)
     assert_true(mkdir("unreadable.test/model.json", 0777) == 0 || errno == EEXIST);
     ortp_error error = ORTP_ERROR_INIT;
     ortp_manifest *m = NULL;
-    assert_int_equal(ortp_manifest_load("unreadable.test", NULL, NULL, &m, &error), ORTP_E_INVAL);
+    assert_int_equal(
+        ortp_manifest_create(
+            &(const ortp_manifest_options){.struct_size = sizeof(ortp_manifest_options),
+                                           .directory = "unreadable.test"},
+            &m, &error),
+        ORTP_E_INVAL);
     assert_null(m);
     assert_non_null(strstr(error.message, "unreadable.test/model.json: cannot be read: "));
     assert_non_null(strstr(error.message, strerror(EISDIR)));
@@ -298,39 +362,63 @@ static void is_charged_and_fails_cleanly(void **state)
     counting_alloc counter = {0};
     const ortp_alloc alloc = counting_alloc_use(&counter);
     ortp_budget *budget = NULL;
-    assert_int_equal(ortp_budget_create(NULL, &budget), ORTP_OK);
-    ortp_budget_info before;
-    ortp_budget_info during;
-    ortp_budget_info after;
+    assert_int_equal(ortp_budget_create(NULL, &budget, NULL), ORTP_OK);
+    ortp_budget_info before = ORTP_BUDGET_INFO_INIT;
+    ortp_budget_info during = ORTP_BUDGET_INFO_INIT;
+    ortp_budget_info after = ORTP_BUDGET_INFO_INIT;
     ortp_budget_get_info(budget, &before);
 
     ortp_error error = ORTP_ERROR_INIT;
     ortp_manifest *m = NULL;
-    assert_ok(ortp_manifest_load(test_file(TINY), budget, &alloc, &m, &error), error);
+    assert_ok(ortp_manifest_create(
+                  &(const ortp_manifest_options){.struct_size = sizeof(ortp_manifest_options),
+                                                 .directory = test_file(TINY),
+                                                 .budget = budget,
+                                                 .alloc = alloc},
+                  &m, &error),
+              error);
     ortp_budget_get_info(budget, &during);
     assert_int_equal(during.charged_bytes - before.charged_bytes, atomic_load(&counter.live_bytes));
     assert_true(during.account_bytes[ORTP_ACCOUNT_METADATA] >
                 before.account_bytes[ORTP_ACCOUNT_METADATA]);
     assert_int_equal(atomic_load(&counter.live_blocks), 1);
-    ortp_manifest_destroy(m);
+    ortp_manifest_destroy(m, NULL);
 
     const uint64_t calls = atomic_load(&counter.calls);
     for (uint64_t nth = 1; nth <= calls; nth++) {
         counting_alloc_fail(&counter, nth, false);
-        assert_int_equal(ortp_manifest_load(test_file(TINY), budget, &alloc, &m, &error),
-                         ORTP_E_NOMEM);
+        assert_int_equal(
+            ortp_manifest_create(
+                &(const ortp_manifest_options){.struct_size = sizeof(ortp_manifest_options),
+                                               .directory = test_file(TINY),
+                                               .budget = budget,
+                                               .alloc = alloc},
+                &m, &error),
+            ORTP_E_NOMEM);
         assert_null(m);
     }
     counting_alloc_fail(&counter, 0, false);
     assert_int_equal(ortp_budget_set_limit(budget, before.charged_bytes + 8, NULL), ORTP_OK);
-    assert_int_equal(ortp_manifest_load(test_file(TINY), budget, &alloc, &m, &error),
-                     ORTP_E_BUDGET);
+    assert_int_equal(
+        ortp_manifest_create(
+            &(const ortp_manifest_options){.struct_size = sizeof(ortp_manifest_options),
+                                           .directory = test_file(TINY),
+                                           .budget = budget,
+                                           .alloc = alloc},
+            &m, &error),
+        ORTP_E_BUDGET);
     ortp_budget_get_info(budget, &after);
     assert_int_equal(after.charged_bytes, before.charged_bytes);
     counting_alloc_assert_empty(&counter);
     const ortp_alloc half = {.alloc = alloc.alloc};
-    assert_int_equal(ortp_manifest_load(test_file(TINY), NULL, &half, &m, &error), ORTP_E_INVAL);
-    assert_int_equal(ortp_budget_destroy(budget), ORTP_OK);
+    assert_int_equal(
+        ortp_manifest_create(
+            &(const ortp_manifest_options){.struct_size = sizeof(ortp_manifest_options),
+                                           .directory = test_file(TINY),
+                                           .alloc = half},
+            &m, &error),
+        ORTP_E_INVAL);
+    assert_int_equal(ortp_budget_destroy(budget, NULL), ORTP_OK);
 }
 
 int main(void)

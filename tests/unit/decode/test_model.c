@@ -15,12 +15,12 @@ static void open_bad(fixture *f, const char *directory, ortp_status expected, co
     options.runtime = f->runtime;
     options.tensors = f->tensors;
     options.directory = directory;
-    ortp_budget_info before;
-    ortp_budget_info after;
+    ortp_budget_info before = ORTP_BUDGET_INFO_INIT;
+    ortp_budget_info after = ORTP_BUDGET_INFO_INIT;
     /* Once before: the runtime keeps the allocators that it makes for sessions. */
-    assert_int_equal(ortp_model_open(&options, &model, &error), expected);
+    assert_int_equal(ortp_model_create(&options, &model, &error), expected);
     ortp_budget_get_info(ortp_runtime_budget(f->runtime), &before);
-    assert_int_equal(ortp_model_open(&options, &model, &error), expected);
+    assert_int_equal(ortp_model_create(&options, &model, &error), expected);
     assert_null(model);
     if (strstr(error.message, text) == NULL) {
         fail_msg("found '%s', expected '%s'", error.message, text);
@@ -84,7 +84,7 @@ static void names_a_missing_file(void **state)
     test_write_file("model.test/decoder.onnx", "not a graph", 11);
     open_bad(&f, "model.test", ORTP_E_INVAL, "model.test/decoder.onnx");
     ortp_error error = ORTP_ERROR_INIT;
-    assert_int_equal(ortp_model_open(NULL, NULL, &error), ORTP_E_INVAL);
+    assert_int_equal(ortp_model_create(NULL, NULL, &error), ORTP_E_INVAL);
     fixture_close(&f);
 }
 
@@ -105,7 +105,7 @@ static ortp_status open_on(const char *running, const char *needed, ortp_error *
     model.runtime = f.runtime;
     model.tensors = f.tensors;
     model.directory = "model.test";
-    const ortp_status status = ortp_model_open(&model, &f.model, error);
+    const ortp_status status = ortp_model_create(&model, &f.model, error);
     assert_true((f.model != NULL) == (status == ORTP_OK));
     fixture_close(&f);
     return status;
@@ -394,11 +394,11 @@ static void each_failure_is_clean(void **state)
             options.tensors = f.tensors;
             options.directory = test_file(TINY);
             ortp_model *model = NULL;
-            ortp_status status = ortp_model_open(&options, &model, &error);
+            ortp_status status = ortp_model_create(&options, &model, &error);
             if (status == ORTP_OK) {
                 status = ortp_model_warm(model, 0, &error);
             }
-            assert_int_equal(ortp_model_close(model), ORTP_OK);
+            assert_int_equal(ortp_model_destroy(model, NULL), ORTP_OK);
             failed =
                 kind == 0 ? atomic_load(&counter.failed) != failed_before : counting_api_failed();
             /* Some failures are made up for: a thread without its cache uses the depot. */

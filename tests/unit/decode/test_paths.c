@@ -15,7 +15,13 @@ static ortp_decoder *open_decoder(const fixture *f, size_t width)
 {
     ortp_error error = ORTP_ERROR_INIT;
     ortp_decoder *decoder = NULL;
-    assert_ok(ortp_decoder_create(f->model, f->tensors, width, &decoder, &error), error);
+    assert_ok(ortp_decoder_create(
+                  &(const ortp_decoder_options){.struct_size = sizeof(ortp_decoder_options),
+                                                .model = f->model,
+                                                .tensors = f->tensors,
+                                                .beam_width_max = width},
+                  &decoder, &error),
+              error);
     return decoder;
 }
 
@@ -36,7 +42,7 @@ static void check_first_logits(const fixture *f, ortp_decoder *decoder, ortp_ten
 {
     ortp_error error = ORTP_ERROR_INIT;
     ortp_search_params params = ORTP_SEARCH_PARAMS_INIT;
-    ortp_hypothesis result;
+    ortp_hypothesis result = ORTP_HYPOTHESIS_INIT;
     size_t count = 0;
     size_t rows = 0;
     params.path = path;
@@ -72,14 +78,14 @@ static void check_candidates(const ortp_hypothesis *results, size_t count, const
 static void check_case(const fixture *f, const json_t *from, trie *lexicon)
 {
     ortp_error error = ORTP_ERROR_INIT;
-    static ortp_hypothesis results[2][RESULTS];
+    static ortp_hypothesis results[2][RESULTS] = {{ORTP_HYPOTHESIS_INIT}, {ORTP_HYPOTHESIS_INIT}};
     size_t counts[2] = {0};
     const size_t length = (size_t)json_integer_value(json_object_get(from, "length"));
     const ortp_constraint constraint = trie_constraint(lexicon);
     ortp_tensor *memory = encode(f, from);
     for (int path = 0; path < 2; path++) {
         ortp_decoder *decoder = open_decoder(f, 0);
-        ortp_search_params params;
+        ortp_search_params params = ORTP_SEARCH_PARAMS_INIT;
         ortp_search_params_from(f->manifest, &params);
         params.path = path == 0 ? ORTP_PATH_BATCHED : ORTP_PATH_SEQUENTIAL;
         check_first_logits(f, decoder, memory, from, params.path);
@@ -90,7 +96,7 @@ static void check_case(const fixture *f, const json_t *from, trie *lexicon)
         const json_t *alone = json_object_get(from, "lexicon_candidates");
         check_candidates(results[path], counts[path],
                          alone != NULL ? alone : json_object_get(from, "candidates"));
-        ortp_decoder_destroy(decoder);
+        ortp_decoder_destroy(decoder, NULL);
     }
     assert_same_results(results[0], counts[0], results[1], counts[1], 1e-4);
     assert_int_equal(ortp_tensor_release(memory), ORTP_OK);
@@ -179,7 +185,7 @@ static void logits_after_a_prefix(void **state)
         params.path = i % 2 == 0 ? ORTP_PATH_BATCHED : ORTP_PATH_SEQUENTIAL;
         ortp_decoder *decoder = open_decoder(&f, 0);
         ortp_tensor *memory = encode(&f, expected);
-        ortp_hypothesis result;
+        ortp_hypothesis result = ORTP_HYPOTHESIS_INIT;
         size_t found = 7;
         assert_ok(
             ortp_decoder_search(decoder, memory,
@@ -192,7 +198,7 @@ static void logits_after_a_prefix(void **state)
         assert_logits(logits + count * f.manifest->vocabulary,
                       json_object_get(expected, "logits_after_prefix"));
         assert_int_equal(ortp_tensor_release(memory), ORTP_OK);
-        ortp_decoder_destroy(decoder);
+        ortp_decoder_destroy(decoder, NULL);
         json_decref(expected);
         fixture_close(&f);
     }
@@ -217,7 +223,7 @@ static void greedy_is_what_expected_json_says(void **state)
         params.path = i % 2 == 0 ? ORTP_PATH_BATCHED : ORTP_PATH_SEQUENTIAL;
         ortp_decoder *decoder = open_decoder(&f, 1);
         ortp_tensor *memory = encode(&f, expected);
-        ortp_hypothesis results[2];
+        ortp_hypothesis results[2] = {ORTP_HYPOTHESIS_INIT};
         size_t found = 0;
         const size_t length = (size_t)json_integer_value(json_object_get(expected, "length"));
         assert_ok(
@@ -237,7 +243,7 @@ static void greedy_is_what_expected_json_says(void **state)
             assert_int_equal(ortp_decoder_last_runs(decoder), count + 1);
         }
         assert_int_equal(ortp_tensor_release(memory), ORTP_OK);
-        ortp_decoder_destroy(decoder);
+        ortp_decoder_destroy(decoder, NULL);
         json_decref(expected);
         fixture_close(&f);
     }
@@ -248,7 +254,7 @@ static void paths_agree_for_every_width(void **state)
 {
     (void)state;
     static const char *const models[] = {TINY, MASK};
-    static ortp_hypothesis results[2][RESULTS];
+    static ortp_hypothesis results[2][RESULTS] = {{ORTP_HYPOTHESIS_INIT}, {ORTP_HYPOTHESIS_INIT}};
     for (size_t i = 0; i < 2; i++) {
         fixture f;
         ortp_error error = ORTP_ERROR_INIT;
@@ -285,8 +291,8 @@ static void paths_agree_for_every_width(void **state)
             free(features);
             free(keys);
         }
-        ortp_decoder_destroy(decoders[0]);
-        ortp_decoder_destroy(decoders[1]);
+        ortp_decoder_destroy(decoders[0], NULL);
+        ortp_decoder_destroy(decoders[1], NULL);
         fixture_close(&f);
     }
 }
@@ -307,7 +313,7 @@ static void padding_is_written_each_time(void **state)
     assert_non_null(first);
     for (size_t i = 0; i < 3; i++) {
         ortp_search_params params = ORTP_SEARCH_PARAMS_INIT;
-        ortp_hypothesis result;
+        ortp_hypothesis result = ORTP_HYPOTHESIS_INIT;
         size_t count = 0;
         params.max_steps = i == 1 ? 0 : 1;
         assert_ok(
@@ -320,7 +326,7 @@ static void padding_is_written_each_time(void **state)
         }
     }
     free(first);
-    ortp_decoder_destroy(decoder);
+    ortp_decoder_destroy(decoder, NULL);
     assert_int_equal(ortp_tensor_release(memory), ORTP_OK);
     json_decref(expected);
     fixture_close(&f);
@@ -359,7 +365,7 @@ static void replicated_rows_are_all_filled(void **state)
         assert_ok(ortp_decoder_warm(decoder, f.manifest->bucket_count - 1, 8, &error), error);
         ortp_search_params params = ORTP_SEARCH_PARAMS_INIT;
         const ortp_constraint constraint = {.next = copies_next};
-        ortp_hypothesis result;
+        ortp_hypothesis result = ORTP_HYPOTHESIS_INIT;
         size_t count = 0;
         params.max_steps = 5;
         assert_ok(ortp_decoder_search(decoder, memory, length, &params, &constraint, &result, 1,
@@ -376,7 +382,7 @@ static void replicated_rows_are_all_filled(void **state)
             }
         }
         assert_int_equal(ortp_tensor_release(memory), ORTP_OK);
-        ortp_decoder_destroy(decoder);
+        ortp_decoder_destroy(decoder, NULL);
         json_decref(expected);
         fixture_close(&f);
     }

@@ -78,7 +78,7 @@ static size_t reference(const world *w, const automaton *a, const ortp_search_pa
 static size_t check(const world *w, automaton *a, const ortp_search_params *given)
 {
     ortp_error error = ORTP_ERROR_INIT;
-    ortp_hypothesis results[RESULTS];
+    ortp_hypothesis results[RESULTS] = {ORTP_HYPOTHESIS_INIT};
     ranked expected[NODES];
     const size_t expected_count = reference(w, a, given, expected);
     const ortp_constraint constraint = tree(a);
@@ -102,7 +102,7 @@ static size_t check(const world *w, automaton *a, const ortp_search_params *give
                 node = (node - 1) / BRANCHES;
             }
         }
-        ortp_decoder_destroy(decoder);
+        ortp_decoder_destroy(decoder, NULL);
     }
     return expected_count;
 }
@@ -239,7 +239,7 @@ static void max_steps_bounds_the_runs(void **state)
     ortp_decoder *decoder = open_decoder(w, 4);
     for (size_t steps = 1; steps <= LEVELS + 2; steps++) {
         ortp_search_params params = ORTP_SEARCH_PARAMS_INIT;
-        ortp_hypothesis results[RESULTS];
+        ortp_hypothesis results[RESULTS] = {ORTP_HYPOTHESIS_INIT};
         size_t count = 0;
         params.beam_width = 4;
         params.max_steps = steps;
@@ -250,7 +250,7 @@ static void max_steps_bounds_the_runs(void **state)
                   error);
         assert_int_equal(ortp_decoder_last_runs(decoder), steps < LEVELS + 1 ? steps : LEVELS + 1);
     }
-    ortp_decoder_destroy(decoder);
+    ortp_decoder_destroy(decoder, NULL);
 }
 
 static void nothing_allowed_gives_nothing(void **state)
@@ -270,8 +270,8 @@ static void equal_sequences_come_once(void **state)
     automaton once = all_may_end();
     automaton twice = all_may_end();
     twice.copies = 2;
-    ortp_hypothesis a[RESULTS];
-    ortp_hypothesis b[RESULTS];
+    ortp_hypothesis a[RESULTS] = {ORTP_HYPOTHESIS_INIT};
+    ortp_hypothesis b[RESULTS] = {ORTP_HYPOTHESIS_INIT};
     size_t a_count = 0;
     size_t b_count = 0;
     const ortp_constraint plain = tree(&once);
@@ -295,7 +295,7 @@ static void equal_sequences_come_once(void **state)
         equal += b[i].state == b[i - 1].state;
     }
     assert_true(equal > 0);
-    ortp_decoder_destroy(decoder);
+    ortp_decoder_destroy(decoder, NULL);
 }
 
 static void results_are_cut_to_capacity(void **state)
@@ -304,8 +304,8 @@ static void results_are_cut_to_capacity(void **state)
     ortp_error error = ORTP_ERROR_INIT;
     automaton a = all_may_end();
     const ortp_constraint constraint = tree(&a);
-    ortp_hypothesis all[RESULTS];
-    ortp_hypothesis few[2];
+    ortp_hypothesis all[RESULTS] = {ORTP_HYPOTHESIS_INIT};
+    ortp_hypothesis few[2] = {ORTP_HYPOTHESIS_INIT};
     size_t all_count = 0;
     size_t few_count = 0;
     ortp_decoder *decoder = open_decoder(w, 8);
@@ -321,17 +321,17 @@ static void results_are_cut_to_capacity(void **state)
                                   &few_count, &error),
               error);
     assert_int_equal(few_count, 0);
-    ortp_decoder_destroy(decoder);
+    ortp_decoder_destroy(decoder, NULL);
 }
 
 static void without_a_constraint(void **state)
 {
     const world *w = *state;
     ortp_error error = ORTP_ERROR_INIT;
-    ortp_hypothesis results[RESULTS];
+    ortp_hypothesis results[RESULTS] = {ORTP_HYPOTHESIS_INIT};
     size_t count = 0;
     ortp_decoder *decoder = open_decoder(w, 8);
-    ortp_search_params params;
+    ortp_search_params params = ORTP_SEARCH_PARAMS_INIT;
     ortp_search_params_from(w->f.manifest, &params);
     assert_int_equal(params.beam_width, 8);
     assert_true(params.length_reward == beam_setting(TINY, "length_reward"));
@@ -348,7 +348,7 @@ static void without_a_constraint(void **state)
         }
         assert_true(i == 0 || results[i - 1].score >= results[i].score);
     }
-    ortp_decoder_destroy(decoder);
+    ortp_decoder_destroy(decoder, NULL);
 }
 
 int main(void)

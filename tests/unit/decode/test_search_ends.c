@@ -14,7 +14,7 @@ static void cancels_before_any_run(void **state)
         ortp_decoder *decoder = open_decoder(w, 4);
         for (size_t runs = 0; runs < 3; runs++) {
             ortp_error error = ORTP_ERROR_INIT;
-            ortp_hypothesis results[RESULTS];
+            ortp_hypothesis results[RESULTS] = {ORTP_HYPOTHESIS_INIT};
             size_t count = 9;
             size_t left = runs;
             ortp_search_params params = ORTP_SEARCH_PARAMS_INIT;
@@ -33,7 +33,7 @@ static void cancels_before_any_run(void **state)
                       error);
             assert_true(count > 0);
         }
-        ortp_decoder_destroy(decoder);
+        ortp_decoder_destroy(decoder, NULL);
     }
 }
 
@@ -49,14 +49,14 @@ static void stops_at_the_deadline(void **state)
     automaton a = all_may_end();
     const ortp_constraint constraint = tree(&a);
     ortp_error error = ORTP_ERROR_INIT;
-    ortp_hypothesis results[RESULTS];
+    ortp_hypothesis results[RESULTS] = {ORTP_HYPOTHESIS_INIT};
     size_t count = 0;
     ortp_decoder *decoder = open_decoder(w, 4);
     ortp_search_params params = ORTP_SEARCH_PARAMS_INIT;
     params.beam_width = 4;
     params.stop = let_time_pass;
     params.stop_ctx = &w->clock;
-    params.deadline_ms = atomic_load(&w->clock.now_ms) + 30;
+    params.deadline_at_ms = atomic_load(&w->clock.now_ms) + 30;
     assert_int_equal(ortp_decoder_search(decoder, w->memory, w->length, &params, &constraint,
                                          results, RESULTS, &count, &error),
                      ORTP_E_TIMEOUT);
@@ -66,11 +66,11 @@ static void stops_at_the_deadline(void **state)
                                          results, RESULTS, &count, &error),
                      ORTP_E_TIMEOUT);
     assert_int_equal(ortp_decoder_last_runs(decoder), 0);
-    params.deadline_ms++;
+    params.deadline_at_ms++;
     assert_ok(ortp_decoder_search(decoder, w->memory, w->length, &params, &constraint, results,
                                   RESULTS, &count, &error),
               error);
-    ortp_decoder_destroy(decoder);
+    ortp_decoder_destroy(decoder, NULL);
 }
 
 /* Each decoder run and each OrtValue of a first search fails once; then the search works. */
@@ -82,8 +82,8 @@ static void each_ort_failure_is_clean(void **state)
     static const counting_call calls[] = {COUNTING_Run, COUNTING_CreateTensorWithDataAsOrtValue};
     for (size_t i = 0; i < 4; i++) {
         ortp_error error = ORTP_ERROR_INIT;
-        ortp_hypothesis results[RESULTS];
-        ortp_hypothesis again[RESULTS];
+        ortp_hypothesis results[RESULTS] = {ORTP_HYPOTHESIS_INIT};
+        ortp_hypothesis again[RESULTS] = {ORTP_HYPOTHESIS_INIT};
         size_t count = 0;
         size_t again_count = 0;
         bool failed = true;
@@ -111,7 +111,7 @@ static void each_ort_failure_is_clean(void **state)
                           error);
                 assert_true(again_count > 0);
             }
-            ortp_decoder_destroy(decoder);
+            ortp_decoder_destroy(decoder, NULL);
         }
         assert_true(failures >= 4);
         assert_same_results(results, count, again, again_count, 1e-6);
@@ -125,14 +125,19 @@ static void each_allocation_failure_is_clean(void **state)
     uint64_t failures = 0;
     for (uint64_t nth = 1; failed; nth++) {
         ortp_error error = ORTP_ERROR_INIT;
-        ortp_hypothesis result;
+        ortp_hypothesis result = ORTP_HYPOTHESIS_INIT;
         size_t count = 0;
         size_t dropped = 0;
         ortp_decoder *decoder = NULL;
         assert_int_equal(ortp_tensor_pool_trim(w->f.tensors, 0, 0, &dropped), ORTP_OK);
         const uint64_t before = atomic_load(&w->counter.failed);
         counting_alloc_fail(&w->counter, nth, false);
-        ortp_status status = ortp_decoder_create(w->f.model, w->f.tensors, 5, &decoder, &error);
+        ortp_status status = ortp_decoder_create(
+            &(const ortp_decoder_options){.struct_size = sizeof(ortp_decoder_options),
+                                          .model = w->f.model,
+                                          .tensors = w->f.tensors,
+                                          .beam_width_max = 5},
+            &decoder, &error);
         if (status == ORTP_OK) {
             status = ortp_decoder_search(decoder, w->memory, w->length, NULL, NULL, &result, 1,
                                          &count, &error);
@@ -151,7 +156,7 @@ static void each_allocation_failure_is_clean(void **state)
                       error);
             assert_int_equal(count, 1);
         }
-        ortp_decoder_destroy(decoder);
+        ortp_decoder_destroy(decoder, NULL);
     }
     assert_true(failures >= 1);
 }
@@ -161,14 +166,14 @@ static void the_budget_refuses_buffers(void **state)
 {
     const world *w = *state;
     ortp_error error = ORTP_ERROR_INIT;
-    ortp_hypothesis result;
+    ortp_hypothesis result = ORTP_HYPOTHESIS_INIT;
     size_t count = 0;
     size_t dropped = 0;
     ortp_decoder *decoder = open_decoder(w, 8);
     ortp_budget *budget = ortp_runtime_budget(w->f.runtime);
     assert_int_equal(ortp_tensor_pool_trim(w->f.tensors, 0, 0, &dropped), ORTP_OK);
     assert_int_equal(ortp_pool_trim(ortp_runtime_pool(w->f.runtime), 0, 0, NULL), ORTP_OK);
-    ortp_budget_info info;
+    ortp_budget_info info = ORTP_BUDGET_INFO_INIT;
     ortp_budget_get_info(budget, &info);
     assert_int_equal(ortp_budget_set_limit(budget, info.charged_bytes, NULL), ORTP_OK);
     assert_int_equal(
@@ -180,7 +185,7 @@ static void the_budget_refuses_buffers(void **state)
         ortp_decoder_search(decoder, w->memory, w->length, NULL, NULL, &result, 1, &count, &error),
         error);
     assert_int_equal(count, 1);
-    ortp_decoder_destroy(decoder);
+    ortp_decoder_destroy(decoder, NULL);
 }
 
 static size_t bad_next(void *ctx, uint32_t state, int32_t *tokens, uint32_t *states,
@@ -199,7 +204,7 @@ static void refuses_a_bad_constraint(void **state)
     const world *w = *state;
     static const int32_t bad[] = {-1, 0, 2, 3, 30, INT32_MAX, 4};
     ortp_decoder *decoder = open_decoder(w, 8);
-    ortp_hypothesis result;
+    ortp_hypothesis result = ORTP_HYPOTHESIS_INIT;
     size_t count = 0;
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         ortp_error error = ORTP_ERROR_INIT;
@@ -215,14 +220,14 @@ static void refuses_a_bad_constraint(void **state)
     assert_int_equal(
         ortp_decoder_search(decoder, w->memory, w->length, NULL, &none, &result, 1, &count, NULL),
         ORTP_E_INVAL);
-    ortp_decoder_destroy(decoder);
+    ortp_decoder_destroy(decoder, NULL);
 }
 
 static void refuse_params(const world *w, ortp_decoder *decoder, const ortp_search_params *params,
                           const char *text)
 {
     ortp_error error = ORTP_ERROR_INIT;
-    ortp_hypothesis result;
+    ortp_hypothesis result = ORTP_HYPOTHESIS_INIT;
     size_t count = 1;
     assert_int_equal(ortp_decoder_search(decoder, w->memory, w->length, params, NULL, &result, 1,
                                          &count, &error),
@@ -261,7 +266,7 @@ static void refuses_bad_params(void **state)
     p = (ortp_search_params)ORTP_SEARCH_PARAMS_INIT;
     p.prune_token = 1.0;
     refuse_params(w, decoder, &p, "prune_token");
-    ortp_decoder_destroy(decoder);
+    ortp_decoder_destroy(decoder, NULL);
 }
 
 static void refuses_bad_memory(void **state)
@@ -277,7 +282,7 @@ static void refuses_bad_memory(void **state)
         {ORTP_TYPE_FLOAT, 3, {1, 0, 16}},  {ORTP_TYPE_FLOAT, 3, {1, 151, 16}},
     };
     ortp_error error = ORTP_ERROR_INIT;
-    ortp_hypothesis result;
+    ortp_hypothesis result = ORTP_HYPOTHESIS_INIT;
     size_t count = 0;
     ortp_decoder *decoder = open_decoder(w, 8);
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
@@ -304,10 +309,15 @@ static void refuses_bad_memory(void **state)
     assert_int_equal(ortp_decoder_warm(decoder, 4, 1, &error), ORTP_E_INVAL);
     assert_int_equal(ortp_decoder_warm(decoder, 0, 0, &error), ORTP_E_INVAL);
     assert_int_equal(ortp_decoder_warm(decoder, 0, 9, &error), ORTP_E_INVAL);
-    assert_int_equal(ortp_model_close(w->f.model), ORTP_E_BUSY);
-    ortp_decoder_destroy(decoder);
-    ortp_decoder_destroy(NULL);
-    assert_int_equal(ortp_decoder_create(w->f.model, w->f.tensors, 33, &decoder, &error),
+    assert_int_equal(ortp_model_destroy(w->f.model, NULL), ORTP_E_BUSY);
+    ortp_decoder_destroy(decoder, NULL);
+    ortp_decoder_destroy(NULL, NULL);
+    assert_int_equal(ortp_decoder_create(
+                         &(const ortp_decoder_options){.struct_size = sizeof(ortp_decoder_options),
+                                                       .model = w->f.model,
+                                                       .tensors = w->f.tensors,
+                                                       .beam_width_max = 33},
+                         &decoder, &error),
                      ORTP_E_INVAL);
     assert_null(decoder);
 }
@@ -333,17 +343,23 @@ static void a_warm_search_allocates_nothing(void **state)
         ortp_search_params params = ORTP_SEARCH_PARAMS_INIT;
         params.path = i % 2 == 0 ? ORTP_PATH_BATCHED : ORTP_PATH_SEQUENTIAL;
         ortp_decoder *decoder = NULL;
-        assert_ok(ortp_decoder_create(f.model, f.tensors, 8, &decoder, &error), error);
+        assert_ok(ortp_decoder_create(
+                      &(const ortp_decoder_options){.struct_size = sizeof(ortp_decoder_options),
+                                                    .model = f.model,
+                                                    .tensors = f.tensors,
+                                                    .beam_width_max = 8},
+                      &decoder, &error),
+                  error);
         for (size_t bucket = 0; bucket < f.manifest->bucket_count; bucket++) {
             assert_ok(ortp_model_warm(f.model, bucket, &error), error);
             assert_ok(ortp_decoder_warm(decoder, bucket, i % 2 == 0 ? 8 : 1, &error), error);
         }
-        ortp_tensor_pool_info before;
-        ortp_tensor_pool_info after;
+        ortp_tensor_pool_info before = ORTP_TENSOR_POOL_INFO_INIT;
+        ortp_tensor_pool_info after = ORTP_TENSOR_POOL_INFO_INIT;
         ortp_tensor_pool_get_info(f.tensors, &before);
         const uint64_t allocs = atomic_load(&counter.calls);
         ortp_tensor *memory = encode(&f, expected);
-        ortp_hypothesis results[RESULTS];
+        ortp_hypothesis results[RESULTS] = {ORTP_HYPOTHESIS_INIT};
         size_t count = 0;
         const size_t length = (size_t)json_integer_value(json_object_get(expected, "length"));
         assert_ok(ortp_decoder_search(decoder, memory, length, &params, NULL, results, RESULTS,
@@ -354,7 +370,7 @@ static void a_warm_search_allocates_nothing(void **state)
         assert_int_equal(after.creates, before.creates);
         assert_int_equal(atomic_load(&counter.calls), allocs);
         assert_int_equal(ortp_tensor_release(memory), ORTP_OK);
-        ortp_decoder_destroy(decoder);
+        ortp_decoder_destroy(decoder, NULL);
         json_decref(expected);
         fixture_close(&f);
         counting_alloc_assert_empty(&counter);
@@ -368,11 +384,11 @@ static void three_thousand_searches_leave_nothing(void **state)
     automaton a = all_may_end();
     const ortp_constraint constraint = tree(&a);
     ortp_decoder *decoder = open_decoder(w, 8);
-    ortp_hypothesis results[RESULTS];
+    ortp_hypothesis results[RESULTS] = {ORTP_HYPOTHESIS_INIT};
     size_t count = 0;
     size_t left = 0;
-    ortp_budget_info before;
-    ortp_budget_info after;
+    ortp_budget_info before = ORTP_BUDGET_INFO_INIT;
+    ortp_budget_info after = ORTP_BUDGET_INFO_INIT;
     uint64_t allocs = 0;
     uint64_t creates = 0;
     int64_t live = 0;
@@ -399,7 +415,7 @@ static void three_thousand_searches_leave_nothing(void **state)
     assert_int_equal(atomic_load(&w->counter.calls), allocs);
     assert_int_equal(counting_api_calls(COUNTING_CreateTensorWithDataAsOrtValue), creates);
     assert_int_equal(counting_api_live(), live);
-    ortp_decoder_destroy(decoder);
+    ortp_decoder_destroy(decoder, NULL);
 }
 
 int main(void)

@@ -39,14 +39,20 @@ static void open_world(world *w, ortp_path path)
     w->expected = load_json(CTC "/expected.json");
     w->encoded = encode(&w->f, w->expected);
     w->length = (size_t)json_integer_value(json_object_get(w->expected, "length"));
-    assert_ok(ortp_decoder_create(w->f.model, w->f.tensors, 8, &w->decoder, &error), error);
-    ortp_swipe_config config;
+    assert_ok(ortp_decoder_create(
+                  &(const ortp_decoder_options){.struct_size = sizeof(ortp_decoder_options),
+                                                .model = w->f.model,
+                                                .tensors = w->f.tensors,
+                                                .beam_width_max = 8},
+                  &w->decoder, &error),
+              error);
+    ortp_swipe_config config = ORTP_SWIPE_CONFIG_INIT;
     assert_ok(ortp_swipe_config_load(test_file(CTC), &config, &error), error);
     assert_true(config.look_ahead == beam_setting(CTC, "look_ahead"));
     ortp_lexicon_options options = ORTP_LEXICON_OPTIONS_INIT;
     options.pool = ortp_runtime_pool(w->f.runtime);
     options.path = config.lexicon_path;
-    assert_ok(ortp_lexicon_load(&options, &w->lexicon, &error), error);
+    assert_ok(ortp_lexicon_create(&options, &w->lexicon, &error), error);
     w->words = (ortp_lexicon_constraint){.lexicon = w->lexicon,
                                          .first_letter = config.first_letter,
                                          .weight = config.frequency_weight,
@@ -55,8 +61,8 @@ static void open_world(world *w, ortp_path path)
 
 static void close_world(world *w)
 {
-    ortp_lexicon_destroy(w->lexicon);
-    ortp_decoder_destroy(w->decoder);
+    ortp_lexicon_destroy(w->lexicon, NULL);
+    ortp_decoder_destroy(w->decoder, NULL);
     assert_int_equal(ortp_tensor_release(w->encoded), ORTP_OK);
     json_decref(w->expected);
     fixture_close(&w->f);
@@ -66,6 +72,7 @@ static ortp_status try_search(world *w, const ortp_search_params *params, found 
                               ortp_error *error)
 {
     const ortp_constraint constraint = ortp_lexicon_make_constraint(&w->words);
+    out->results[0].struct_size = sizeof out->results[0];
     return ortp_decoder_search(w->decoder, w->encoded, w->length, params, &constraint, out->results,
                                RESULTS, &out->count, error);
 }
@@ -78,7 +85,7 @@ static void search(world *w, const ortp_search_params *params, found *out)
 
 static ortp_search_params params_of(const world *w, ortp_path path)
 {
-    ortp_search_params params;
+    ortp_search_params params = ORTP_SEARCH_PARAMS_INIT;
     ortp_search_params_from(w->f.manifest, &params);
     params.path = path;
     return params;
@@ -179,7 +186,7 @@ static void finds_what_a_second_implementation_finds(void **state)
 static void only_tensors_of_the_caller_get_views(void **state)
 {
     (void)state;
-    static found first, again;
+    static found first = FOUND_INIT, again = FOUND_INIT;
     for (size_t path = 0; path < path_count(); path++) {
         world w;
         ortp_error error = ORTP_ERROR_INIT;
@@ -217,7 +224,7 @@ static void takes_the_manifests_weight(void **state)
 {
     (void)state;
     world w;
-    static found named, unnamed;
+    static found named = FOUND_INIT, unnamed = FOUND_INIT;
     open_world(&w, ORTP_PATH_BATCHED);
     const ortp_search_params params = params_of(&w, ORTP_PATH_BATCHED);
     assert_true(params.ctc_weight == beam_setting(CTC, "ctc_weight") && params.ctc_weight > 0.0);
@@ -268,7 +275,7 @@ static void weight_zero_and_greedy_leave_it_out(void **state)
     assert_int_equal(json_dump_file(root, "ctc.test/model.json", 0), 0);
     json_decref(root);
     for (size_t i = 0; i < 2; i++) {
-        static found with, without, weighed;
+        static found with = FOUND_INIT, without = FOUND_INIT, weighed = FOUND_INIT;
         ortp_error error = ORTP_ERROR_INIT;
         world w;
         open_world(&w, ORTP_PATH_BATCHED);
@@ -277,7 +284,13 @@ static void weight_zero_and_greedy_leave_it_out(void **state)
         ortp_decoder *decoder = NULL;
         const bool step = ortp_model_path(plain.model) == ORTP_PATH_INCREMENTAL;
         assert_int_equal(step, path_count() == 3);
-        assert_ok(ortp_decoder_create(plain.model, plain.tensors, 8, &decoder, &error), error);
+        assert_ok(ortp_decoder_create(
+                      &(const ortp_decoder_options){.struct_size = sizeof(ortp_decoder_options),
+                                                    .model = plain.model,
+                                                    .tensors = plain.tensors,
+                                                    .beam_width_max = 8},
+                      &decoder, &error),
+                  error);
         ortp_tensor *encoded = encode(&plain, w.expected);
         size_t rank = 0;
         const int64_t *shape = ortp_tensor_shape(encoded, &rank);
@@ -301,7 +314,7 @@ static void weight_zero_and_greedy_leave_it_out(void **state)
             assert_same_results(weighed.results, weighed.count, with.results, with.count, 0.0);
         }
         assert_int_equal(ortp_tensor_release(encoded), ORTP_OK);
-        ortp_decoder_destroy(decoder);
+        ortp_decoder_destroy(decoder, NULL);
         fixture_close(&plain);
         close_world(&w);
     }
@@ -312,7 +325,7 @@ static void greedy_is_what_expected_json_says(void **state)
     (void)state;
     for (size_t path = 0; path < path_count(); path++) {
         world w;
-        static found f;
+        static found f = FOUND_INIT;
         ortp_error error = ORTP_ERROR_INIT;
         open_world(&w, paths[path]);
         const json_t *greedy = json_object_get(w.expected, "greedy");
@@ -341,7 +354,7 @@ static void greedy_is_what_expected_json_says(void **state)
 static void refuse_params(world *w, double weight, const char *text)
 {
     ortp_error error = ORTP_ERROR_INIT;
-    static found f;
+    static found f = FOUND_INIT;
     ortp_search_params params = params_of(w, ORTP_PATH_AUTO);
     params.ctc_weight = weight;
     f.count = 9;
@@ -361,7 +374,7 @@ static void refuses_bad_weights(void **state)
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         refuse_params(&w, bad[i], "search: ctc_weight: expected a number of at least 0");
     }
-    static found f; /* and is well afterwards */
+    static found f = FOUND_INIT; /* and is well afterwards */
     search(&w, NULL, &f);
     assert_candidates(
         &f,
@@ -374,7 +387,13 @@ static void refuses_bad_weights(void **state)
     json_t *expected = load_json(TINY "/expected.json");
     ortp_tensor *memory = encode(&tiny, expected);
     ortp_decoder *decoder = NULL;
-    assert_ok(ortp_decoder_create(tiny.model, tiny.tensors, 8, &decoder, &error), error);
+    assert_ok(ortp_decoder_create(
+                  &(const ortp_decoder_options){.struct_size = sizeof(ortp_decoder_options),
+                                                .model = tiny.model,
+                                                .tensors = tiny.tensors,
+                                                .beam_width_max = 8},
+                  &decoder, &error),
+              error);
     for (int strategy = 0; strategy < 2; strategy++) {
         ortp_search_params params = ORTP_SEARCH_PARAMS_INIT;
         params.strategy = strategy == 0 ? ORTP_STRATEGY_BEAM : ORTP_STRATEGY_GREEDY;
@@ -385,7 +404,7 @@ static void refuses_bad_weights(void **state)
         assert_non_null(
             strstr(error.message, "search: ctc_weight: the model has no encoder.ctc, expected 0"));
     }
-    ortp_decoder_destroy(decoder);
+    ortp_decoder_destroy(decoder, NULL);
     assert_int_equal(ortp_tensor_release(memory), ORTP_OK);
     json_decref(expected);
     fixture_close(&tiny);
@@ -412,7 +431,7 @@ static void refuses_other_tensors(void **state)
     for (size_t path = 0; path < path_count(); path++) {
         world w;
         ortp_error error = ORTP_ERROR_INIT;
-        static found f;
+        static found f = FOUND_INIT;
         open_world(&w, paths[path]);
         const bool step = paths[path] == ORTP_PATH_INCREMENTAL;
         for (size_t i = 0; i <= sizeof bad / sizeof *bad; i++) {
@@ -450,7 +469,7 @@ static void refuses_what_is_no_probability(void **state)
     static const float bad[] = {NAN, -0.5f, 1.5f};
     for (size_t path = 0; path < path_count(); path++) {
         world w;
-        static found f;
+        static found f = FOUND_INIT;
         open_world(&w, paths[path]);
         const ortp_manifest *m = w.f.manifest;
         float *ctc = (float *)ortp_tensor_data(w.encoded) +
@@ -525,7 +544,13 @@ static void a_warm_search_allocates_nothing(void **state)
         fixture f;
         assert_ok(fixture_try(&f, test_file(CTC), paths[path], &options, &error), error);
         ortp_decoder *decoder = NULL;
-        assert_ok(ortp_decoder_create(f.model, f.tensors, 8, &decoder, &error), error);
+        assert_ok(ortp_decoder_create(
+                      &(const ortp_decoder_options){.struct_size = sizeof(ortp_decoder_options),
+                                                    .model = f.model,
+                                                    .tensors = f.tensors,
+                                                    .beam_width_max = 8},
+                      &decoder, &error),
+                  error);
         for (size_t bucket = 0; bucket < f.manifest->bucket_count; bucket++) {
             const size_t rows = paths[path] == ORTP_PATH_SEQUENTIAL ? 1 : 8;
             assert_ok(ortp_model_warm(f.model, bucket, &error), error);
@@ -534,8 +559,8 @@ static void a_warm_search_allocates_nothing(void **state)
         const uint64_t values = values_made(&f);
         const uint64_t allocs = atomic_load(&counter.calls);
         for (size_t round = 0; round < 8; round++) {
-            static found out;
-            ortp_search_params params;
+            static found out = FOUND_INIT;
+            ortp_search_params params = ORTP_SEARCH_PARAMS_INIT;
             ortp_search_params_from(f.manifest, &params);
             params.path = paths[path];
             params.ctc_weight = round < 6 ? 0.5 : 0.0;
@@ -543,7 +568,7 @@ static void a_warm_search_allocates_nothing(void **state)
         }
         assert_int_equal(values_made(&f), values);
         assert_int_equal(atomic_load(&counter.calls), allocs);
-        ortp_decoder_destroy(decoder);
+        ortp_decoder_destroy(decoder, NULL);
         fixture_close(&f);
         counting_alloc_assert_empty(&counter);
     }
@@ -551,14 +576,14 @@ static void a_warm_search_allocates_nothing(void **state)
 
 static size_t metadata_bytes(const world *w)
 {
-    ortp_budget_info info;
+    ortp_budget_info info = ORTP_BUDGET_INFO_INIT;
     ortp_budget_get_info(ortp_runtime_budget(w->f.runtime), &info);
     return info.account_bytes[ORTP_ACCOUNT_METADATA];
 }
 
 static size_t decode_bytes(const world *w)
 {
-    ortp_pool_info info;
+    ortp_pool_info info = ORTP_POOL_INFO_INIT;
     ortp_pool_get_info(ortp_runtime_pool(w->f.runtime), &info);
     return info.in_use_bytes[ORTP_LABEL_DECODE];
 }
@@ -571,13 +596,19 @@ static void only_who_weighs_takes_room(void **state)
     const size_t numbers = (30 * 150 + 4 * 8 * 151) * sizeof(double);
     for (size_t path = 0; path < path_count(); path++) {
         world w;
-        static found f;
+        static found f = FOUND_INIT;
         ortp_error error = ORTP_ERROR_INIT;
         open_world(&w, paths[path]);
         const size_t with = metadata_bytes(&w);
-        ortp_decoder_destroy(w.decoder);
+        ortp_decoder_destroy(w.decoder, NULL);
         assert_in_range(with - metadata_bytes(&w), 1024, numbers / 2);
-        assert_ok(ortp_decoder_create(w.f.model, w.f.tensors, 8, &w.decoder, &error), error);
+        assert_ok(ortp_decoder_create(
+                      &(const ortp_decoder_options){.struct_size = sizeof(ortp_decoder_options),
+                                                    .model = w.f.model,
+                                                    .tensors = w.f.tensors,
+                                                    .beam_width_max = 8},
+                      &w.decoder, &error),
+                  error);
         ortp_search_params params = params_of(&w, paths[path]);
         params.ctc_weight = 0.0;
         search(&w, &params, &f);
@@ -603,7 +634,7 @@ static void a_search_without_room_is_refused(void **state)
 {
     (void)state;
     world w;
-    static found f;
+    static found f = FOUND_INIT;
     ortp_error error = ORTP_ERROR_INIT;
     open_world(&w, ORTP_PATH_BATCHED);
     ortp_search_params params = params_of(&w, ORTP_PATH_BATCHED);
@@ -614,7 +645,7 @@ static void a_search_without_room_is_refused(void **state)
     assert_int_equal(ortp_tensor_pool_trim(w.f.tensors, 0, 0, NULL), ORTP_OK);
     assert_int_equal(ortp_pool_trim(ortp_runtime_pool(w.f.runtime), 0, 0, NULL), ORTP_OK);
     ortp_budget *budget = ortp_runtime_budget(w.f.runtime);
-    ortp_budget_info info;
+    ortp_budget_info info = ORTP_BUDGET_INFO_INIT;
     ortp_budget_get_info(budget, &info);
     assert_int_equal(ortp_budget_set_limit(budget, info.charged_bytes, NULL), ORTP_OK);
     const ortp_search_params weighed = params_of(&w, ORTP_PATH_BATCHED);

@@ -21,7 +21,13 @@ static ortp_decoder *open_decoder(const fixture *f, size_t width)
 {
     ortp_error error = ORTP_ERROR_INIT;
     ortp_decoder *decoder = NULL;
-    assert_ok(ortp_decoder_create(f->model, f->tensors, width, &decoder, &error), error);
+    assert_ok(ortp_decoder_create(
+                  &(const ortp_decoder_options){.struct_size = sizeof(ortp_decoder_options),
+                                                .model = f->model,
+                                                .tensors = f->tensors,
+                                                .beam_width_max = width},
+                  &decoder, &error),
+              error);
     return decoder;
 }
 
@@ -204,7 +210,7 @@ static void finds_what_whole_sequences_find(void **state)
     fixture_open_on(&whole, STEP, ORTP_PATH_BATCHED);
     ortp_decoder *one = open_decoder(&step, WIDTH_MOST);
     ortp_decoder *two = open_decoder(&whole, WIDTH_MOST);
-    static found a, b;
+    static found a = FOUND_INIT, b = FOUND_INIT;
     size_t longest = 0;
     for (size_t round = 0; round < 2 * WIDTH_MOST; round++) {
         ortp_search_params params = ORTP_SEARCH_PARAMS_INIT;
@@ -221,8 +227,8 @@ static void finds_what_whole_sequences_find(void **state)
         }
     }
     assert_int_equal(longest, step.manifest->max_tokens - 2); /* without start and end */
-    ortp_decoder_destroy(one);
-    ortp_decoder_destroy(two);
+    ortp_decoder_destroy(one, NULL);
+    ortp_decoder_destroy(two, NULL);
     fixture_close(&step);
     fixture_close(&whole);
 }
@@ -238,7 +244,7 @@ static void greedy_and_beams_take_turns(void **state)
     fixture_open_on(&whole, STEP, ORTP_PATH_SEQUENTIAL);
     ortp_decoder *one = open_decoder(&step, 8);
     ortp_decoder *two = open_decoder(&whole, 8);
-    static found a, b;
+    static found a = FOUND_INIT, b = FOUND_INIT;
     for (size_t round = 0; round < 6; round++) {
         ortp_search_params params = ORTP_SEARCH_PARAMS_INIT;
         params.strategy = round % 2 == 0 ? ORTP_STRATEGY_GREEDY : ORTP_STRATEGY_BEAM;
@@ -247,8 +253,8 @@ static void greedy_and_beams_take_turns(void **state)
         search_round(&whole, two, round, &params, NULL, &b);
         assert_same_results(a.results, a.count, b.results, b.count, 1e-3);
     }
-    ortp_decoder_destroy(one);
-    ortp_decoder_destroy(two);
+    ortp_decoder_destroy(one, NULL);
+    ortp_decoder_destroy(two, NULL);
     fixture_close(&step);
     fixture_close(&whole);
 }
@@ -265,7 +271,7 @@ typedef struct nested {
 static bool search_inside(void *ctx)
 {
     nested *n = ctx;
-    ortp_hypothesis result;
+    ortp_hypothesis result = ORTP_HYPOTHESIS_INIT;
     size_t count = 0;
     ortp_error error = ORTP_ERROR_INIT;
     ortp_search_params params = ORTP_SEARCH_PARAMS_INIT;
@@ -286,7 +292,7 @@ static void decoders_share_an_encoder_output(void **state)
     nested n = {.f = &f, .other = open_decoder(&f, 8)};
     ortp_decoder *decoder = open_decoder(&f, 8);
     n.encoded = encode_round(&f, 1, &n.length);
-    static found alone, together;
+    static found alone = FOUND_INIT, together = FOUND_INIT;
     ortp_search_params params = ORTP_SEARCH_PARAMS_INIT;
     assert_ok(ortp_decoder_search(decoder, n.encoded, n.length, &params, NULL, alone.results,
                                   RESULTS, &alone.count, &error),
@@ -298,8 +304,8 @@ static void decoders_share_an_encoder_output(void **state)
               error);
     assert_true(n.searches > 3);
     assert_same_results(alone.results, alone.count, together.results, together.count, 0.0);
-    ortp_decoder_destroy(n.other);
-    ortp_decoder_destroy(decoder);
+    ortp_decoder_destroy(n.other, NULL);
+    ortp_decoder_destroy(decoder, NULL);
     assert_int_equal(ortp_tensor_release(n.encoded), ORTP_OK);
     fixture_close(&f);
 }
@@ -319,7 +325,7 @@ static void a_warm_search_makes_no_value(void **state)
         assert_ok(ortp_decoder_warm(decoder, i, 8, &error), error);
     }
     const uint64_t before = values_made(&f);
-    static found ignored;
+    static found ignored = FOUND_INIT;
     for (size_t round = 0; round < 8; round++) {
         ortp_search_params params = ORTP_SEARCH_PARAMS_INIT;
         params.beam_width = 8;
@@ -329,7 +335,7 @@ static void a_warm_search_makes_no_value(void **state)
     size_t rows = 0;
     assert_non_null(ortp_decoder_logits(decoder, &rows));
     assert_int_equal(rows, 8);
-    ortp_decoder_destroy(decoder);
+    ortp_decoder_destroy(decoder, NULL);
     fixture_close(&f);
 }
 
@@ -341,15 +347,23 @@ static void buffers_are_those_of_the_path(void **state)
     ortp_error error = ORTP_ERROR_INIT;
     fixture_open_on(&f, STEP, ORTP_PATH_AUTO);
     ortp_decoder_buffers *buffers = NULL;
-    assert_ok(ortp_decoder_buffers_create(f.model, f.tensors, 3, 32, &buffers, &error), error);
-    ortp_decoder_buffers_info info;
+    assert_ok(ortp_decoder_buffers_create(
+                  &(const ortp_decoder_buffers_options){.struct_size =
+                                                            sizeof(ortp_decoder_buffers_options),
+                                                        .model = f.model,
+                                                        .tensors = f.tensors,
+                                                        .beams = 3,
+                                                        .source = 32},
+                  &buffers, &error),
+              error);
+    ortp_decoder_buffers_info info = ORTP_DECODER_BUFFERS_INFO_INIT;
     ortp_decoder_buffers_get_info(buffers, &info);
     assert_int_equal(info.tokens_bytes, 3 * sizeof(int32_t));
     assert_int_equal(info.logits_bytes, 3 * 30 * sizeof(float));
     assert_int_equal(info.kv_bytes, (size_t)4 * 3 * 2 * 20 * 8 * sizeof(float));
     assert_int_equal(info.indirection_bytes, 3 * 20 * sizeof(int32_t));
     assert_int_equal(info.memory_bytes + info.mask_bytes, 0);
-    ortp_decoder_buffers_destroy(buffers);
+    ortp_decoder_buffers_destroy(buffers, NULL);
     fixture_close(&f);
 }
 
@@ -366,7 +380,7 @@ static void refuses_what_is_another_paths(void **state)
         ortp_decoder *decoder = open_decoder(&f, 2);
         size_t length = 0;
         ortp_tensor *encoded = encode_round(&f, 0, &length);
-        ortp_hypothesis result;
+        ortp_hypothesis result = ORTP_HYPOTHESIS_INIT;
         size_t count = 0;
         ortp_search_params params = ORTP_SEARCH_PARAMS_INIT;
         params.path = opened[1 - i];
@@ -386,7 +400,7 @@ static void refuses_what_is_another_paths(void **state)
                                                   ? "cross keys and values of float [4,2,1..150,8]"
                                                   : "memory of float [1,1..150"));
         assert_int_equal(ortp_tensor_release(encoded), ORTP_OK);
-        ortp_decoder_destroy(decoder);
+        ortp_decoder_destroy(decoder, NULL);
         fixture_close(&f);
     }
 }

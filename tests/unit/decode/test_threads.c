@@ -35,7 +35,11 @@ static void *work(void *arg)
 {
     worker *w = arg;
     ortp_decoder *decoder = NULL;
-    w->status = ortp_decoder_create(w->f->model, w->f->tensors, 0, &decoder, &w->error);
+    w->status = ortp_decoder_create(
+        &(const ortp_decoder_options){.struct_size = sizeof(ortp_decoder_options),
+                                      .model = w->f->model,
+                                      .tensors = w->f->tensors},
+        &decoder, &w->error);
     float features[64 * 6] = {0};
     int32_t keys[64] = {0};
     for (size_t i = 0; i < ROUNDS && w->status == ORTP_OK; i++) {
@@ -55,7 +59,7 @@ static void *work(void *arg)
             w->status = search_once(w, decoder, w->shared, w->shared_length, path);
         }
     }
-    ortp_decoder_destroy(decoder);
+    ortp_decoder_destroy(decoder, NULL);
     return NULL;
 }
 
@@ -75,7 +79,12 @@ static void threads_equal_one_thread(void **state)
         worker *workers = calloc(THREADS + 1, sizeof *workers);
         assert_non_null(workers);
         for (size_t i = 0; i <= THREADS; i++) {
-            workers[i] = (worker){.f = &f, .shared = memory, .shared_length = length, .turn = i};
+            workers[i] = (worker){.f = &f,
+                                  .shared = memory,
+                                  .shared_length = length,
+                                  .turn = i,
+                                  .error = ORTP_ERROR_INIT,
+                                  .results = {ORTP_HYPOTHESIS_INIT}};
         }
         (void)work(&workers[THREADS]);
         for (size_t i = 0; i < THREADS; i++) {

@@ -60,7 +60,13 @@ ortp_decoder *open_decoder(const world *w, size_t width)
 {
     ortp_error error = ORTP_ERROR_INIT;
     ortp_decoder *decoder = NULL;
-    assert_ok(ortp_decoder_create(w->f.model, w->f.tensors, width, &decoder, &error), error);
+    assert_ok(ortp_decoder_create(
+                  &(const ortp_decoder_options){.struct_size = sizeof(ortp_decoder_options),
+                                                .model = w->f.model,
+                                                .tensors = w->f.tensors,
+                                                .beam_width_max = width},
+                  &decoder, &error),
+              error);
     return decoder;
 }
 
@@ -92,7 +98,7 @@ static void learn(world *w, ortp_decoder *decoder, uint32_t node)
         p.nodes[i] = (uint32_t)at;
     }
     const ortp_constraint constraint = {.ctx = &p, .next = path_next};
-    ortp_hypothesis result;
+    ortp_hypothesis result = ORTP_HYPOTHESIS_INIT;
     size_t count = 0;
     assert_ok(ortp_decoder_search(decoder, w->memory, w->length, NULL, &constraint, &result, 1,
                                   &count, &error),
@@ -125,7 +131,7 @@ int set_up(void **state)
     for (uint32_t node = 0; node < NODES; node++) {
         learn(w, decoder, node);
     }
-    ortp_decoder_destroy(decoder);
+    ortp_decoder_destroy(decoder, NULL);
     *state = w;
     return 0;
 }

@@ -29,7 +29,7 @@ void fixture_open(fixture *f, ortp_pool_kind kind, size_t limit)
     ortp_budget_options budget_options = ORTP_BUDGET_OPTIONS_INIT;
     budget_options.limit_bytes = limit;
     budget_options.alloc = counting_alloc_use(&f->alloc);
-    assert_int_equal(ortp_budget_create(&budget_options, &f->budget), ORTP_OK);
+    assert_int_equal(ortp_budget_create(&budget_options, &f->budget, NULL), ORTP_OK);
     ortp_pool_options options = fixture_pool_options(f, kind);
     ortp_error error = ORTP_ERROR_INIT;
     assert_int_equal(ortp_pool_create(&options, &f->pool, &error), ORTP_OK);
@@ -41,17 +41,17 @@ void fixture_close(fixture *f)
         assert_ledger(f->budget, f->pool);
     }
     assert_int_equal(ortp_pool_destroy(f->pool, NULL), ORTP_OK);
-    ortp_budget_info info;
+    ortp_budget_info info = ORTP_BUDGET_INFO_INIT;
     ortp_budget_get_info(f->budget, &info);
     assert_int_equal(info.account_bytes[ORTP_ACCOUNT_BLOCKS], 0);
     assert_int_equal(info.refund_errors, 0);
-    assert_int_equal(ortp_budget_destroy(f->budget), ORTP_OK);
+    assert_int_equal(ortp_budget_destroy(f->budget, NULL), ORTP_OK);
     counting_alloc_assert_empty(&f->alloc);
 }
 
 size_t in_use_bytes(const ortp_pool *pool)
 {
-    ortp_pool_info info;
+    ortp_pool_info info = ORTP_POOL_INFO_INIT;
     ortp_pool_get_info(pool, &info);
     size_t sum = 0;
     for (size_t i = 0; i < ORTP_LABEL_COUNT; i++) {
@@ -62,23 +62,23 @@ size_t in_use_bytes(const ortp_pool *pool)
 
 size_t charged_bytes(const ortp_budget *budget)
 {
-    ortp_budget_info info;
+    ortp_budget_info info = ORTP_BUDGET_INFO_INIT;
     ortp_budget_get_info(budget, &info);
     return info.charged_bytes;
 }
 
 uint64_t maps_of(const ortp_pool *pool)
 {
-    ortp_pool_info info;
+    ortp_pool_info info = ORTP_POOL_INFO_INIT;
     ortp_pool_get_info(pool, &info);
     return info.maps;
 }
 
 void assert_ledger(const ortp_budget *budget, const ortp_pool *pool)
 {
-    ortp_budget_info account;
+    ortp_budget_info account = ORTP_BUDGET_INFO_INIT;
     ortp_budget_get_info(budget, &account);
-    ortp_pool_info info;
+    ortp_pool_info info = ORTP_POOL_INFO_INIT;
     ortp_pool_get_info(pool, &info);
     assert_int_equal(account.account_bytes[ORTP_ACCOUNT_BLOCKS],
                      in_use_bytes(pool) + info.idle_bytes);

@@ -27,13 +27,13 @@ static ortp_budget *make(size_t limit, heard *h)
         options.log = (ortp_logger){.fn = hear, .ctx = h, .level = ORTP_LOG_DEBUG};
     }
     ortp_budget *budget = NULL;
-    assert_int_equal(ortp_budget_create(&options, &budget), ORTP_OK);
+    assert_int_equal(ortp_budget_create(&options, &budget, NULL), ORTP_OK);
     return budget;
 }
 
 static ortp_budget_info info_of(const ortp_budget *budget)
 {
-    ortp_budget_info info;
+    ortp_budget_info info = ORTP_BUDGET_INFO_INIT;
     ortp_budget_get_info(budget, &info);
     assert_int_equal(info.charged_bytes, info.account_bytes[ORTP_ACCOUNT_BLOCKS] +
                                              info.account_bytes[ORTP_ACCOUNT_METADATA] +
@@ -87,13 +87,13 @@ static void sums_and_peaks_are_exact(void **state)
 
     assert_int_equal(charge(budget, 0), ORTP_OK);
     assert_int_equal(ortp_budget_refund(budget, ORTP_ACCOUNT_BLOCKS, 0), ORTP_OK);
-    assert_int_equal(ortp_budget_destroy(budget), ORTP_E_BUSY);
+    assert_int_equal(ortp_budget_destroy(budget, NULL), ORTP_E_BUSY);
     assert_int_equal(ortp_budget_refund(budget, ORTP_ACCOUNT_BLOCKS, 150), ORTP_OK);
-    assert_int_equal(ortp_budget_destroy(budget), ORTP_E_BUSY);
+    assert_int_equal(ortp_budget_destroy(budget, NULL), ORTP_E_BUSY);
     assert_int_equal(ortp_budget_refund(budget, ORTP_ACCOUNT_METADATA, 10), ORTP_OK);
     assert_int_equal(info_of(budget).charged_bytes, own);
-    assert_int_equal(ortp_budget_destroy(budget), ORTP_OK);
-    assert_int_equal(ortp_budget_destroy(NULL), ORTP_OK);
+    assert_int_equal(ortp_budget_destroy(budget, NULL), ORTP_OK);
+    assert_int_equal(ortp_budget_destroy(NULL, NULL), ORTP_OK);
 }
 
 static void limit_is_reached_exactly(void **state)
@@ -116,7 +116,7 @@ static void limit_is_reached_exactly(void **state)
     assert_int_equal(ortp_budget_refund(budget, ORTP_ACCOUNT_BLOCKS, 1), ORTP_OK);
     assert_int_equal(charge(budget, 1), ORTP_OK);
     assert_int_equal(ortp_budget_refund(budget, ORTP_ACCOUNT_BLOCKS, room), ORTP_OK);
-    assert_int_equal(ortp_budget_destroy(budget), ORTP_OK);
+    assert_int_equal(ortp_budget_destroy(budget, NULL), ORTP_OK);
 }
 
 static void limit_below_the_struct_is_refused(void **state)
@@ -124,17 +124,17 @@ static void limit_below_the_struct_is_refused(void **state)
     (void)state;
     ortp_budget *budget = make(0, NULL);
     size_t own = info_of(budget).charged_bytes;
-    assert_int_equal(ortp_budget_destroy(budget), ORTP_OK);
+    assert_int_equal(ortp_budget_destroy(budget, NULL), ORTP_OK);
     ortp_budget_options options = ORTP_BUDGET_OPTIONS_INIT;
     options.limit_bytes = own - 1;
     budget = (ortp_budget *)1;
-    assert_int_equal(ortp_budget_create(&options, &budget), ORTP_E_BUDGET);
+    assert_int_equal(ortp_budget_create(&options, &budget, NULL), ORTP_E_BUDGET);
     assert_null(budget);
     options.limit_bytes = own;
-    assert_int_equal(ortp_budget_create(&options, &budget), ORTP_OK);
+    assert_int_equal(ortp_budget_create(&options, &budget, NULL), ORTP_OK);
     assert_int_equal(charge(budget, 1), ORTP_E_BUDGET);
-    assert_int_equal(ortp_budget_destroy(budget), ORTP_OK);
-    assert_int_equal(ortp_budget_create(&options, NULL), ORTP_E_INVAL);
+    assert_int_equal(ortp_budget_destroy(budget, NULL), ORTP_OK);
+    assert_int_equal(ortp_budget_create(&options, NULL, NULL), ORTP_E_INVAL);
 }
 
 static void overflow_is_an_error(void **state)
@@ -150,7 +150,7 @@ static void overflow_is_an_error(void **state)
     assert_int_equal(ortp_budget_refund(budget, ORTP_ACCOUNT_BLOCKS, SIZE_MAX - own), ORTP_OK);
     assert_int_equal(info_of(budget).charged_bytes, own);
     assert_int_equal(info_of(budget).denials, 0);
-    assert_int_equal(ortp_budget_destroy(budget), ORTP_OK);
+    assert_int_equal(ortp_budget_destroy(budget, NULL), ORTP_OK);
 }
 
 static void over_refund_changes_nothing(void **state)
@@ -168,7 +168,7 @@ static void over_refund_changes_nothing(void **state)
     assert_int_equal(h.errors, 3);
     assert_int_equal(info.charged_bytes, own + 100);
     assert_int_equal(ortp_budget_refund(budget, ORTP_ACCOUNT_BLOCKS, 100), ORTP_OK);
-    assert_int_equal(ortp_budget_destroy(budget), ORTP_OK);
+    assert_int_equal(ortp_budget_destroy(budget, NULL), ORTP_OK);
 }
 
 static void unknown_arguments_are_refused(void **state)
@@ -187,7 +187,7 @@ static void unknown_arguments_are_refused(void **state)
     assert_int_equal(ortp_budget_refund(NULL, ORTP_ACCOUNT_BLOCKS, 0), ORTP_E_INVAL);
     assert_int_equal(ortp_budget_set_limit(NULL, 1, NULL), ORTP_E_INVAL);
     assert_int_equal(ortp_budget_reclaim(budget, (ortp_reclaim)9, 1), 0);
-    assert_int_equal(ortp_budget_destroy(budget), ORTP_OK);
+    assert_int_equal(ortp_budget_destroy(budget, NULL), ORTP_OK);
 }
 
 /* ---- reclaimers ---- */
@@ -298,14 +298,15 @@ static void reclaimers_are_asked_by_level_then_age(void **state)
 
     ortp_budget_remove_reclaimer(budget, rb);
     ortp_budget_remove_reclaimer(budget, rc);
-    assert_int_equal(ortp_budget_destroy(budget), ORTP_E_BUSY);
+    assert_int_equal(ortp_budget_destroy(budget, NULL), ORTP_E_BUSY);
     ortp_budget_remove_reclaimer(budget, ra);
     assert_int_equal(charge(budget, 40), ORTP_OK); /* the room of the removed nodes */
     assert_int_equal(ortp_budget_refund(budget, ORTP_ACCOUNT_BLOCKS, 1040), ORTP_OK);
-    assert_int_equal(ortp_budget_destroy(budget), ORTP_E_BUSY); /* a reclaimer is registered */
+    assert_int_equal(ortp_budget_destroy(budget, NULL),
+                     ORTP_E_BUSY); /* a reclaimer is registered */
     ortp_budget_remove_reclaimer(budget, rd);
     ortp_budget_remove_reclaimer(budget, NULL);
-    assert_int_equal(ortp_budget_destroy(budget), ORTP_OK);
+    assert_int_equal(ortp_budget_destroy(budget, NULL), ORTP_OK);
 }
 
 static void rounds_go_on_while_they_give(void **state)
@@ -321,7 +322,7 @@ static void rounds_go_on_while_they_give(void **state)
     assert_int_equal(slow.idle, 0);
     ortp_budget_remove_reclaimer(budget, r);
     assert_int_equal(ortp_budget_refund(budget, ORTP_ACCOUNT_BLOCKS, 995), ORTP_OK);
-    assert_int_equal(ortp_budget_destroy(budget), ORTP_OK);
+    assert_int_equal(ortp_budget_destroy(budget, NULL), ORTP_OK);
 }
 
 /* What a cache evicts becomes idle blocks, which the reclaimers of the first level unmap. */
@@ -344,7 +345,7 @@ static void later_levels_feed_earlier_ones(void **state)
     ortp_budget_remove_reclaimer(budget, r1);
     ortp_budget_remove_reclaimer(budget, r2);
     assert_int_equal(ortp_budget_refund(budget, ORTP_ACCOUNT_BLOCKS, 500), ORTP_OK);
-    assert_int_equal(ortp_budget_destroy(budget), ORTP_OK);
+    assert_int_equal(ortp_budget_destroy(budget, NULL), ORTP_OK);
 }
 
 /* Reports what it was asked for, and gives nothing back. */
@@ -378,7 +379,7 @@ static void empty_reports_do_not_keep_a_charge_waiting(void **state)
         assert_int_equal(ortp_budget_set_limit(budget, 0, &excess), ORTP_E_BUSY);
         ortp_budget_remove_reclaimer(budget, r);
         assert_int_equal(ortp_budget_refund(budget, ORTP_ACCOUNT_BLOCKS, 1000), ORTP_OK);
-        assert_int_equal(ortp_budget_destroy(budget), ORTP_OK);
+        assert_int_equal(ortp_budget_destroy(budget, NULL), ORTP_OK);
     }
 }
 
@@ -404,7 +405,7 @@ static void empty_reports_do_not_hide_what_others_give(void **state)
         ortp_budget_remove_reclaimer(budget, r[i]);
     }
     assert_int_equal(ortp_budget_refund(budget, ORTP_ACCOUNT_BLOCKS, 1000), ORTP_OK);
-    assert_int_equal(ortp_budget_destroy(budget), ORTP_OK);
+    assert_int_equal(ortp_budget_destroy(budget, NULL), ORTP_OK);
 }
 
 /* Only the last piece of what it gives sets anything free, as with the last block of a slab. */
@@ -437,7 +438,7 @@ static void later_levels_are_asked_for_more_when_nothing_comes_of_it(void **stat
     ortp_budget_remove_reclaimer(budget, r0);
     ortp_budget_remove_reclaimer(budget, r1);
     assert_int_equal(ortp_budget_refund(budget, ORTP_ACCOUNT_BLOCKS, 1000), ORTP_OK);
-    assert_int_equal(ortp_budget_destroy(budget), ORTP_OK);
+    assert_int_equal(ortp_budget_destroy(budget, NULL), ORTP_OK);
 }
 
 static void reclaim_on_demand(void **state)
@@ -459,7 +460,7 @@ static void reclaim_on_demand(void **state)
     ortp_budget_remove_reclaimer(budget, r0);
     ortp_budget_remove_reclaimer(budget, r1);
     assert_int_equal(ortp_budget_refund(budget, ORTP_ACCOUNT_BLOCKS, 300), ORTP_OK);
-    assert_int_equal(ortp_budget_destroy(budget), ORTP_OK);
+    assert_int_equal(ortp_budget_destroy(budget, NULL), ORTP_OK);
 }
 
 static void reclaimer_arguments(void **state)
@@ -481,7 +482,7 @@ static void reclaimer_arguments(void **state)
     assert_int_equal(ortp_budget_add_reclaimer(budget, ORTP_RECLAIM_BLOCKS, give_back, &s, &r),
                      ORTP_E_BUDGET);
     assert_null(r);
-    assert_int_equal(ortp_budget_destroy(budget), ORTP_OK);
+    assert_int_equal(ortp_budget_destroy(budget, NULL), ORTP_OK);
 }
 
 static void lowered_limit_stands_and_says_its_excess(void **state)
@@ -514,7 +515,7 @@ static void lowered_limit_stands_and_says_its_excess(void **state)
     assert_true(ortp_budget_usage(budget) <= 0.0);
     assert_int_equal(ortp_budget_set_limit(budget, own * 4, NULL), ORTP_OK);
     assert_true(ortp_budget_usage(budget) > 0.249 && ortp_budget_usage(budget) < 0.251);
-    assert_int_equal(ortp_budget_destroy(budget), ORTP_OK);
+    assert_int_equal(ortp_budget_destroy(budget, NULL), ORTP_OK);
 }
 
 static void lowered_limit_asks_all_reclaimers(void **state)
@@ -537,7 +538,7 @@ static void lowered_limit_asks_all_reclaimers(void **state)
     assert_int_equal(ortp_budget_refund(budget, ORTP_ACCOUNT_BLOCKS, 700), ORTP_OK);
     ortp_budget_remove_reclaimer(budget, r0);
     ortp_budget_remove_reclaimer(budget, r1);
-    assert_int_equal(ortp_budget_destroy(budget), ORTP_OK);
+    assert_int_equal(ortp_budget_destroy(budget, NULL), ORTP_OK);
 }
 
 int main(void)

@@ -66,7 +66,7 @@ static void *sample(void *ctx)
 {
     shared *s = ctx;
     while (!s->stop) {
-        ortp_budget_info info;
+        ortp_budget_info info = ORTP_BUDGET_INFO_INIT;
         ortp_budget_get_info(s->budget, &info);
         s->failures += info.charged_bytes > info.limit_bytes;
         s->failures += !consistent(&info);
@@ -80,7 +80,7 @@ static void open_shared(shared *s, size_t limit)
 {
     ortp_budget_options options = ORTP_BUDGET_OPTIONS_INIT;
     options.limit_bytes = limit;
-    assert_int_equal(ortp_budget_create(&options, &s->budget), ORTP_OK);
+    assert_int_equal(ortp_budget_create(&options, &s->budget, NULL), ORTP_OK);
     s->own = charged_bytes(s->budget);
 }
 
@@ -103,14 +103,14 @@ static void sixteen_threads_never_exceed_the_limit(void **state)
     assert_int_equal(pthread_join(sampler, NULL), 0);
     assert_int_equal(s.failures, 0);
     assert_true(s.denied > 0);
-    ortp_budget_info info;
+    ortp_budget_info info = ORTP_BUDGET_INFO_INIT;
     ortp_budget_get_info(s.budget, &info);
     assert_int_equal(info.charged_bytes, s.own);
     assert_int_equal(info.charges, s.charged_ok + 1);
     assert_int_equal(info.denials, s.denied);
     assert_true(info.peak_bytes <= LIMIT);
     assert_true(info.peak_bytes > LIMIT / 2);
-    assert_int_equal(ortp_budget_destroy(s.budget), ORTP_OK);
+    assert_int_equal(ortp_budget_destroy(s.budget, NULL), ORTP_OK);
 }
 
 /* After set_limit() returned, what is above the new limit only falls. */
@@ -143,7 +143,7 @@ static void lowered_limit_holds_at_once(void **state)
     }
     assert_int_equal(s.failures, 0);
     assert_int_equal(charged_bytes(s.budget), s.own);
-    assert_int_equal(ortp_budget_destroy(s.budget), ORTP_OK);
+    assert_int_equal(ortp_budget_destroy(s.budget, NULL), ORTP_OK);
 }
 
 /* ---- reclaimers that take their time ---- */
@@ -202,7 +202,7 @@ static void *reclaim_ten(void *ctx)
 static void open_gate(gate *g, size_t idle)
 {
     ortp_budget_options options = ORTP_BUDGET_OPTIONS_INIT;
-    assert_int_equal(ortp_budget_create(&options, &g->budget), ORTP_OK);
+    assert_int_equal(ortp_budget_create(&options, &g->budget, NULL), ORTP_OK);
     assert_int_equal(
         ortp_budget_add_reclaimer(g->budget, ORTP_RECLAIM_BLOCKS, hold_then_give, g, &g->reclaimer),
         ORTP_OK);
@@ -249,7 +249,7 @@ static void removal_waits_for_a_running_call(void **state)
                      ORTP_E_BUDGET);
     assert_int_equal(g.entered, entered);
     assert_int_equal(ortp_budget_refund(g.budget, ORTP_ACCOUNT_BLOCKS, 10), ORTP_OK);
-    assert_int_equal(ortp_budget_destroy(g.budget), ORTP_OK);
+    assert_int_equal(ortp_budget_destroy(g.budget, NULL), ORTP_OK);
 }
 
 /* Memory in another thread's hands, reclaimed and not yet refunded, is worth waiting for. */
@@ -270,12 +270,12 @@ static void no_denial_while_another_thread_gives_back(void **state)
     assert_null(result);
     assert_int_equal(pthread_join(second, &result), 0);
     assert_null(result);
-    ortp_budget_info info;
+    ortp_budget_info info = ORTP_BUDGET_INFO_INIT;
     ortp_budget_get_info(g.budget, &info);
     assert_int_equal(info.denials, 0);
     ortp_budget_remove_reclaimer(g.budget, g.reclaimer);
     assert_int_equal(ortp_budget_refund(g.budget, ORTP_ACCOUNT_BLOCKS, 20), ORTP_OK);
-    assert_int_equal(ortp_budget_destroy(g.budget), ORTP_OK);
+    assert_int_equal(ortp_budget_destroy(g.budget, NULL), ORTP_OK);
 }
 
 /* Registering and removing while other threads reclaim without a pause. */
@@ -324,7 +324,7 @@ static void reclaimers_come_and_go(void **state)
     }
     assert_int_equal(s.failures, 0);
     assert_int_equal(charged_bytes(s.budget), s.own);
-    assert_int_equal(ortp_budget_destroy(s.budget), ORTP_OK);
+    assert_int_equal(ortp_budget_destroy(s.budget, NULL), ORTP_OK);
 }
 
 int main(void)

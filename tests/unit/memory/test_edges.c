@@ -194,14 +194,14 @@ static void cache_options_out_of_range(void **state)
     fixture_open(&f, ORTP_POOL_STRIPED, 0);
     ortp_cache *cache = nowhere;
     ortp_cache_options options = ORTP_CACHE_OPTIONS_INIT;
-    assert_int_equal(ortp_cache_create(&options, &cache), ORTP_E_INVAL); /* no pool */
+    assert_int_equal(ortp_cache_create(&options, &cache, NULL), ORTP_E_INVAL); /* no pool */
     assert_null(cache);
     options.pool = f.pool;
     options.entries_max = SIZE_MAX;
-    assert_int_equal(ortp_cache_create(&options, &cache), ORTP_E_INVAL);
+    assert_int_equal(ortp_cache_create(&options, &cache, NULL), ORTP_E_INVAL);
     options.entries_max = 1;
     options.spare_entries = SIZE_MAX;
-    assert_int_equal(ortp_cache_create(&options, &cache), ORTP_E_INVAL);
+    assert_int_equal(ortp_cache_create(&options, &cache, NULL), ORTP_E_INVAL);
     fixture_close(&f);
 }
 
@@ -213,7 +213,7 @@ static void misused_cache(void **state)
     ortp_cache_options options = ORTP_CACHE_OPTIONS_INIT;
     options.pool = f.pool;
     ortp_cache *cache;
-    assert_int_equal(ortp_cache_create(&options, &cache), ORTP_OK);
+    assert_int_equal(ortp_cache_create(&options, &cache, NULL), ORTP_OK);
     ortp_cache_key key = {.model_id = 1, .parts = {"k"}, .part_bytes = {1}, .part_count = 1};
     ortp_block *block = must_acquire(f.pool, 64, ORTP_LABEL_TENSORS);
     ortp_cache_value value = {.blocks = {block, NULL}, .block_count = 2};
@@ -227,7 +227,7 @@ static void misused_cache(void **state)
     assert_int_equal(ortp_cache_put(cache, &key, &value, NULL), ORTP_E_INVAL);
     assert_int_equal(ortp_block_label(block), ORTP_LABEL_TENSORS); /* still the caller's */
     must_release(block);
-    assert_int_equal(ortp_cache_destroy(cache), ORTP_OK);
+    assert_int_equal(ortp_cache_destroy(cache, NULL), ORTP_OK);
     fixture_close(&f);
 }
 

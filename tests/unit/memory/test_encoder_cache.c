@@ -18,19 +18,19 @@ static void bench_open(bench *b, size_t entries_max, uint64_t stale_ms)
     options.stale_ms = stale_ms;
     options.alloc = counting_alloc_use(&b->f.alloc);
     options.clock = fake_clock_use(&b->f.clock);
-    assert_int_equal(ortp_cache_create(&options, &b->cache), ORTP_OK);
+    assert_int_equal(ortp_cache_create(&options, &b->cache, NULL), ORTP_OK);
 }
 
 static void bench_close(bench *b)
 {
-    assert_int_equal(ortp_cache_destroy(b->cache), ORTP_OK);
+    assert_int_equal(ortp_cache_destroy(b->cache, NULL), ORTP_OK);
     assert_int_equal(in_use_bytes(b->f.pool), 0); /* keys and values are back */
     fixture_close(&b->f);
 }
 
 static ortp_cache_info info_of(const bench *b)
 {
-    ortp_cache_info info;
+    ortp_cache_info info = ORTP_CACHE_INFO_INIT;
     ortp_cache_get_info(b->cache, &info);
     return info;
 }
@@ -251,16 +251,16 @@ static void arguments_are_checked(void **state)
 
     ortp_cache_options options = ORTP_CACHE_OPTIONS_INIT;
     ortp_cache *cache = (ortp_cache *)1;
-    assert_int_equal(ortp_cache_create(&options, &cache), ORTP_E_INVAL);
+    assert_int_equal(ortp_cache_create(&options, &cache, NULL), ORTP_E_INVAL);
     assert_null(cache);
     options.pool = b.f.pool;
     options.entries_max = SIZE_MAX;
-    assert_int_equal(ortp_cache_create(&options, &cache), ORTP_E_INVAL);
+    assert_int_equal(ortp_cache_create(&options, &cache, NULL), ORTP_E_INVAL);
     options.entries_max = 0;
     options.alloc.alloc = counting_alloc_use(&b.f.alloc).alloc;
-    assert_int_equal(ortp_cache_create(&options, &cache), ORTP_E_INVAL);
-    assert_int_equal(ortp_cache_create(&options, NULL), ORTP_E_INVAL);
-    assert_int_equal(ortp_cache_destroy(NULL), ORTP_OK);
+    assert_int_equal(ortp_cache_create(&options, &cache, NULL), ORTP_E_INVAL);
+    assert_int_equal(ortp_cache_create(&options, NULL, NULL), ORTP_E_INVAL);
+    assert_int_equal(ortp_cache_destroy(NULL, NULL), ORTP_OK);
     bench_close(&b);
 }
 
@@ -465,7 +465,7 @@ static void clear_counts_and_spares_leases(void **state)
 
     /* Destroying while leases are out is refused; the cache stays usable. */
     put(&b, "d", &t[0]);
-    assert_int_equal(ortp_cache_destroy(b.cache), ORTP_E_BUSY);
+    assert_int_equal(ortp_cache_destroy(b.cache, NULL), ORTP_E_BUSY);
     assert_int_equal(t[0].freed, 2);
     put(&b, "d", &t[0]);
     assert_true(hits(&b, "d"));
@@ -505,7 +505,7 @@ static void a_disabled_cache_declines(void **state)
     options.pool = b.f.pool;
     options.disabled = true;
     options.alloc = counting_alloc_use(&b.f.alloc);
-    assert_int_equal(ortp_cache_create(&options, &b.cache), ORTP_OK);
+    assert_int_equal(ortp_cache_create(&options, &b.cache, NULL), ORTP_OK);
     token t = {0};
     ortp_cache_value value = value_of(&b, &t, 1);
     ortp_cache_key key = key_of("a", 1);
@@ -586,7 +586,7 @@ static void a_put_that_does_not_fit_changes_nothing(void **state)
     static unsigned char large[300000];
     ortp_cache_key key = key_of(large, sizeof large);
     assert_int_equal(ortp_budget_set_limit(b.f.budget, charged_bytes(b.f.budget), NULL), ORTP_OK);
-    ortp_pool_info before, after;
+    ortp_pool_info before = ORTP_POOL_INFO_INIT, after = ORTP_POOL_INFO_INIT;
     ortp_pool_get_info(b.f.pool, &before);
     ortp_lease *lease = (ortp_lease *)1;
     for (int i = 0; i < 20; i++) { /* handles come back */
@@ -678,7 +678,7 @@ static uint64_t hold_many(bench *b, size_t spare_entries)
     options.spare_entries = spare_entries;
     options.alloc = counting_alloc_use(&b->f.alloc);
     ortp_cache *cache = NULL;
-    assert_int_equal(ortp_cache_create(&options, &cache), ORTP_OK);
+    assert_int_equal(ortp_cache_create(&options, &cache, NULL), ORTP_OK);
     token t[HELD] = {{0}};
     ortp_lease *leases[HELD];
     uint64_t calls = b->f.alloc.calls;
@@ -692,7 +692,7 @@ static uint64_t hold_many(bench *b, size_t spare_entries)
     for (size_t i = 0; i < HELD; i++) {
         ortp_lease_release(leases[i]);
     }
-    assert_int_equal(ortp_cache_destroy(cache), ORTP_OK);
+    assert_int_equal(ortp_cache_destroy(cache, NULL), ORTP_OK);
     return calls;
 }
 

@@ -124,7 +124,7 @@ static void *watch(void *ctx)
 {
     shared *s = ctx;
     while (!s->stop) {
-        ortp_cache_info info;
+        ortp_cache_info info = ORTP_CACHE_INFO_INIT;
         ortp_cache_get_info(s->cache, &info);
         s->failures += info.entries > 4;
         s->failures += info.evicted_leased > info.leased;
@@ -143,7 +143,7 @@ static void run(ortp_pool_kind kind, size_t limit)
     options.stale_ms = 100;
     options.alloc = counting_alloc_use(&s.f.alloc);
     options.clock = fake_clock_use(&s.f.clock);
-    assert_int_equal(ortp_cache_create(&options, &s.cache), ORTP_OK);
+    assert_int_equal(ortp_cache_create(&options, &s.cache, NULL), ORTP_OK);
     pthread_t threads[THREADS], watcher;
     worker workers[THREADS];
     assert_int_equal(pthread_create(&watcher, NULL, watch, &s), 0);
@@ -158,14 +158,14 @@ static void run(ortp_pool_kind kind, size_t limit)
     assert_int_equal(pthread_join(watcher, NULL), 0);
     assert_int_equal(s.failures, 0);
     assert_true(s.hits > 0);
-    ortp_cache_info info;
+    ortp_cache_info info = ORTP_CACHE_INFO_INIT;
     ortp_cache_get_info(s.cache, &info);
     assert_int_equal(info.leased, 0);
     assert_int_equal(info.hits, s.hits);
     assert_int_equal(s.attachments, info.entries);
     assert_int_equal(info.puts, info.entries + info.evictions + info.stale);
     assert_ledger(s.f.budget, s.f.pool);
-    assert_int_equal(ortp_cache_destroy(s.cache), ORTP_OK);
+    assert_int_equal(ortp_cache_destroy(s.cache, NULL), ORTP_OK);
     assert_int_equal(s.attachments, 0);
     assert_int_equal(in_use_bytes(s.f.pool), 0);
     fixture_close(&s.f);
@@ -220,7 +220,7 @@ static void *dispose_of_it(void *ctx)
 static void *destroy_it(void *ctx)
 {
     gate *g = ctx;
-    g->destroyed = ortp_cache_destroy(g->cache);
+    g->destroyed = ortp_cache_destroy(g->cache, NULL);
     return NULL;
 }
 
@@ -230,7 +230,7 @@ static void open_gate(gate *g, fixture *f, pthread_t *thread, bool by_lease)
     ortp_cache_options options = ORTP_CACHE_OPTIONS_INIT;
     options.pool = f->pool;
     options.alloc = counting_alloc_use(&f->alloc);
-    assert_int_equal(ortp_cache_create(&options, &g->cache), ORTP_OK);
+    assert_int_equal(ortp_cache_create(&options, &g->cache, NULL), ORTP_OK);
     g->budget = f->budget;
     size_t number = 1;
     ortp_cache_key key = key_of(&number);
@@ -242,7 +242,7 @@ static void open_gate(gate *g, fixture *f, pthread_t *thread, bool by_lease)
         g->lease = lease;
         assert_int_equal(ortp_cache_clear(g->cache), 1);
         assert_false(g->entered);
-        assert_int_equal(ortp_cache_destroy(g->cache), ORTP_E_BUSY);
+        assert_int_equal(ortp_cache_destroy(g->cache, NULL), ORTP_E_BUSY);
     } else {
         ortp_lease_release(lease);
     }
@@ -261,13 +261,13 @@ static void destroy_is_refused_while_a_value_goes(void **state)
         gate g = {.budget = NULL};
         pthread_t thread;
         open_gate(&g, &f, &thread, by_lease == 1);
-        ortp_cache_info info;
+        ortp_cache_info info = ORTP_CACHE_INFO_INIT;
         ortp_cache_get_info(g.cache, &info);
         assert_int_equal(info.leased + info.entries, 0);
-        assert_int_equal(ortp_cache_destroy(g.cache), ORTP_E_BUSY);
+        assert_int_equal(ortp_cache_destroy(g.cache, NULL), ORTP_E_BUSY);
         g.open = true;
         assert_int_equal(pthread_join(thread, NULL), 0);
-        assert_int_equal(ortp_cache_destroy(g.cache), ORTP_OK);
+        assert_int_equal(ortp_cache_destroy(g.cache, NULL), ORTP_OK);
         fixture_close(&f);
     }
 }

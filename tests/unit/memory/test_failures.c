@@ -105,7 +105,7 @@ static ortp_status make_budget(life *l)
     options.limit_bytes = l->limit;
     options.alloc = counting_alloc_use(&l->alloc);
     l->budget = (ortp_budget *)1;
-    ortp_status status = ortp_budget_create(&options, &l->budget);
+    ortp_status status = ortp_budget_create(&options, &l->budget, NULL);
     assert_true(status == ORTP_OK || l->budget == NULL);
     return status;
 }
@@ -133,7 +133,7 @@ static ortp_status make_cache(life *l)
     options.entries_max = 1;
     options.alloc = counting_alloc_use(&l->alloc);
     l->cache = (ortp_cache *)1;
-    ortp_status status = ortp_cache_create(&options, &l->cache);
+    ortp_status status = ortp_cache_create(&options, &l->cache, NULL);
     assert_true(status == ORTP_OK || l->cache == NULL);
     return status;
 }
@@ -222,7 +222,7 @@ static void end(life *l)
     for (size_t i = 0; i < 8; i++) {
         ortp_lease_release(l->leases[i]);
     }
-    assert_int_equal(ortp_cache_destroy(l->cache), ORTP_OK);
+    assert_int_equal(ortp_cache_destroy(l->cache, NULL), ORTP_OK);
     if (l->value_ours) {
         must_release(l->value.blocks[0]);
     }
@@ -236,7 +236,7 @@ static void end(life *l)
         assert_ledger(l->budget, l->pool);
     }
     assert_int_equal(ortp_pool_destroy(l->pool, NULL), ORTP_OK);
-    assert_int_equal(ortp_budget_destroy(l->budget), ORTP_OK);
+    assert_int_equal(ortp_budget_destroy(l->budget, NULL), ORTP_OK);
     counting_alloc_assert_empty(&l->alloc);
 }
 
@@ -247,7 +247,7 @@ static void check_ledger(const life *l)
         assert_int_equal(l->alloc.live_bytes, 0);
         return;
     }
-    ortp_budget_info info;
+    ortp_budget_info info = ORTP_BUDGET_INFO_INIT;
     ortp_budget_get_info(l->budget, &info);
     assert_int_equal(info.account_bytes[ORTP_ACCOUNT_METADATA], l->alloc.live_bytes);
     if (l->pool != NULL) {

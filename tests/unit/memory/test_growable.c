@@ -81,7 +81,7 @@ static void grows_in_place(void **state)
     assert_int_equal(in_use_bytes(f.pool), 11 * page);
     assert_int_equal(maps_of(f.pool), 1);
     assert_int_equal(ortp_block_relabel(block, ORTP_LABEL_WEIGHTS), ORTP_OK);
-    ortp_pool_info info;
+    ortp_pool_info info = ORTP_POOL_INFO_INIT;
     ortp_pool_get_info(f.pool, &info);
     assert_int_equal(info.in_use_bytes[ORTP_LABEL_WEIGHTS], 11 * page);
     must_release(block);
@@ -170,7 +170,7 @@ static void a_failed_try_makes_nothing_young(void **state)
     machine.commit_fails = true;
     refused(f.pool, 200 * KIB, ORTP_E_NOMEM);
     machine.commit_fails = false;
-    ortp_pool_info info;
+    ortp_pool_info info = ORTP_POOL_INFO_INIT;
     ortp_pool_get_info(f.pool, &info);
     assert_int_equal(info.acquires, info.releases);
     size_t freed = 0;
@@ -232,7 +232,7 @@ static void discarded_ones_are_gone(void **state)
     size_t freed = 0;
     assert_int_equal(ortp_pool_trim(f.pool, 0, 0, &freed), ORTP_OK);
     assert_true(freed >= MIB);
-    ortp_pool_info info;
+    ortp_pool_info info = ORTP_POOL_INFO_INIT;
     ortp_pool_get_info(f.pool, &info);
     assert_int_equal(info.unmaps, 2);
     fixture_close(&f);
@@ -273,7 +273,7 @@ static void one_that_comes_back_late_is_found(void **state)
     budget_options.limit_bytes = 2 * MIB;
     budget_options.log = (ortp_logger){.fn = release_on_denial, .level = ORTP_LOG_WARNING};
     ortp_budget *budget = NULL;
-    assert_int_equal(ortp_budget_create(&budget_options, &budget), ORTP_OK);
+    assert_int_equal(ortp_budget_create(&budget_options, &budget, NULL), ORTP_OK);
     ortp_pool_options pool_options = ORTP_POOL_OPTIONS_INIT;
     pool_options.budget = budget;
     pool_options.kind = KIND_OF(state);
@@ -286,7 +286,7 @@ static void one_that_comes_back_late_is_found(void **state)
     must_release(block);
     assert_ledger(budget, pool);
     assert_int_equal(ortp_pool_destroy(pool, NULL), ORTP_OK);
-    assert_int_equal(ortp_budget_destroy(budget), ORTP_OK);
+    assert_int_equal(ortp_budget_destroy(budget, NULL), ORTP_OK);
 }
 
 /* Pages in the middle go back; what lies beside them stays as it is. */
@@ -388,7 +388,7 @@ static void warm_ones_are_ready(void **state)
     must_release(must_grow_to(f.pool, 64 * KIB)); /* counts as one of them, grown */
     assert_int_equal(ortp__pool_warm_growable(f.pool, MIB, 3), ORTP_OK);
     assert_int_equal(maps_of(f.pool), 3);
-    ortp_pool_info info;
+    ortp_pool_info info = ORTP_POOL_INFO_INIT;
     ortp_pool_get_info(f.pool, &info);
     assert_int_equal(info.acquires, 1);
     assert_int_equal(info.releases, 1);

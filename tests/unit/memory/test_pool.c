@@ -5,9 +5,9 @@
 #include <stdio.h>
 #include <string.h>
 
-static const size_t sizes[] = {0,     1,     63,    64,     65,     100,     640,    4095,
-                               4096,  5632,  16384, 38400,  57343,  57344,   57345,  65535, 65536,
-                               65472, 65473, 99999, 153600, 614400, 1228800, 3000000};
+static const size_t sizes[] = {0,     1,     63,    64,    65,     100,    640,     4095,
+                               4096,  5632,  16384, 38400, 57343,  57344,  57345,   65535,
+                               65536, 65472, 65473, 99999, 153600, 614400, 1228800, 3000000};
 #define SIZES (sizeof sizes / sizeof *sizes)
 
 static void check_block(ortp_block *block, size_t bytes, size_t alignment)
@@ -94,7 +94,7 @@ static void released_blocks_are_reused(void **state)
         void *data = ortp_block_data(block);
         must_release(block);
         uint64_t maps = maps_of(f.pool);
-        ortp_pool_info before, after;
+        ortp_pool_info before = ORTP_POOL_INFO_INIT, after = ORTP_POOL_INFO_INIT;
         ortp_pool_get_info(f.pool, &before);
         block = must_acquire(f.pool, sizes[i], ORTP_LABEL_RUN);
         assert_ptr_equal(ortp_block_data(block), data);
@@ -183,7 +183,7 @@ static void labels_are_counted(void **state)
         blocks[label] = must_acquire(f.pool, 1000 * (size_t)(label + 1), (ortp_label)label);
         assert_int_equal(ortp_block_label(blocks[label]), label);
     }
-    ortp_pool_info info;
+    ortp_pool_info info = ORTP_POOL_INFO_INIT;
     ortp_pool_get_info(f.pool, &info);
     assert_int_equal(info.kind, KIND_OF(state));
     assert_int_equal(info.in_use_blocks, ORTP_LABEL_COUNT);
@@ -249,7 +249,7 @@ static void ledger_holds_after_random_operations(void **state)
                     least[ortp_block_label(slots[s])] += ortp_block_bytes(slots[s]);
                 }
             }
-            ortp_pool_info info;
+            ortp_pool_info info = ORTP_POOL_INFO_INIT;
             ortp_pool_get_info(f.pool, &info);
             assert_int_equal(info.in_use_blocks, blocks);
             for (int l = 0; l < ORTP_LABEL_COUNT; l++) {
@@ -264,7 +264,7 @@ static void ledger_holds_after_random_operations(void **state)
     }
     size_t freed;
     assert_int_equal(ortp_pool_trim(f.pool, 0, 0, &freed), ORTP_OK);
-    ortp_pool_info info;
+    ortp_pool_info info = ORTP_POOL_INFO_INIT;
     ortp_pool_get_info(f.pool, &info);
     assert_int_equal(info.idle_bytes, 0);
     assert_int_equal(info.maps, info.unmaps);
@@ -279,7 +279,7 @@ static void double_release_is_refused(void **state)
     for (size_t i = 0; i < 2; i++) {
         ortp_block *block = must_acquire(f.pool, some[i], ORTP_LABEL_RUN);
         must_release(block);
-        ortp_pool_info before, after;
+        ortp_pool_info before = ORTP_POOL_INFO_INIT, after = ORTP_POOL_INFO_INIT;
         ortp_pool_get_info(f.pool, &before);
         assert_int_equal(ortp_block_release(block), ORTP_E_INVAL);
         ortp_pool_get_info(f.pool, &after);
@@ -344,7 +344,7 @@ static void options_are_checked(void **state)
     assert_int_equal(ortp_pool_destroy(pool, NULL), ORTP_OK);
     options.stripes = 0;
     assert_int_equal(ortp_pool_create(&options, &pool, NULL), ORTP_OK);
-    ortp_pool_info info;
+    ortp_pool_info info = ORTP_POOL_INFO_INIT;
     ortp_pool_get_info(pool, &info);
     assert_int_equal(info.maps, 0); /* no pages yet */
     assert_int_equal(ortp_pool_destroy(pool, NULL), ORTP_OK);
@@ -365,7 +365,7 @@ static void impossible_requests(void **state)
     size_t before = charged_bytes(f.budget);
     assert_int_equal(ortp_pool_acquire(f.pool, SIZE_MAX / 4, ORTP_LABEL_RUN, &block), ORTP_E_NOMEM);
     assert_null(block);
-    ortp_pool_info info;
+    ortp_pool_info info = ORTP_POOL_INFO_INIT;
     ortp_pool_get_info(f.pool, &info);
     assert_int_equal(info.in_use_blocks, 0);
     assert_true(charged_bytes(f.budget) - before < 64 * KIB); /* this thread's cache, no more */
@@ -431,7 +431,7 @@ static void denial_takes_idle_blocks_first(void **state)
     assert_int_equal(
         ortp_pool_acquire_within(f.pool, 800000, ORTP_LABEL_RUN, ORTP_RECLAIM_BLOCKS, &block),
         ORTP_OK);
-    ortp_pool_info info;
+    ortp_pool_info info = ORTP_POOL_INFO_INIT;
     ortp_pool_get_info(f.pool, &info);
     assert_int_equal(info.unmaps, 3);
     assert_int_equal(info.in_use_blocks, 2);
@@ -492,7 +492,7 @@ static void thread_caches_keep_to_their_cap(void **state)
         }
         for (size_t k = 0; k < 12; k++) {
             must_release(blocks[k]);
-            ortp_pool_info info;
+            ortp_pool_info info = ORTP_POOL_INFO_INIT;
             ortp_pool_get_info(pool, &info);
             assert_true(info.cached_bytes <= options.thread_cache_bytes);
             most = info.cached_bytes > most ? info.cached_bytes : most;
@@ -593,7 +593,7 @@ static void pools_of_one_budget_help_each_other(void **state)
     assert_int_equal(ortp_budget_set_limit(f.budget, charged_bytes(f.budget) + 100000, NULL),
                      ORTP_OK);
     ortp_block *block = must_acquire(other, 500000, ORTP_LABEL_RUN);
-    ortp_pool_info info;
+    ortp_pool_info info = ORTP_POOL_INFO_INIT;
     ortp_pool_get_info(f.pool, &info);
     assert_int_equal(info.unmaps, 1);
     must_release(block);

@@ -99,7 +99,7 @@ static void a_pool_where_another_was(void **state)
     c.step = 2;
     wait_for_step(&c, 3);
     must_release(ours);
-    ortp_pool_info info;
+    ortp_pool_info info = ORTP_POOL_INFO_INIT;
     ortp_pool_get_info(again, &info);
     c.step = 4;
     assert_int_equal(pthread_join(thread, NULL), 0);

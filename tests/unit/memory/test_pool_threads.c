@@ -121,10 +121,10 @@ static void *watch(void *ctx)
 {
     shared *s = ctx;
     while (!s->stop) {
-        ortp_budget_info account;
+        ortp_budget_info account = ORTP_BUDGET_INFO_INIT;
         ortp_budget_get_info(s->f->budget, &account);
         s->failures += account.charged_bytes > account.limit_bytes;
-        ortp_pool_info info;
+        ortp_pool_info info = ORTP_POOL_INFO_INIT;
         ortp_pool_get_info(s->f->pool, &info);
         s->failures += info.cached_bytes > THREADS * MIB;
         sleep_ms(1);
@@ -152,7 +152,7 @@ static void run_random_threads(fixture *f, shared *s)
         give_back(s, (ortp_block *)atomic_load(&s->exchange[i]));
     }
     assert_int_equal(s->failures, 0);
-    ortp_pool_info info;
+    ortp_pool_info info = ORTP_POOL_INFO_INIT;
     ortp_pool_get_info(f->pool, &info);
     assert_int_equal(info.in_use_blocks, 0);
     for (size_t i = 0; i < ORTP_LABEL_COUNT; i++) {
@@ -192,7 +192,7 @@ static void random_threads_under_a_short_budget(void **state)
     shared s;
     run_random_threads(&f, &s);
     assert_true(s.denied > 0);
-    ortp_budget_info info;
+    ortp_budget_info info = ORTP_BUDGET_INFO_INIT;
     ortp_budget_get_info(f.budget, &info);
     assert_true(info.peak_bytes <= 3 * MIB);
     assert_true(info.reclaims > 0);
@@ -256,7 +256,7 @@ static void ending_threads_give_all_back(void **state)
     fixture f;
     fixture_open(&f, KIND_OF(state), 0);
     on_thread(use_and_end, &f);
-    ortp_pool_info first;
+    ortp_pool_info first = ORTP_POOL_INFO_INIT;
     ortp_pool_get_info(f.pool, &first);
     size_t metadata = charged_bytes(f.budget);
     assert_int_equal(first.cached_bytes, 0);
@@ -266,7 +266,7 @@ static void ending_threads_give_all_back(void **state)
     for (int i = 0; i < 10; i++) {
         on_thread(use_and_end, &f);
     }
-    ortp_pool_info info;
+    ortp_pool_info info = ORTP_POOL_INFO_INIT;
     ortp_pool_get_info(f.pool, &info);
     assert_int_equal(info.maps, first.maps); /* each used what the one before had left */
     assert_int_equal(info.acquires, 11 * 40);
@@ -309,7 +309,7 @@ static void destructors_may_release(void **state)
         assert_int_equal(in_use_bytes(f.pool), 0);
         assert_ledger(f.budget, f.pool);
     }
-    ortp_pool_info info;
+    ortp_pool_info info = ORTP_POOL_INFO_INIT;
     ortp_pool_get_info(f.pool, &info);
     assert_int_equal(info.cached_bytes, 0);
     assert_int_equal(info.maps, 1);
@@ -377,7 +377,7 @@ static void magazines_of_others_are_within_reach(void **state)
     holder h;
     pthread_t thread;
     holder_start(&h, &f, NULL, &thread);
-    ortp_pool_info info;
+    ortp_pool_info info = ORTP_POOL_INFO_INIT;
     ortp_pool_get_info(f.pool, &info);
     assert_int_equal(info.cached_bytes > 0, KIND_OF(state) == ORTP_POOL_THREAD_CACHED);
     assert_int_equal(info.in_use_blocks, 0);
@@ -388,7 +388,7 @@ static void magazines_of_others_are_within_reach(void **state)
     uint64_t maps = maps_of(f.pool);
     ortp_block *small = must_acquire(f.pool, 57344, ORTP_LABEL_RUN);
     assert_int_equal(maps_of(f.pool), maps);
-    ortp_budget_info account;
+    ortp_budget_info account = ORTP_BUDGET_INFO_INIT;
     ortp_budget_get_info(f.budget, &account);
     assert_int_equal(account.denials, 0);
 
@@ -427,7 +427,7 @@ static void check_order_of_use(ortp_pool_kind kind, size_t bytes, size_t count)
     holder h;
     pthread_t thread;
     holder_start(&h, &f, blocks[count - 1], &thread);
-    ortp_pool_info info;
+    ortp_pool_info info = ORTP_POOL_INFO_INIT;
     ortp_pool_get_info(f.pool, &info);
     assert_int_equal(ortp_pool_trim(f.pool, info.idle_bytes - 1, 0, NULL), ORTP_OK);
     ortp_pool_get_info(f.pool, &info);
@@ -462,7 +462,7 @@ static void a_thread_without_a_cache_works_on(void **state)
     }
     assert_int_equal(ortp_budget_set_limit(f.budget, charged_bytes(f.budget) + 100, NULL), ORTP_OK);
     on_thread(use_and_end, &f);
-    ortp_budget_info info;
+    ortp_budget_info info = ORTP_BUDGET_INFO_INIT;
     ortp_budget_get_info(f.budget, &info);
     assert_int_equal(info.denials, 0);
     assert_int_equal(info.reclaims, 0);
@@ -479,7 +479,7 @@ static void destroy_with_idle_threads(void **state)
     assert_int_equal(ortp_pool_destroy(f.pool, NULL), ORTP_OK);
     /* The thread ends after its pool: no destructor may touch it. */
     holder_end(&h, thread);
-    assert_int_equal(ortp_budget_destroy(f.budget), ORTP_OK);
+    assert_int_equal(ortp_budget_destroy(f.budget, NULL), ORTP_OK);
     counting_alloc_assert_empty(&f.alloc);
 }
 
@@ -495,7 +495,7 @@ static void others_come_behind_a_barrier(void **state)
     }
     const bool biased = KIND_OF(state) == ORTP_POOL_THREAD_CACHED && __real_ortp__barrier_ready();
     uint64_t before = barriers;
-    ortp_pool_info info;
+    ortp_pool_info info = ORTP_POOL_INFO_INIT;
     ortp_pool_get_info(f.pool, &info);
     assert_int_equal(barriers - before, biased ? 1 : 0);
     before = barriers;
@@ -531,7 +531,7 @@ static void pools_in_turn(void **state)
         }
     }
     for (size_t i = 0; i < POOLS; i++) {
-        ortp_pool_info info;
+        ortp_pool_info info = ORTP_POOL_INFO_INIT;
         ortp_pool_get_info(pools[i], &info);
         assert_int_equal(info.acquires, 10);
         assert_int_equal(info.releases, 10);

@@ -41,7 +41,7 @@ static void figures_add_up(void **state)
     options.entries_max = 1;
     options.alloc = counting_alloc_use(&f.alloc);
     ortp_cache *cache;
-    assert_int_equal(ortp_cache_create(&options, &cache), ORTP_OK);
+    assert_int_equal(ortp_cache_create(&options, &cache, NULL), ORTP_OK);
     ortp_stats s = collect(&f, cache);
     assert_equations(&s);
 
@@ -95,7 +95,7 @@ static void figures_add_up(void **state)
     assert_int_equal(s.limit, 64 * MIB);
     assert_int_equal(s.declared, 2 * 12345);
     assert_int_equal(ortp_budget_refund(f.budget, ORTP_ACCOUNT_DECLARED, 12345), ORTP_OK);
-    assert_int_equal(ortp_cache_destroy(cache), ORTP_OK);
+    assert_int_equal(ortp_cache_destroy(cache, NULL), ORTP_OK);
     fixture_close(&f);
 }
 
@@ -229,7 +229,7 @@ static void no_adder_writes_behind_the_end(void **state)
     options.pool = f.pool;
     options.alloc = counting_alloc_use(&f.alloc);
     ortp_cache *cache;
-    assert_int_equal(ortp_cache_create(&options, &cache), ORTP_OK);
+    assert_int_equal(ortp_cache_create(&options, &cache, NULL), ORTP_OK);
     must_release(must_acquire(f.pool, 100000, ORTP_LABEL_OTHER));
     for (size_t bytes = sizeof(size_t); bytes <= sizeof(ortp_stats); bytes += sizeof(uint64_t)) {
         ortp_stats s;
@@ -246,7 +246,7 @@ static void no_adder_writes_behind_the_end(void **state)
         }
         assert_int_equal(s.struct_size, bytes);
     }
-    assert_int_equal(ortp_cache_destroy(cache), ORTP_OK);
+    assert_int_equal(ortp_cache_destroy(cache, NULL), ORTP_OK);
     fixture_close(&f);
 }
 

@@ -76,7 +76,7 @@ static void error_detail_is_written_and_cut(void **state)
     (void)state;
     assert_int_equal(ortp__fail(NULL, ORTP_E_SYS, "nobody reads this %d", 1), ORTP_E_SYS);
 
-    ortp_error error = {ORTP_OK, 7, "before"};
+    ortp_error error = {sizeof error, ORTP_OK, 7, "before"};
     assert_int_equal(ortp__fail(&error, ORTP_E_INVAL, "%s: %d", "what", 3), ORTP_E_INVAL);
     assert_int_equal(error.status, ORTP_E_INVAL);
     assert_int_equal(error.ort_code, 0);
@@ -182,10 +182,10 @@ static void options_of_other_versions_in_creators(void **state)
         size_t unknown;
     } newer = {.known = {.struct_size = sizeof newer}, .unknown = 1};
     ortp_budget *budget = (ortp_budget *)1;
-    assert_int_equal(ortp_budget_create(&newer.known, &budget), ORTP_E_VERSION);
+    assert_int_equal(ortp_budget_create(&newer.known, &budget, NULL), ORTP_E_VERSION);
     assert_null(budget);
     newer.unknown = 0;
-    assert_int_equal(ortp_budget_create(&newer.known, &budget), ORTP_OK);
+    assert_int_equal(ortp_budget_create(&newer.known, &budget, NULL), ORTP_OK);
 
     ortp_pool_options pool_options = ORTP_POOL_OPTIONS_INIT;
     pool_options.budget = budget;
@@ -198,10 +198,10 @@ static void options_of_other_versions_in_creators(void **state)
     cache_options.pool = pool;
     cache_options.struct_size = 1;
     ortp_cache *cache = (ortp_cache *)1;
-    assert_int_equal(ortp_cache_create(&cache_options, &cache), ORTP_E_VERSION);
+    assert_int_equal(ortp_cache_create(&cache_options, &cache, NULL), ORTP_E_VERSION);
     assert_null(cache);
     assert_int_equal(ortp_pool_destroy(pool, NULL), ORTP_OK);
-    assert_int_equal(ortp_budget_destroy(budget), ORTP_OK);
+    assert_int_equal(ortp_budget_destroy(budget, NULL), ORTP_OK);
 }
 
 static void allocator_is_whole_or_absent(void **state)
@@ -229,7 +229,7 @@ static void allocator_is_whole_or_absent(void **state)
     ortp_budget_options options = ORTP_BUDGET_OPTIONS_INIT;
     options.alloc = half;
     ortp_budget *budget;
-    assert_int_equal(ortp_budget_create(&options, &budget), ORTP_E_INVAL);
+    assert_int_equal(ortp_budget_create(&options, &budget, NULL), ORTP_E_INVAL);
 }
 
 static void metadata_is_charged_at_its_size(void **state)
@@ -239,7 +239,7 @@ static void metadata_is_charged_at_its_size(void **state)
     ortp_budget_options options = ORTP_BUDGET_OPTIONS_INIT;
     options.alloc = counting_alloc_use(&counter);
     ortp_budget *budget;
-    assert_int_equal(ortp_budget_create(&options, &budget), ORTP_OK);
+    assert_int_equal(ortp_budget_create(&options, &budget, NULL), ORTP_OK);
     size_t before = charged_bytes(budget);
     assert_int_equal(before, counter.live_bytes);
     void *memory;
@@ -257,7 +257,7 @@ static void metadata_is_charged_at_its_size(void **state)
     assert_int_equal(charged_bytes(budget), before);
     assert_int_equal(ortp__meta_alloc(budget, &options.alloc, SIZE_MAX, ORTP_RECLAIM_NONE, &memory),
                      ORTP_E_BUDGET);
-    assert_int_equal(ortp_budget_destroy(budget), ORTP_OK);
+    assert_int_equal(ortp_budget_destroy(budget, NULL), ORTP_OK);
     counting_alloc_assert_empty(&counter);
 }
 

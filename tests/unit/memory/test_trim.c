@@ -33,7 +33,7 @@ static bool is_idle(fixture *f, size_t bytes)
 static size_t trim(fixture *f, size_t keep, uint64_t idle_ms)
 {
     size_t freed = 1;
-    ortp_pool_info before, after;
+    ortp_pool_info before = ORTP_POOL_INFO_INIT, after = ORTP_POOL_INFO_INIT;
     ortp_pool_get_info(f->pool, &before);
     assert_int_equal(ortp_pool_trim(f->pool, keep, idle_ms, &freed), ORTP_OK);
     ortp_pool_get_info(f->pool, &after);
@@ -45,7 +45,7 @@ static size_t trim(fixture *f, size_t keep, uint64_t idle_ms)
 
 static size_t idle_bytes(fixture *f)
 {
-    ortp_pool_info info;
+    ortp_pool_info info = ORTP_POOL_INFO_INIT;
     ortp_pool_get_info(f->pool, &info);
     return info.idle_bytes;
 }
@@ -88,7 +88,7 @@ static void least_recently_used_goes_first(void **state)
         }
         /* To one byte below what there is: the oldest goes, the others stay. */
         assert_true(trim(&f, idle_bytes(&f) - 1, 0) > 0);
-        ortp_pool_info info;
+        ortp_pool_info info = ORTP_POOL_INFO_INIT;
         ortp_pool_get_info(f.pool, &info);
         assert_true(is_idle(&f, bytes[orders[o][1]]));
         assert_true(is_idle(&f, bytes[orders[o][2]]));

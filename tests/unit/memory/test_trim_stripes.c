@@ -73,7 +73,7 @@ static void the_longest_unused_goes_first(void **state)
         must_release(first);
         fake_clock_advance(&f.clock, 1000);
         must_release(second);
-        ortp_pool_info info;
+        ortp_pool_info info = ORTP_POOL_INFO_INIT;
         ortp_pool_get_info(f.pool, &info);
         assert_int_equal(info.idle_blocks, 2);
         assert_int_equal(ortp_pool_trim(f.pool, info.idle_bytes - 1, 0, &freed), ORTP_OK);

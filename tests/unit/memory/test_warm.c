@@ -40,7 +40,7 @@ static void warmed_needs_are_acquired_without_mapping(void **state)
     fixture_open(&f, KIND_OF(state), 0);
     assert_int_equal(ortp_pool_warm(f.pool, needs, NEEDS), ORTP_OK);
     assert_ledger(f.budget, f.pool);
-    ortp_pool_info info;
+    ortp_pool_info info = ORTP_POOL_INFO_INIT;
     ortp_pool_get_info(f.pool, &info);
     assert_int_equal(info.in_use_blocks, 0);
     assert_int_equal(info.acquires, 0);
@@ -167,7 +167,7 @@ static void warm_bytes_are_exact(void **state)
         fixture g;
         fixture_open(&g, KIND_OF(state), 0);
         assert_int_equal(ortp_pool_warm(g.pool, &needs[i], 1), ORTP_OK);
-        ortp_budget_info info;
+        ortp_budget_info info = ORTP_BUDGET_INFO_INIT;
         ortp_budget_get_info(g.budget, &info);
         assert_int_equal(ortp_pool_warm_bytes(f.pool, &needs[i], 1),
                          info.account_bytes[ORTP_ACCOUNT_BLOCKS]);
@@ -190,7 +190,7 @@ static void failed_warming_leaves_all_idle(void **state)
                      ORTP_OK);
     ortp_pool_need need = {MIB - 64, 5};
     assert_int_equal(ortp_pool_warm(f.pool, &need, 1), ORTP_E_BUDGET);
-    ortp_pool_info info;
+    ortp_pool_info info = ORTP_POOL_INFO_INIT;
     ortp_pool_get_info(f.pool, &info);
     assert_int_equal(info.in_use_blocks, 0);
     assert_int_equal(info.idle_blocks, 2);

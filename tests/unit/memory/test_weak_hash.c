@@ -72,7 +72,7 @@ static void colliding_keys_are_told_apart(void **state)
     options.alloc = counting_alloc_use(&f.alloc);
     options.clock = fake_clock_use(&f.clock);
     ortp_cache *cache;
-    assert_int_equal(ortp_cache_create(&options, &cache), ORTP_OK);
+    assert_int_equal(ortp_cache_create(&options, &cache, NULL), ORTP_OK);
 
     for (int i = 0; i < KEYS; i++) {
         ortp_cache_key key = key_of(&names[i]);
@@ -84,7 +84,7 @@ static void colliding_keys_are_told_apart(void **state)
         assert_int_equal(get(cache, &key), i);
         assert_int_equal(get(cache, &cut), i);
     }
-    assert_int_equal(ortp_cache_destroy(cache), ORTP_OK);
+    assert_int_equal(ortp_cache_destroy(cache, NULL), ORTP_OK);
     fixture_close(&f);
 }
 

@@ -17,7 +17,7 @@
 
 static ortp_pool_info pool_of(const ortp_runtime *runtime)
 {
-    ortp_pool_info info;
+    ortp_pool_info info = ORTP_POOL_INFO_INIT;
     ortp_pool_get_info(ortp_runtime_pool(runtime), &info);
     return info;
 }
@@ -62,7 +62,7 @@ static void a_refused_run_asks_once_more(void **state)
     assert_true(test_session_info(session).run_bytes > second.run_bytes);
     graph_place_free(&place);
     graph_feed_free(&feed);
-    assert_int_equal(ortp_session_destroy(session), ORTP_OK);
+    assert_int_equal(ortp_session_destroy(session, NULL), ORTP_OK);
     test_runtime_destroy(runtime);
 }
 
@@ -100,7 +100,7 @@ static void a_wish_bars_nobody(void **state)
         graph_place_free(&place);
         graph_feed_free(&huge);
         graph_feed_free(&small);
-        assert_int_equal(ortp_session_destroy(session), ORTP_OK);
+        assert_int_equal(ortp_session_destroy(session, NULL), ORTP_OK);
         test_runtime_destroy(runtime);
     }
 }
@@ -140,7 +140,7 @@ static void idle_tensors_make_room_for_a_first_run(void **state)
     graph_place_free(&place);
     graph_feed_free(&feed);
     assert_int_equal(ortp_tensor_pool_destroy(tensors, NULL), ORTP_OK);
-    assert_int_equal(ortp_session_destroy(session), ORTP_OK);
+    assert_int_equal(ortp_session_destroy(session, NULL), ORTP_OK);
     test_runtime_destroy(runtime);
 }
 
@@ -172,7 +172,7 @@ static void outputs_are_paid_once(void **state)
         assert_true(run_bytes >= (size_t)sizes[i] * sizeof(float));
         assert_true(run_bytes < (size_t)sizes[i] * sizeof(float) + 4096);
         graph_feed_free(&feed);
-        assert_int_equal(ortp_session_destroy(session), ORTP_OK);
+        assert_int_equal(ortp_session_destroy(session, NULL), ORTP_OK);
         test_runtime_destroy(runtime);
     }
 }
@@ -229,7 +229,7 @@ static void an_output_is_waited_for(void **state)
     assert_int_equal(pthread_join(h.thread, NULL), 0);
     test_ort_api()->ReleaseValue(output);
     graph_feed_free(&feed);
-    assert_int_equal(ortp_session_destroy(session), ORTP_OK);
+    assert_int_equal(ortp_session_destroy(session, NULL), ORTP_OK);
     test_runtime_destroy(runtime);
 }
 
@@ -278,7 +278,7 @@ static void a_deadline_is_tried_for_once_more(void **state)
     assert_null(to_release);
     graph_place_free(&place);
     graph_feed_free(&feed);
-    assert_int_equal(ortp_session_destroy(session), ORTP_OK);
+    assert_int_equal(ortp_session_destroy(session, NULL), ORTP_OK);
     test_runtime_destroy(runtime);
 }
 
@@ -304,7 +304,7 @@ static uint64_t make_room_when_asked(void *ctx)
         } else if (s->way == REFUNDED) {
             (void)ortp_budget_refund(s->budget, ORTP_ACCOUNT_DECLARED, ROOM);
         } else {
-            ortp_budget_info info;
+            ortp_budget_info info = ORTP_BUDGET_INFO_INIT;
             ortp_budget_get_info(s->budget, &info);
             assert_int_equal(ortp_budget_set_limit(s->budget, info.limit_bytes + ROOM, NULL),
                              ORTP_OK);
@@ -354,7 +354,7 @@ static void room_is_seen_at_the_next_look(void **state)
         }
         graph_place_free(&place);
         graph_feed_free(&feed);
-        assert_int_equal(ortp_session_destroy(session), ORTP_OK);
+        assert_int_equal(ortp_session_destroy(session, NULL), ORTP_OK);
         test_runtime_destroy(runtime);
     }
 }
@@ -389,7 +389,7 @@ static void creation_leaves_the_blocks_of_runs_alone(void **state)
     graph_feed_free(&feed);
     ortp_session *const all[] = {fresh, session, second, third};
     for (size_t i = 0; i < 4; ++i) {
-        assert_int_equal(ortp_session_destroy(all[i]), ORTP_OK);
+        assert_int_equal(ortp_session_destroy(all[i], NULL), ORTP_OK);
     }
     test_runtime_destroy(runtime);
 }
@@ -412,9 +412,9 @@ static void a_creation_inside_a_creation_is_refused(void **state)
     assert_null(other);
     assert_non_null(strstr(error.message, "this thread"));
     assert_int_equal(ortp_session_options_prepare(&options, settings, &other, &error), ORTP_E_BUSY);
-    assert_int_equal(ortp_session_destroy(prepared), ORTP_OK);
+    assert_int_equal(ortp_session_destroy(prepared, NULL), ORTP_OK);
     assert_ok(ortp_session_create(&options, &other, &error), error); /* and then it may */
-    assert_int_equal(ortp_session_destroy(other), ORTP_OK);
+    assert_int_equal(ortp_session_destroy(other, NULL), ORTP_OK);
     test_ort_api()->ReleaseSessionOptions(settings);
     test_runtime_destroy(runtime);
 }

@@ -125,7 +125,7 @@ static void a_creation_that_fails_in_between_leaves_nothing(void **state)
         ortp_error error = ORTP_ERROR_INIT;
         assert_int_equal(ortp_session_adopt(session, ort, &error), ORTP_E_INVAL);
         assert_true(error.message[0] != '\0');
-        assert_int_equal(ortp_session_destroy(session), ORTP_OK);
+        assert_int_equal(ortp_session_destroy(session, NULL), ORTP_OK);
         test_ort_api()->ReleaseSessionOptions(ort_options);
         test_assert_use(runtime, &before);
     }
@@ -145,7 +145,7 @@ static void destroy_without_adopt_is_legal(void **state)
         ortp_session *session = prepared(runtime, GRAPH_ENCODER, ort_options);
         assert_true(test_use_of(runtime).declared_bytes > before.declared_bytes);
         assert_int_equal(ortp_runtime_destroy(runtime, NULL), ORTP_E_BUSY);
-        assert_int_equal(ortp_session_destroy(session), ORTP_OK);
+        assert_int_equal(ortp_session_destroy(session, NULL), ORTP_OK);
         test_ort_api()->ReleaseSessionOptions(ort_options);
         test_assert_use(runtime, &before);
     }
@@ -155,7 +155,7 @@ static void destroy_without_adopt_is_legal(void **state)
     OrtSession *ort = NULL;
     assert_null(test_ort_api()->CreateSession(ortp_runtime_env(runtime), graph_file(GRAPH_ENCODER),
                                               ort_options, &ort));
-    assert_int_equal(ortp_session_destroy(session), ORTP_OK);
+    assert_int_equal(ortp_session_destroy(session, NULL), ORTP_OK);
     test_ort_api()->ReleaseSession(ort);
     test_ort_api()->ReleaseSessionOptions(ort_options);
     test_assert_use(runtime, &before);
@@ -188,14 +188,14 @@ static void calls_in_the_wrong_order_are_refused(void **state)
     assert_int_equal(ortp_session_adopt(session, NULL, &error), ORTP_E_INVAL);
     assert_ok(graph_run(session, NULL, &feed, &output, &error), error); /* it is still whole */
     test_ort_api()->ReleaseValue(output);
-    assert_int_equal(ortp_session_destroy(session), ORTP_OK);
+    assert_int_equal(ortp_session_destroy(session, NULL), ORTP_OK);
     test_ort_api()->ReleaseSession(ort);
 
     ortp_session *loaded = graph_session(runtime, GRAPH_ADD, NULL); /* was never prepared */
     assert_int_equal(ortp_session_adopt(loaded, ortp_session_ort(loaded), &error), ORTP_E_INVAL);
     assert_ok(graph_run(loaded, NULL, &feed, &output, &error), error);
     test_ort_api()->ReleaseValue(output);
-    assert_int_equal(ortp_session_destroy(loaded), ORTP_OK);
+    assert_int_equal(ortp_session_destroy(loaded, NULL), ORTP_OK);
     assert_int_equal(ortp_session_adopt(NULL, NULL, &error), ORTP_E_INVAL);
 
     session = (ortp_session *)&session;
@@ -237,7 +237,7 @@ static void a_session_of_other_options_is_refused(void **state)
     assert_int_equal(ortp_session_adopt(session, ort, &error), ORTP_E_INVAL);
     assert_non_null(strstr(error.message, "prepared options"));
     assert_int_equal(test_session_info(session).allocs, 0);
-    assert_int_equal(ortp_session_destroy(session), ORTP_OK);
+    assert_int_equal(ortp_session_destroy(session, NULL), ORTP_OK);
     test_ort_api()->ReleaseSession(ort);
     test_ort_api()->ReleaseSessionOptions(ort_options);
     test_ort_api()->ReleaseSessionOptions(others);
@@ -269,7 +269,7 @@ static void what_is_declared_may_be_the_hosts_word(void **state)
         if (words[i] > 0) {
             assert_int_equal(ortp_session_declared_bytes(session), words[i]);
         }
-        assert_int_equal(ortp_session_destroy(session), ORTP_OK);
+        assert_int_equal(ortp_session_destroy(session, NULL), ORTP_OK);
         assert_int_equal(test_use_of(runtime).declared_bytes, 0);
         test_ort_api()->ReleaseSession(ort);
         test_ort_api()->ReleaseSessionOptions(ort_options);
@@ -317,7 +317,7 @@ static void *end_it_elsewhere(void *ctx)
     stranger *s = ctx;
     ortp_error error = ORTP_ERROR_INIT;
     s->adopted = ortp_session_adopt(s->session, s->ort, &error);
-    s->destroyed = ortp_session_destroy(s->session);
+    s->destroyed = ortp_session_destroy(s->session, NULL);
     return NULL;
 }
 
@@ -366,7 +366,7 @@ static void what_nobody_told_is_measured_in_full(void **state)
     assert_ok(ortp_session_adopt(session, ort, &error), error);
     assert_true(test_use_of(runtime).declared_bytes > (size_t)9
                                                           << 20); /* the file has 10.7 million */
-    assert_int_equal(ortp_session_destroy(session), ORTP_OK);
+    assert_int_equal(ortp_session_destroy(session, NULL), ORTP_OK);
     test_ort_api()->ReleaseSession(ort);
     test_ort_api()->ReleaseSessionOptions(ort_options);
     test_runtime_destroy(runtime);
@@ -405,14 +405,14 @@ static void the_env_is_left_without_an_allocator(void **state)
     for (int way = 0; way < 3; ++way) { /* loaded, adopted, given up */
         if (way == 0) {
             ortp_session *session = graph_session(runtime, GRAPH_ADD, NULL);
-            assert_int_equal(ortp_session_destroy(session), ORTP_OK);
+            assert_int_equal(ortp_session_destroy(session, NULL), ORTP_OK);
         } else if (way == 1) {
             own_session own = own_open(runtime, GRAPH_ADD, NULL);
             own_session_close(&own);
         } else {
             OrtSessionOptions *ort_options = plain_options();
             ortp_session *session = prepared(runtime, GRAPH_ADD, ort_options);
-            assert_int_equal(ortp_session_destroy(session), ORTP_OK);
+            assert_int_equal(ortp_session_destroy(session, NULL), ORTP_OK);
             test_ort_api()->ReleaseSessionOptions(ort_options);
         }
         OrtStatus *status = test_ort_api()->UnregisterAllocator(ortp_runtime_env(runtime), cpu);
@@ -452,11 +452,11 @@ static void others_run_between_prepare_and_adopt(void **state)
                                               graph_file(GRAPH_TINY_ENCODER), ort_options, &ort));
     assert_ok(ortp_session_adopt(session, ort, &error), error);
     graph_check(session, &feed, &expected);
-    assert_int_equal(ortp_session_destroy(session), ORTP_OK);
+    assert_int_equal(ortp_session_destroy(session, NULL), ORTP_OK);
     test_ort_api()->ReleaseSession(ort);
     test_ort_api()->ReleaseSessionOptions(ort_options);
     test_assert_use(runtime, &before);
-    assert_int_equal(ortp_session_destroy(other), ORTP_OK);
+    assert_int_equal(ortp_session_destroy(other, NULL), ORTP_OK);
     graph_answer_free(&direct);
     graph_answer_free(&expected);
     graph_feed_free(&feed);
@@ -535,7 +535,7 @@ static void a_hosts_own_allocator_is_put_back(void **state)
     }
     ortp_session *loaded = graph_session(runtime, GRAPH_TINY_ENCODER, &named.session);
     graph_check(loaded, &feed, &expected);
-    assert_int_equal(ortp_session_destroy(loaded), ORTP_OK);
+    assert_int_equal(ortp_session_destroy(loaded, NULL), ORTP_OK);
     assert_host_memory_serves(&host, runtime);
 
     OrtSessionOptions *ort_options = plain_options(); /* and where nothing comes of it */
@@ -546,7 +546,7 @@ static void a_hosts_own_allocator_is_put_back(void **state)
     ortp_session *session = NULL;
     ortp_error error = ORTP_ERROR_INIT;
     assert_ok(ortp_session_options_prepare(&options, ort_options, &session, &error), error);
-    assert_int_equal(ortp_session_destroy(session), ORTP_OK);
+    assert_int_equal(ortp_session_destroy(session, NULL), ORTP_OK);
     test_ort_api()->ReleaseSessionOptions(ort_options);
     assert_host_memory_serves(&host, runtime);
 
@@ -621,7 +621,7 @@ static bool create_and_run(creator *c)
             graph_answer_equals(c->expected, output) && test_session_info(session).allocs > 0;
     }
     api->ReleaseSessionOptions(ort_options);
-    good = ortp_session_destroy(session) == ORTP_OK && good;
+    good = ortp_session_destroy(session, NULL) == ORTP_OK && good;
     api->ReleaseSession(ort);
     api->ReleaseValue(output);
     return good;

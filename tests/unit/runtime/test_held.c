@@ -45,7 +45,7 @@ static void outputs_freed_in_time_stay_in_their_block(void **state)
         graph_world_close(&w);
     }
     assert_int_equal(overflows_of(session), 0);
-    assert_int_equal(ortp_session_destroy(session), ORTP_OK);
+    assert_int_equal(ortp_session_destroy(session, NULL), ORTP_OK);
     test_runtime_destroy(runtime);
 }
 
@@ -87,7 +87,8 @@ static void held_blocks_give_back_on_demand(void **state)
                      ORTP_OK);
     OrtValue *output = graph_world_output(session, &w);
     const size_t held = test_pool_info(runtime).in_use_bytes[ORTP_LABEL_RUN];
-    assert_int_equal(ortp_session_destroy(session), ORTP_OK); /* with it nobody runs any more */
+    assert_int_equal(ortp_session_destroy(session, NULL),
+                     ORTP_OK); /* with it nobody runs any more */
     const size_t left = test_pool_info(runtime).in_use_bytes[ORTP_LABEL_RUN];
     assert_true(left < held && left >= w.expected.bytes);
     assert_true(graph_answer_equals(&w.expected, output));
@@ -126,7 +127,7 @@ static void outputs_of_one_block_give_back_each(void **state)
         test_ort_api()->ReleaseValue(outputs[1 - first]);
         assert_int_equal(test_pool_info(runtime).in_use_bytes[ORTP_LABEL_RUN], 0);
         test_assert_use(runtime, &before);
-        assert_int_equal(ortp_session_destroy(session), ORTP_OK);
+        assert_int_equal(ortp_session_destroy(session, NULL), ORTP_OK);
     }
     test_runtime_destroy(runtime);
     graph_feed_free(&feed);
@@ -164,7 +165,7 @@ static void outputs_are_freed_while_their_block_gives_back(void **state)
         assert_int_equal(test_pool_info(runtime).in_use_bytes[ORTP_LABEL_RUN], 0);
     }
     test_assert_use(runtime, &before);
-    assert_int_equal(ortp_session_destroy(session), ORTP_OK);
+    assert_int_equal(ortp_session_destroy(session, NULL), ORTP_OK);
     test_runtime_destroy(runtime);
     graph_feed_free(&feed);
 }
@@ -191,7 +192,7 @@ static void an_output_that_has_no_block_finds_a_hole(void **state)
     hold_over_runs(session, &w);
     ortp_budget *const budget = ortp_runtime_budget(runtime);
     (void)ortp_budget_reclaim(budget, ORTP_RECLAIM_BLOCKS, ORTP_UNLIMITED);
-    ortp_budget_info info;
+    ortp_budget_info info = ORTP_BUDGET_INFO_INIT;
     ortp_budget_get_info(budget, &info);
     const size_t room = test_session_info(session).run_bytes + w.expected.bytes / 2;
     assert_int_equal(ortp_budget_set_limit(budget, info.charged_bytes + room, NULL), ORTP_OK);
@@ -199,7 +200,7 @@ static void an_output_that_has_no_block_finds_a_hole(void **state)
         test_ort_api()->ReleaseValue(graph_world_output(session, &w));
     }
     assert_int_equal(test_session_info(session).refusals, 0);
-    assert_int_equal(ortp_session_destroy(session), ORTP_OK);
+    assert_int_equal(ortp_session_destroy(session, NULL), ORTP_OK);
     test_runtime_destroy(runtime);
     graph_world_close(&w);
 }
@@ -213,13 +214,13 @@ static void the_next_session_begins_anew(void **state)
     ortp_runtime *runtime = test_runtime_create(NULL);
     ortp_session *session = graph_session(runtime, GRAPH_ENCODER, NULL);
     hold_over_runs(session, &w);
-    assert_int_equal(ortp_session_destroy(session), ORTP_OK);
+    assert_int_equal(ortp_session_destroy(session, NULL), ORTP_OK);
     session = graph_session(runtime, GRAPH_ENCODER, NULL);
     for (int run = 0; run < 4; ++run) {
         test_ort_api()->ReleaseValue(graph_world_output(session, &w));
     }
     assert_int_equal(overflows_of(session), 0);
-    assert_int_equal(ortp_session_destroy(session), ORTP_OK);
+    assert_int_equal(ortp_session_destroy(session, NULL), ORTP_OK);
     test_runtime_destroy(runtime);
     graph_world_close(&w);
 }
@@ -248,7 +249,7 @@ static void what_outlives_is_known_of_other_shapes(void **state)
         graph_world_close(&w);
     }
     test_ort_api()->ReleaseValue(last);
-    assert_int_equal(ortp_session_destroy(session), ORTP_OK);
+    assert_int_equal(ortp_session_destroy(session, NULL), ORTP_OK);
     test_runtime_destroy(runtime);
 }
 
@@ -287,7 +288,7 @@ static void a_wrong_guess_of_what_outlives_is_seen(void **state)
     run_for(session, &feed, feed.output_name);
     assert_int_equal(overflows_of(session), 4);
     test_assert_use(runtime, &before);
-    assert_int_equal(ortp_session_destroy(session), ORTP_OK);
+    assert_int_equal(ortp_session_destroy(session, NULL), ORTP_OK);
     test_runtime_destroy(runtime);
     graph_feed_free(&feed);
 }

@@ -77,7 +77,7 @@ static void outputs_outlive_their_session_but_not_the_runtime(void **state)
         assert_int_equal(ortp_runtime_destroy(runtime, &error), ORTP_E_BUSY);
         assert_non_null(strstr(error.message, "OrtValues"));
         ortp_session *next = graph_session(runtime, GRAPH_ENCODER, NULL); /* it stays usable */
-        assert_int_equal(ortp_session_destroy(next), ORTP_OK);
+        assert_int_equal(ortp_session_destroy(next, NULL), ORTP_OK);
         if (i % 2 == 0) {
             test_release_elsewhere(kept[i]);
         } else {
@@ -96,7 +96,7 @@ static void outputs_in_a_hosts_pool_keep_the_runtime(void **state)
     graph_world w;
     graph_world_open(&w, GRAPH_TINY_ENCODER, 32);
     ortp_budget *budget = NULL;
-    assert_int_equal(ortp_budget_create(NULL, &budget), ORTP_OK);
+    assert_int_equal(ortp_budget_create(NULL, &budget, NULL), ORTP_OK);
     ortp_pool_options pool_options = ORTP_POOL_OPTIONS_INIT;
     pool_options.budget = budget;
     ortp_pool *pool = NULL;
@@ -107,7 +107,7 @@ static void outputs_in_a_hosts_pool_keep_the_runtime(void **state)
     ortp_runtime *runtime = test_runtime_create(&options);
     ortp_session *session = graph_session(runtime, GRAPH_TINY_ENCODER, NULL);
     OrtValue *kept = graph_world_output(session, &w);
-    assert_int_equal(ortp_session_destroy(session), ORTP_OK);
+    assert_int_equal(ortp_session_destroy(session, NULL), ORTP_OK);
     ortp_error error = ORTP_ERROR_INIT;
     assert_int_equal(ortp_runtime_destroy(runtime, &error), ORTP_E_BUSY);
     assert_non_null(strstr(error.message, "OrtValues"));
@@ -117,7 +117,7 @@ static void outputs_in_a_hosts_pool_keep_the_runtime(void **state)
     test_assert_use(runtime, &none);
     test_runtime_destroy(runtime);
     assert_int_equal(ortp_pool_destroy(pool, NULL), ORTP_OK);
-    assert_int_equal(ortp_budget_destroy(budget), ORTP_OK);
+    assert_int_equal(ortp_budget_destroy(budget, NULL), ORTP_OK);
     graph_world_close(&w);
 }
 
@@ -134,7 +134,7 @@ static void a_session_that_is_not_released_keeps_the_runtime(void **state)
     assert_true(test_use_of(runtime).in_use_bytes[ORTP_LABEL_WEIGHTS] >=
                 test_session_info(own.session).weights_bytes);
     const size_t weights = test_pool_info(runtime).in_use_bytes[ORTP_LABEL_WEIGHTS];
-    assert_int_equal(ortp_session_destroy(own.session), ORTP_OK);
+    assert_int_equal(ortp_session_destroy(own.session, NULL), ORTP_OK);
     assert_int_equal(test_pool_info(runtime).in_use_bytes[ORTP_LABEL_WEIGHTS], weights);
     assert_int_equal(ortp_runtime_destroy(runtime, NULL), ORTP_E_BUSY);
     graph_world w;
@@ -167,7 +167,7 @@ static void a_session_without_weights_may_be_released_last(void **state)
     graph_answer_by_host(&w.expected, runtime, &w.feed, 1);
     graph_check(own.session, &w.feed, &w.expected);
     assert_int_equal(test_session_info(own.session).live_count, 0);
-    assert_int_equal(ortp_session_destroy(own.session), ORTP_OK);
+    assert_int_equal(ortp_session_destroy(own.session, NULL), ORTP_OK);
     test_runtime_destroy(runtime);
     test_ort_api()->ReleaseSession(own.ort);
     test_ort_api()->ReleaseEnv(env);
@@ -198,7 +198,7 @@ static void late_frees_find_their_own_allocator(void **state)
         for (size_t k = 0; k < KEPT; ++k) {
             assert_true(graph_answer_equals(&w.expected, kept[i][k]));
         }
-        assert_int_equal(ortp_session_destroy(session), ORTP_OK);
+        assert_int_equal(ortp_session_destroy(session, NULL), ORTP_OK);
     }
     assert_int_equal(ortp_runtime_destroy(runtime, NULL), ORTP_E_BUSY);
     for (size_t k = 0; k < KEPT; ++k) {
@@ -230,7 +230,7 @@ static void outputs_without_elements(void **state)
         }
         assert_int_equal(test_session_info(session).live_count, live);
         test_assert_use(runtime, &before);
-        assert_int_equal(ortp_session_destroy(session), ORTP_OK);
+        assert_int_equal(ortp_session_destroy(session, NULL), ORTP_OK);
         test_runtime_destroy(runtime);
         graph_world_close(&w);
     }
@@ -285,7 +285,7 @@ typedef struct thing {
 static void close_thing(thing *t)
 {
     if (t->session) {
-        assert_int_equal(ortp_session_destroy(t->session), ORTP_OK);
+        assert_int_equal(ortp_session_destroy(t->session, NULL), ORTP_OK);
     }
     test_ort_api()->ReleaseValue(t->value);
 }
@@ -411,7 +411,7 @@ static void others_release_while_sessions_come_and_go(void **state)
         while (!TEST_ORT_THREADS && h.released < (size_t)(s + 1) * RUNS) {
             (void)thrd_sleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
         }
-        assert_int_equal(ortp_session_destroy(session), ORTP_OK);
+        assert_int_equal(ortp_session_destroy(session, NULL), ORTP_OK);
     }
     atomic_store(&h.done, true);
     for (size_t i = 0; i < 2; ++i) {

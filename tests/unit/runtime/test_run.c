@@ -16,7 +16,7 @@
 
 static ortp_pool_info pool_of(const ortp_runtime *runtime)
 {
-    ortp_pool_info info;
+    ortp_pool_info info = ORTP_POOL_INFO_INIT;
     ortp_pool_get_info(ortp_runtime_pool(runtime), &info);
     return info;
 }
@@ -73,7 +73,7 @@ static void names_say_which_value_is_which(void **state)
     assert_int_equal(test_session_info(session).runs, 16);
     graph_place_free(&place);
     graph_feed_free(&feed);
-    assert_int_equal(ortp_session_destroy(session), ORTP_OK);
+    assert_int_equal(ortp_session_destroy(session, NULL), ORTP_OK);
     test_runtime_destroy(runtime);
 }
 
@@ -131,7 +131,7 @@ static void wrong_arguments_are_refused(void **state)
     assert_ok(graph_run(session, NULL, &feed, &output, &error), error);
     test_ort_api()->ReleaseValue(output);
     graph_feed_free(&feed);
-    assert_int_equal(ortp_session_destroy(session), ORTP_OK);
+    assert_int_equal(ortp_session_destroy(session, NULL), ORTP_OK);
     test_runtime_destroy(runtime);
 }
 
@@ -158,7 +158,7 @@ static void the_hosts_run_options_are_passed_on(void **state)
     test_ort_api()->ReleaseValue(output);
     test_ort_api()->ReleaseRunOptions(ort);
     graph_feed_free(&feed);
-    assert_int_equal(ortp_session_destroy(session), ORTP_OK);
+    assert_int_equal(ortp_session_destroy(session, NULL), ORTP_OK);
     test_runtime_destroy(runtime);
 }
 
@@ -194,7 +194,7 @@ static void values_of_any_rank(void **state)
             test_ort_api()->ReleaseValue(input);
         }
         test_ort_api()->ReleaseMemoryInfo(cpu);
-        assert_int_equal(ortp_session_destroy(session), ORTP_OK);
+        assert_int_equal(ortp_session_destroy(session, NULL), ORTP_OK);
         test_runtime_destroy(runtime);
     }
 }
@@ -257,7 +257,7 @@ static void a_known_shape_takes_one_block_and_maps_nothing(void **state)
             graph_place_free(&place);
             graph_answer_free(&expected);
             graph_feed_free(&feed);
-            assert_int_equal(ortp_session_destroy(session), ORTP_OK);
+            assert_int_equal(ortp_session_destroy(session, NULL), ORTP_OK);
         }
         test_runtime_destroy(runtime);
     }
@@ -297,7 +297,7 @@ static void outputs_that_ort_makes_come_to_lie_beside_the_ticket(void **state)
             assert_int_equal(after.in_use_bytes[ORTP_LABEL_RUN], 0);
         }
         graph_feed_free(&feed);
-        assert_int_equal(ortp_session_destroy(session), ORTP_OK);
+        assert_int_equal(ortp_session_destroy(session, NULL), ORTP_OK);
         test_runtime_destroy(runtime);
     }
 }
@@ -343,8 +343,8 @@ static void shapes_share_the_idle_block(void **state)
             assert_true(most >= test_session_info(second).run_bytes);
             assert_true(after.idle_bytes - before >= most);
             assert_true(after.idle_bytes - before < most + most / 4 + 65536);
-            assert_int_equal(ortp_session_destroy(first), ORTP_OK);
-            assert_int_equal(ortp_session_destroy(second), ORTP_OK);
+            assert_int_equal(ortp_session_destroy(first, NULL), ORTP_OK);
+            assert_int_equal(ortp_session_destroy(second, NULL), ORTP_OK);
             test_runtime_destroy(runtime);
         }
     }
@@ -373,7 +373,7 @@ static void more_shapes_than_are_remembered(void **state)
     assert_int_equal(test_session_info(session).live_count, live);
     assert_int_equal(test_session_info(session).runs, 2 * SHAPES);
     test_ort_api()->ReleaseSession(host);
-    assert_int_equal(ortp_session_destroy(session), ORTP_OK);
+    assert_int_equal(ortp_session_destroy(session, NULL), ORTP_OK);
     const test_use none = {.in_use_blocks = 0};
     test_assert_use(runtime, &none);
     test_runtime_destroy(runtime);
@@ -414,7 +414,7 @@ static void a_shape_in_use_is_remembered(void **state)
     graph_check(session, &feed, &expected);
     graph_answer_free(&expected);
     graph_feed_free(&feed);
-    assert_int_equal(ortp_session_destroy(session), ORTP_OK);
+    assert_int_equal(ortp_session_destroy(session, NULL), ORTP_OK);
     test_runtime_destroy(runtime);
 }
 
@@ -451,7 +451,7 @@ static void sessions_take_turns_on_one_thread(void **state)
         }
     }
     for (size_t i = 0; i < 4; ++i) {
-        assert_int_equal(ortp_session_destroy(sessions[i]), ORTP_OK);
+        assert_int_equal(ortp_session_destroy(sessions[i], NULL), ORTP_OK);
         graph_answer_free(&answers[i]);
         graph_feed_free(&feeds[i]);
     }
@@ -543,7 +543,7 @@ static void a_known_run_that_does_not_fit_never_enters_ort(void **state)
     graph_place_free(&place);
     graph_answer_free(&expected);
     graph_feed_free(&feed);
-    assert_int_equal(ortp_session_destroy(session), ORTP_OK);
+    assert_int_equal(ortp_session_destroy(session, NULL), ORTP_OK);
     test_runtime_destroy(runtime);
     assert_int_equal(counting_api_live(), 0);
 }
@@ -567,7 +567,7 @@ static void a_first_run_under_every_limit(void **state)
     ortp_error error = ORTP_ERROR_INIT;
     assert_ok(graph_run_into(probe, NULL, &feed, &place, &error), error);
     const size_t need = test_session_info(probe).run_bytes;
-    assert_int_equal(ortp_session_destroy(probe), ORTP_OK);
+    assert_int_equal(ortp_session_destroy(probe, NULL), ORTP_OK);
     size_t refused = 0, done = 0;
     for (size_t part = 0; part <= 20; ++part) {
         ortp_session *session = graph_session(runtime, GRAPH_ENCODER, NULL);
@@ -588,7 +588,7 @@ static void a_first_run_under_every_limit(void **state)
             assert_true(info.refusals > 0 || info.turned_away > 0);
             ++refused;
         }
-        ortp_budget_info account;
+        ortp_budget_info account = ORTP_BUDGET_INFO_INIT;
         ortp_budget_get_info(budget, &account);
         assert_true(account.charged_bytes <= limit);
         test_assert_use(runtime, &before);
@@ -596,7 +596,7 @@ static void a_first_run_under_every_limit(void **state)
         memset(place.data, 0, expected.bytes);
         assert_ok(graph_run_into(session, NULL, &feed, &place, &error), error);
         assert_true(graph_answer_equals(&expected, place.value));
-        assert_int_equal(ortp_session_destroy(session), ORTP_OK);
+        assert_int_equal(ortp_session_destroy(session, NULL), ORTP_OK);
         if (part > 16) { /* the run's block and its ticket, in whole pages */
             assert_int_equal(status, ORTP_OK);
             assert_true(info.refusals == 0 && info.overdrafts == 0);

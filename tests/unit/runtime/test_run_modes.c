@@ -16,7 +16,7 @@
 
 static ortp_pool_info pool_of(const ortp_runtime *runtime)
 {
-    ortp_pool_info info;
+    ortp_pool_info info = ORTP_POOL_INFO_INIT;
     ortp_pool_get_info(ortp_runtime_pool(runtime), &info);
     return info;
 }
@@ -60,7 +60,7 @@ static void orts_own_memory_takes_no_ticket(void **state)
         assert_true(graph_answer_equals(&expected, kept));
         test_ort_api()->ReleaseValue(kept);
         if (i < 2) {
-            assert_int_equal(ortp_session_destroy(own.session), ORTP_OK);
+            assert_int_equal(ortp_session_destroy(own.session, NULL), ORTP_OK);
         } else {
             own_session_close(&own);
         }
@@ -122,8 +122,8 @@ static void memory_patterns_may_be_left_on(void **state)
     assert_int_equal(test_session_info(with).live_count, live);
     assert_int_equal(pool_of(runtime).in_use_bytes[ORTP_LABEL_RUN], 0);
     test_ort_api()->ReleaseSession(host);
-    assert_int_equal(ortp_session_destroy(with), ORTP_OK);
-    assert_int_equal(ortp_session_destroy(without), ORTP_OK);
+    assert_int_equal(ortp_session_destroy(with, NULL), ORTP_OK);
+    assert_int_equal(ortp_session_destroy(without, NULL), ORTP_OK);
     test_runtime_destroy(runtime);
 }
 
@@ -157,8 +157,8 @@ static void plain_weights_take_less(void **state)
         }
         assert_true(pool_of(runtime).in_use_bytes[ORTP_LABEL_WEIGHTS] >=
                     packed_bytes + plain_bytes);
-        assert_int_equal(ortp_session_destroy(packed), ORTP_OK);
-        assert_int_equal(ortp_session_destroy(plain), ORTP_OK);
+        assert_int_equal(ortp_session_destroy(packed, NULL), ORTP_OK);
+        assert_int_equal(ortp_session_destroy(plain, NULL), ORTP_OK);
         assert_int_equal(pool_of(runtime).in_use_bytes[ORTP_LABEL_WEIGHTS], 0);
         graph_answer_free(&expected);
         graph_feed_free(&feed);
@@ -200,7 +200,7 @@ static void info_of_a_session(void **state)
     assert_int_equal(after.live_bytes, fresh.live_bytes);
     assert_int_equal(after.live_bytes_peak, held.live_bytes_peak);
     graph_feed_free(&feed);
-    assert_int_equal(ortp_session_destroy(session), ORTP_OK);
+    assert_int_equal(ortp_session_destroy(session, NULL), ORTP_OK);
     test_runtime_destroy(runtime);
 }
 
@@ -253,7 +253,7 @@ static void ort_can_ask_for_statistics(void **state)
     api->ReleaseMemoryInfo(cpu);
     graph_answer_free(&expected);
     graph_feed_free(&feed);
-    assert_int_equal(ortp_session_destroy(session), ORTP_OK);
+    assert_int_equal(ortp_session_destroy(session, NULL), ORTP_OK);
     test_runtime_destroy(runtime);
 }
 
@@ -322,7 +322,7 @@ static void the_runtimes_figures_are_those_of_all_its_sessions(void **state)
     assert_int_equal(twice.ort_allocations, 2 * allocs);
 
     for (size_t i = 0; i < 2; ++i) { /* those that are gone stay in */
-        assert_int_equal(ortp_session_destroy(sessions[i]), ORTP_OK);
+        assert_int_equal(ortp_session_destroy(sessions[i], NULL), ORTP_OK);
         const ortp_stats now = stats_of(runtime);
         assert_int_equal(now.ort_allocations, allocs);
         assert_int_equal(now.ort_overflows, overflows);
@@ -332,7 +332,7 @@ static void the_runtimes_figures_are_those_of_all_its_sessions(void **state)
     const uint64_t more = test_session_info(third).allocs;
     assert_true(more > 0);
     assert_int_equal(stats_of(runtime).ort_allocations, allocs + more);
-    assert_int_equal(ortp_session_destroy(third), ORTP_OK);
+    assert_int_equal(ortp_session_destroy(third, NULL), ORTP_OK);
     assert_int_equal(stats_of(runtime).ort_allocations, allocs + more);
     test_runtime_destroy(runtime);
 }

@@ -148,20 +148,23 @@ static void world_close(world *w)
     const ortp_session_info info = test_session_info(w->session);
     assert_int_equal(info.refusals, 0);
     assert_int_equal(info.overdrafts, 0);
-    ortp_pool_info pool;
+    ortp_pool_info pool = ORTP_POOL_INFO_INIT;
     ortp_pool_get_info(ortp_runtime_pool(w->runtime), &pool);
     assert_int_equal(pool.in_use_bytes[ORTP_LABEL_RUN], 0);
     test_assert_ledger(ortp_runtime_budget(w->runtime), ortp_runtime_pool(w->runtime));
     graph_answer_free(&w->expected);
     graph_feed_free(&w->feed);
-    assert_int_equal(ortp_session_destroy(w->session), ORTP_OK);
+    assert_int_equal(ortp_session_destroy(w->session, NULL), ORTP_OK);
     test_runtime_destroy(w->runtime);
     assert_int_equal(counting_api_live(), 0);
 }
 
 static runner runner_of(const world *w, uint64_t deadline_ms)
 {
-    return (runner){.session = w->session, .feed = &w->feed, .deadline_ms = deadline_ms};
+    return (runner){.session = w->session,
+                    .feed = &w->feed,
+                    .deadline_ms = deadline_ms,
+                    .error = ORTP_ERROR_INIT};
 }
 
 static void without_a_deadline_nothing_waits(void **state)
@@ -237,7 +240,7 @@ static void a_run_waits_for_whatever_comes_free(void **state)
             OrtValue *value = NULL;
             ortp_error error = ORTP_ERROR_INIT;
             assert_ok(graph_run(other, NULL, &w.feed, &value, &error), error);
-            assert_int_equal(ortp_session_destroy(other), ORTP_OK);
+            assert_int_equal(ortp_session_destroy(other, NULL), ORTP_OK);
             assert_int_equal(ortp_runtime_trim(w.runtime, ORTP_UNLIMITED, NULL), ORTP_OK);
             held = value;
             assert_int_equal(
@@ -338,7 +341,7 @@ static void all_who_wait_get_their_turn(void **state)
         assert_int_equal(runner_end(&others[i], &w.expected), ORTP_OK);
     }
     assert_int_equal(test_session_info(w.session).turned_away, 0);
-    ortp_budget_info info;
+    ortp_budget_info info = ORTP_BUDGET_INFO_INIT;
     ortp_budget_get_info(ortp_runtime_budget(w.runtime), &info);
     assert_true(info.charged_bytes <= info.limit_bytes);
     world_close(&w);
@@ -390,7 +393,7 @@ static void *run_many(void *ctx)
             test_ort_api()->ReleaseValue(kept[slot]);
             kept[slot] = NULL;
         }
-        ortp_budget_info info;
+        ortp_budget_info info = ORTP_BUDGET_INFO_INIT;
         ortp_budget_get_info(ortp_runtime_budget(all->runtime), &info);
         if (info.charged_bytes > info.limit_bytes) {
             atomic_fetch_add(&all->over_limit, 1);
@@ -528,7 +531,7 @@ static void warmed_runs_map_nothing(void **state)
         options.pool_kind = (ortp_pool_kind)kind;
         ortp_runtime *runtime = test_runtime_create(&options);
         ortp_session *session = graph_session(runtime, GRAPH_ENCODER, NULL);
-        ortp_pool_info before, after;
+        ortp_pool_info before = ORTP_POOL_INFO_INIT, after = ORTP_POOL_INFO_INIT;
         ortp_pool_get_info(ortp_runtime_pool(runtime), &before);
         assert_int_equal(ortp_session_warm_runs(session, 4), ORTP_OK); /* nothing is known yet */
         ortp_pool_get_info(ortp_runtime_pool(runtime), &after);
@@ -572,7 +575,7 @@ static void warmed_runs_map_nothing(void **state)
         ortp_pool_get_info(ortp_runtime_pool(runtime), &after);
         assert_int_equal(after.maps, before.maps);
         assert_int_equal(after.reuses - before.reuses, after.acquires - before.acquires);
-        ortp_budget_info info;
+        ortp_budget_info info = ORTP_BUDGET_INFO_INIT;
         ortp_budget_get_info(budget, &info);
         assert_int_equal(info.account_bytes[ORTP_ACCOUNT_BLOCKS],
                          after.idle_bytes + after.in_use_bytes[ORTP_LABEL_WEIGHTS]);
@@ -580,7 +583,7 @@ static void warmed_runs_map_nothing(void **state)
             graph_answer_free(&answers[i]);
             graph_feed_free(&feeds[i]);
         }
-        assert_int_equal(ortp_session_destroy(session), ORTP_OK);
+        assert_int_equal(ortp_session_destroy(session, NULL), ORTP_OK);
         test_runtime_destroy(runtime);
         assert_int_equal(counting_api_live(), 0);
     }
@@ -602,7 +605,7 @@ static void warmed_runs_of_small_graphs(void **state)
     graph_check(session, &feed, &expected);
     assert_int_equal(ortp_runtime_trim(runtime, ORTP_UNLIMITED, NULL), ORTP_OK);
     assert_int_equal(ortp_session_warm_runs(session, COUNT), ORTP_OK);
-    ortp_pool_info before, after;
+    ortp_pool_info before = ORTP_POOL_INFO_INIT, after = ORTP_POOL_INFO_INIT;
     ortp_pool_get_info(ortp_runtime_pool(runtime), &before);
     runner runners[COUNT];
     for (size_t i = 0; i < COUNT; ++i) {
@@ -617,7 +620,7 @@ static void warmed_runs_of_small_graphs(void **state)
     assert_int_equal(after.maps, before.maps);
     graph_answer_free(&expected);
     graph_feed_free(&feed);
-    assert_int_equal(ortp_session_destroy(session), ORTP_OK);
+    assert_int_equal(ortp_session_destroy(session, NULL), ORTP_OK);
     test_runtime_destroy(runtime);
 }
 

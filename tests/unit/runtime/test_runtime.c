@@ -30,11 +30,11 @@ static void owns_what_it_makes(void **state)
     assert_ptr_equal(ortp_runtime_api(runtime), options.api);
     assert_non_null(ortp_runtime_env(runtime));
     assert_ptr_equal(ortp_pool_budget(ortp_runtime_pool(runtime)), ortp_runtime_budget(runtime));
-    ortp_budget_info budget;
+    ortp_budget_info budget = ORTP_BUDGET_INFO_INIT;
     ortp_budget_get_info(ortp_runtime_budget(runtime), &budget);
     assert_int_equal(budget.limit_bytes, (size_t)1 << 20);
     assert_true(budget.account_bytes[ORTP_ACCOUNT_METADATA] >= alloc.live_bytes);
-    ortp_pool_info pool;
+    ortp_pool_info pool = ORTP_POOL_INFO_INIT;
     ortp_pool_get_info(ortp_runtime_pool(runtime), &pool);
     assert_int_equal(pool.kind, ORTP_POOL_STRIPED);
     test_runtime_destroy(runtime);
@@ -94,12 +94,12 @@ static void borrows_what_it_is_given(void **state)
     ortp_budget *budget = NULL;
     ortp_budget *other = NULL;
     ortp_pool *pool = NULL;
-    assert_int_equal(ortp_budget_create(NULL, &budget), ORTP_OK);
-    assert_int_equal(ortp_budget_create(NULL, &other), ORTP_OK);
+    assert_int_equal(ortp_budget_create(NULL, &budget, NULL), ORTP_OK);
+    assert_int_equal(ortp_budget_create(NULL, &other, NULL), ORTP_OK);
     ortp_pool_options pool_options = ORTP_POOL_OPTIONS_INIT;
     pool_options.budget = budget;
     assert_int_equal(ortp_pool_create(&pool_options, &pool, NULL), ORTP_OK);
-    ortp_budget_info before;
+    ortp_budget_info before = ORTP_BUDGET_INFO_INIT;
     ortp_budget_get_info(budget, &before);
 
     ortp_runtime_options options = ORTP_RUNTIME_OPTIONS_INIT;
@@ -128,12 +128,12 @@ static void borrows_what_it_is_given(void **state)
     assert_null(runtime);
     assert_non_null(strstr(error.message, "another budget"));
 
-    ortp_budget_info after;
+    ortp_budget_info after = ORTP_BUDGET_INFO_INIT;
     ortp_budget_get_info(budget, &after);
     assert_int_equal(after.charged_bytes, before.charged_bytes);
     assert_int_equal(ortp_pool_destroy(pool, NULL), ORTP_OK);
-    assert_int_equal(ortp_budget_destroy(budget), ORTP_OK);
-    assert_int_equal(ortp_budget_destroy(other), ORTP_OK);
+    assert_int_equal(ortp_budget_destroy(budget, NULL), ORTP_OK);
+    assert_int_equal(ortp_budget_destroy(other, NULL), ORTP_OK);
     api->ReleaseEnv(env);
 }
 

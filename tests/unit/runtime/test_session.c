@@ -25,7 +25,7 @@
 
 static size_t declared_of(const ortp_runtime *runtime)
 {
-    ortp_budget_info info;
+    ortp_budget_info info = ORTP_BUDGET_INFO_INIT;
     ortp_budget_get_info(ortp_runtime_budget(runtime), &info);
     return info.account_bytes[ORTP_ACCOUNT_DECLARED];
 }
@@ -93,8 +93,8 @@ static void ports_are_described(void **state)
     ortp_error error = ORTP_ERROR_INIT;
     assert_int_equal(ortp_runtime_destroy(runtime, &error), ORTP_E_BUSY);
     assert_non_null(strstr(error.message, "1 sessions"));
-    assert_int_equal(ortp_session_destroy(session), ORTP_OK);
-    assert_int_equal(ortp_session_destroy(NULL), ORTP_OK);
+    assert_int_equal(ortp_session_destroy(session, NULL), ORTP_OK);
+    assert_int_equal(ortp_session_destroy(NULL, NULL), ORTP_OK);
     test_runtime_destroy(runtime);
 }
 
@@ -107,7 +107,7 @@ static void weights_are_declared(void **state)
     ortp_session_options options = options_for(runtime, test_file(ENCODER));
     ortp_session *first = open_session(&options);
     const size_t declared = ortp_session_declared_bytes(first);
-    ortp_session_info info;
+    ortp_session_info info = ORTP_SESSION_INFO_INIT;
     ortp_session_get_info(first, &info);
     assert_true(info.weights_bytes > 0); /* ORT's packed copies are not declared but mapped */
     assert_true(declared + info.weights_bytes >= file_bytes);
@@ -127,9 +127,9 @@ static void weights_are_declared(void **state)
     free(file);
     assert_int_equal(ortp_session_input_count(second), ortp_session_input_count(first));
 
-    assert_int_equal(ortp_session_destroy(first), ORTP_OK);
+    assert_int_equal(ortp_session_destroy(first, NULL), ORTP_OK);
     assert_int_equal(declared_of(runtime), 12345);
-    assert_int_equal(ortp_session_destroy(second), ORTP_OK);
+    assert_int_equal(ortp_session_destroy(second, NULL), ORTP_OK);
     assert_int_equal(declared_of(runtime), 0);
     test_runtime_destroy(runtime);
 }
@@ -150,7 +150,7 @@ static void a_budget_too_small_is_said_before_ort_is_asked(void **state)
     options.memory = ORTP_ORT_MEMORY_ARENA; /* or the packed weights would be mapped */
     ortp_session *session = open_session(&options);
     assert_int_equal(declared_of(runtime), 1000);
-    assert_int_equal(ortp_session_destroy(session), ORTP_OK);
+    assert_int_equal(ortp_session_destroy(session, NULL), ORTP_OK);
     test_runtime_destroy(runtime);
 }
 
@@ -184,7 +184,7 @@ static void watch_measurement(void)
 
 static size_t mapped_of(const ortp_pool *pool)
 {
-    ortp_budget_info info;
+    ortp_budget_info info = ORTP_BUDGET_INFO_INIT;
     ortp_budget_get_info(ortp_pool_budget(pool), &info);
     return info.mapped_bytes;
 }
@@ -247,7 +247,7 @@ static void growth_corrects_what_is_declared(void **state)
         ortp_session *session = open_session(&options);
         assert_int_equal(ortp_session_declared_bytes(session), cases[i].declared);
         assert_int_equal(declared_of(runtime), cases[i].declared);
-        assert_int_equal(ortp_session_destroy(session), ORTP_OK);
+        assert_int_equal(ortp_session_destroy(session, NULL), ORTP_OK);
         assert_int_equal(declared_of(runtime), 0);
     }
     fake_growth(100 * mib, 5 * mib);
@@ -255,12 +255,12 @@ static void growth_corrects_what_is_declared(void **state)
     ortp_session_options options = options_for(runtime, test_file(ADD));
     ortp_session *session = open_session(&options);
     assert_int_equal(ortp_session_declared_bytes(session), file_bytes);
-    assert_int_equal(ortp_session_destroy(session), ORTP_OK);
+    assert_int_equal(ortp_session_destroy(session, NULL), ORTP_OK);
     fake_growth(100 * mib, 5 * mib);
     options.declared_bytes = 777; /* the host's word stands */
     session = open_session(&options);
     assert_int_equal(ortp_session_declared_bytes(session), 777);
-    assert_int_equal(ortp_session_destroy(session), ORTP_OK);
+    assert_int_equal(ortp_session_destroy(session, NULL), ORTP_OK);
     process.fake = false;
     test_runtime_destroy(runtime);
 }
@@ -288,7 +288,7 @@ static void growth_leaves_out_what_the_pool_maps(void **state)
         const size_t declared = ortp_session_declared_bytes(session);
         const size_t rest = growths[i] > process.mapped ? growths[i] - process.mapped : 0;
         assert_int_equal(declared, rest > file_bytes ? rest : file_bytes);
-        assert_int_equal(ortp_session_destroy(session), ORTP_OK);
+        assert_int_equal(ortp_session_destroy(session, NULL), ORTP_OK);
         assert_int_equal(ortp_block_release(process.block), ORTP_OK);
         assert_int_equal(ortp_pool_trim(ortp_runtime_pool(runtime), 0, 0, NULL), ORTP_OK);
     }
@@ -304,7 +304,7 @@ static void a_correction_that_does_not_fit_undoes_the_session(void **state)
     runtime_options.api = counting_api_use(test_ort_api());
     ortp_runtime *runtime = test_runtime_create(&runtime_options);
     ortp_budget *budget = ortp_runtime_budget(runtime);
-    ortp_budget_info info;
+    ortp_budget_info info = ORTP_BUDGET_INFO_INIT;
     ortp_budget_get_info(budget, &info);
     assert_int_equal(ortp_budget_set_limit(budget, info.charged_bytes + 65536, NULL), ORTP_OK);
     ortp_session_options options = options_for(runtime, test_file(ADD));
@@ -318,7 +318,7 @@ static void a_correction_that_does_not_fit_undoes_the_session(void **state)
     fake_growth(1, 32768);
     ortp_session *session = open_session(&options);
     assert_int_equal(declared_of(runtime), 32768);
-    assert_int_equal(ortp_session_destroy(session), ORTP_OK);
+    assert_int_equal(ortp_session_destroy(session, NULL), ORTP_OK);
     process.fake = false;
     test_runtime_destroy(runtime);
     assert_int_equal(counting_api_live(), 0);
@@ -402,7 +402,7 @@ static void flipped_bits_are_survived(void **state)
             assert_non_null(strstr(error.message, "flipped: "));
             ++refused;
         }
-        assert_int_equal(ortp_session_destroy(session), ORTP_OK);
+        assert_int_equal(ortp_session_destroy(session, NULL), ORTP_OK);
         assert_int_equal(declared_of(runtime), 0);
         graph[bit / 8] ^= (unsigned char)(1u << (bit % 8));
     }
@@ -429,7 +429,7 @@ static ortp_status try_session(ortp_runtime *runtime)
         assert_int_equal(error.status, status);
         assert_true(strlen(error.message) > 0);
     }
-    assert_int_equal(ortp_session_destroy(session), ORTP_OK);
+    assert_int_equal(ortp_session_destroy(session, NULL), ORTP_OK);
     return status;
 }
 
@@ -592,7 +592,7 @@ static void runs_are_checked_and_counted(void **state)
         assert_int_equal(ortp_tensor_release(t[i]), ORTP_OK);
     }
     assert_int_equal(ortp_tensor_pool_destroy(tensors, NULL), ORTP_OK);
-    assert_int_equal(ortp_session_destroy(session), ORTP_OK);
+    assert_int_equal(ortp_session_destroy(session, NULL), ORTP_OK);
     test_runtime_destroy(runtime);
     assert_int_equal(counting_api_live(), 0);
 }
@@ -623,7 +623,7 @@ static void *create_some(void *ctx)
         ortp_session_options options = options_for(c->runtime, c->path);
         ortp_session *session = NULL;
         if (ortp_session_create(&options, &session, NULL) != ORTP_OK ||
-            ortp_session_destroy(session) != ORTP_OK) {
+            ortp_session_destroy(session, NULL) != ORTP_OK) {
             atomic_fetch_add(c->errors, 1);
         }
     }

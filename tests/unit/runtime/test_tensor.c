@@ -74,7 +74,7 @@ static ortp_tensor *acquire_bytes(fixture *f, size_t bytes)
 
 static ortp_tensor_pool_info info_of(const fixture *f)
 {
-    ortp_tensor_pool_info info;
+    ortp_tensor_pool_info info = ORTP_TENSOR_POOL_INFO_INIT;
     ortp_tensor_pool_get_info(f->tensors, &info);
     return info;
 }
@@ -150,7 +150,7 @@ static void every_type_passes_through_ort(void **state)
         }
         assert_memory_equal(ortp_tensor_data(x), ortp_tensor_data(y), ortp_tensor_bytes(x));
         assert_int_equal(ortp_session_runs(session), 1);
-        assert_int_equal(ortp_session_destroy(session), ORTP_OK);
+        assert_int_equal(ortp_session_destroy(session, NULL), ORTP_OK);
         assert_int_equal(ortp_tensor_release(x), ORTP_OK);
         assert_int_equal(ortp_tensor_release(y), ORTP_OK);
     }
@@ -321,7 +321,7 @@ static void dropped_structs_are_used_again(void **state)
 
 static size_t in_use(const fixture *f, ortp_label label)
 {
-    ortp_pool_info info;
+    ortp_pool_info info = ORTP_POOL_INFO_INIT;
     ortp_pool_get_info(ortp_runtime_pool(f->runtime), &info);
     return info.in_use_bytes[label];
 }
@@ -685,7 +685,7 @@ static void views_are_kept(void **state)
 
 static size_t metadata_of(const fixture *f)
 {
-    ortp_budget_info info;
+    ortp_budget_info info = ORTP_BUDGET_INFO_INIT;
     ortp_budget_get_info(ortp_runtime_budget(f->runtime), &info);
     return info.account_bytes[ORTP_ACCOUNT_METADATA];
 }

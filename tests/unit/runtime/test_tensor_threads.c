@@ -92,7 +92,7 @@ static void *work(void *ctx)
                 atomic_fetch_add(&w->all->errors, 1);
             }
         }
-        ortp_budget_info info;
+        ortp_budget_info info = ORTP_BUDGET_INFO_INIT;
         ortp_budget_get_info(w->all->budget, &info);
         if (info.charged_bytes > info.limit_bytes) {
             atomic_fetch_add(&w->all->over_limit, 1);
@@ -130,7 +130,7 @@ static void run_with(ortp_pool_kind kind, size_t limit_bytes)
     if (limit_bytes == 0) {
         assert_int_equal(all.denials, 0);
     }
-    ortp_tensor_pool_info info;
+    ortp_tensor_pool_info info = ORTP_TENSOR_POOL_INFO_INIT;
     ortp_tensor_pool_get_info(all.tensors, &info);
     assert_int_equal(info.out, 0);
     assert_true(info.reuses > 0);
@@ -212,7 +212,7 @@ static void destroy_is_refused_while_a_release_drops(void **state)
     while (c.reads < 2) {
         sleep_a_little();
     }
-    ortp_tensor_pool_info info;
+    ortp_tensor_pool_info info = ORTP_TENSOR_POOL_INFO_INIT;
     ortp_tensor_pool_get_info(tensors, &info);
     assert_int_equal(info.out + info.idle, 0);
     ortp_error error = ORTP_ERROR_INIT;

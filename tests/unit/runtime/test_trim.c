@@ -61,7 +61,7 @@ static void world_open(world *w, ortp_pool_kind kind)
     cache_options.pool = ortp_runtime_pool(w->runtime);
     cache_options.clock = options.clock;
     cache_options.stale_ms = ORTP_CACHE_NEVER_STALE;
-    assert_int_equal(ortp_cache_create(&cache_options, &w->cache), ORTP_OK);
+    assert_int_equal(ortp_cache_create(&cache_options, &w->cache, NULL), ORTP_OK);
 
     ortp_lease *lease = NULL;
     put(w, 1, &lease);
@@ -86,7 +86,7 @@ static void world_close(world *w)
     ortp_lease_release(w->lease);
     assert_int_equal(ortp_tensor_release(w->held), ORTP_OK);
     assert_int_equal(ortp_block_release(w->block), ORTP_OK);
-    assert_int_equal(ortp_cache_destroy(w->cache), ORTP_OK);
+    assert_int_equal(ortp_cache_destroy(w->cache, NULL), ORTP_OK);
     assert_int_equal(ortp_tensor_pool_destroy(w->tensors, NULL), ORTP_OK);
     test_runtime_destroy(w->runtime);
 }
@@ -99,9 +99,9 @@ typedef struct kept {
 
 static kept kept_by(const world *w)
 {
-    ortp_pool_info pool;
-    ortp_tensor_pool_info tensors;
-    ortp_cache_info cache;
+    ortp_pool_info pool = ORTP_POOL_INFO_INIT;
+    ortp_tensor_pool_info tensors = ORTP_TENSOR_POOL_INFO_INIT;
+    ortp_cache_info cache = ORTP_CACHE_INFO_INIT;
     ortp_pool_get_info(ortp_runtime_pool(w->runtime), &pool);
     ortp_tensor_pool_get_info(w->tensors, &tensors);
     ortp_cache_get_info(w->cache, &cache);
@@ -119,7 +119,7 @@ static void assert_kept(const world *w, size_t idle_blocks_min, size_t idle_tens
     }
     assert_int_equal(now.idle_tensors, idle_tensors);
     assert_int_equal(now.entries, entries);
-    ortp_tensor_pool_info tensors;
+    ortp_tensor_pool_info tensors = ORTP_TENSOR_POOL_INFO_INIT;
     ortp_tensor_pool_get_info(w->tensors, &tensors);
     assert_int_equal(tensors.out, 1);
     assert_non_null(ortp_lease_value(w->lease)->blocks[0]);
@@ -277,7 +277,7 @@ static void what_is_used_is_not_old(void **state)
     graph_place_free(&place);
     graph_answer_free(&expected);
     graph_feed_free(&feed);
-    assert_int_equal(ortp_session_destroy(session), ORTP_OK);
+    assert_int_equal(ortp_session_destroy(session, NULL), ORTP_OK);
     test_runtime_destroy(runtime);
 }
 

@@ -91,7 +91,7 @@ static void runs_in_order(void **state)
     ortp_warmup_options options = ORTP_WARMUP_OPTIONS_INIT;
     options.progress = progress;
     options.progress_ctx = &r;
-    ortp_warmup_report report;
+    ortp_warmup_report report = ORTP_WARMUP_REPORT_INIT;
     ortp_error error = ORTP_ERROR_INIT;
     assert_int_equal(ortp_warmup_run(runtime, steps, 3, &options, &report, &error), ORTP_OK);
     assert_int_equal(r.count, 3);
@@ -126,7 +126,7 @@ static void progress_cancels(void **state)
         ortp_warmup_options options = ORTP_WARMUP_OPTIONS_INIT;
         options.progress = progress;
         options.progress_ctx = &r;
-        ortp_warmup_report report;
+        ortp_warmup_report report = ORTP_WARMUP_REPORT_INIT;
         ortp_error error = ORTP_ERROR_INIT;
         const ortp_status expected = after < 3 ? ORTP_E_CANCELLED : ORTP_OK;
         assert_int_equal(ortp_warmup_run(runtime, steps, 3, &options, &report, &error), expected);
@@ -146,7 +146,7 @@ static void a_failing_step_ends_it(void **state)
     record r = {.fail_at = 2};
     ortp_warmup_step steps[3];
     make_steps(steps, &r);
-    ortp_warmup_report report;
+    ortp_warmup_report report = ORTP_WARMUP_REPORT_INIT;
     ortp_error error = ORTP_ERROR_INIT;
     assert_int_equal(ortp_warmup_run(runtime, steps, 3, NULL, &report, &error), ORTP_E_ORT);
     assert_int_equal(report.steps_done, 1);
@@ -177,7 +177,7 @@ static void maps_once(void **state)
         {.name = "large", .run = warm_block, .ctx = &r, .argument = (size_t)4 << 20},
         {.name = "small", .run = warm_block, .ctx = &r, .argument = 5000},
     };
-    ortp_warmup_report report;
+    ortp_warmup_report report = ORTP_WARMUP_REPORT_INIT;
     assert_int_equal(ortp_warmup_run(runtime, steps, 2, NULL, &report, NULL), ORTP_OK);
     assert_true(report.mapped_bytes >= ((size_t)4 << 20) + 5000);
     assert_true(!test_advice_heeded() || report.resident_bytes >= (size_t)4 << 20);
@@ -198,7 +198,7 @@ static void runs_in_the_background(void **state)
     ortp_warmup_step steps[3];
     make_steps(steps, &r);
     ortp_warmup *warmup = NULL;
-    ortp_warmup_report report;
+    ortp_warmup_report report = ORTP_WARMUP_REPORT_INIT;
     ortp_error error = ORTP_ERROR_INIT;
     assert_int_equal(ortp_warmup_start(runtime, steps, 3, NULL, &warmup, &error), ORTP_OK);
     assert_int_equal(ortp_warmup_join(warmup, &report, &error), ORTP_OK);
@@ -239,7 +239,7 @@ static void is_cancelled_in_the_background(void **state)
     assert_non_null(strstr(error.message, "1 warm-ups"));
     ortp_warmup_cancel(warmup);
     atomic_store(&r.go, true);
-    ortp_warmup_report report;
+    ortp_warmup_report report = ORTP_WARMUP_REPORT_INIT;
     assert_int_equal(ortp_warmup_join(warmup, &report, &error), ORTP_E_CANCELLED);
     assert_true(report.cancelled);
     assert_int_equal(report.steps_done, 2);

@@ -28,7 +28,7 @@ static double beam_setting(const char *name)
 static void bundled_manifest(void **state)
 {
     (void)state;
-    ortp_swipe_config config;
+    ortp_swipe_config config = ORTP_SWIPE_CONFIG_INIT;
     ortp_error error = ORTP_ERROR_INIT;
     assert_int_equal(ortp_swipe_config_load(test_file("models/swipe-en"), &config, &error),
                      ORTP_OK);
@@ -155,8 +155,8 @@ static void every_bad_field(void **state)
         {"lexicon", "7", ": lexicon: expected a string"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        ortp_swipe_config config;
-        ortp_error error;
+        ortp_swipe_config config = ORTP_SWIPE_CONFIG_INIT;
+        ortp_error error = ORTP_ERROR_INIT;
         const ortp_status status = load_changed(cases[i].path, cases[i].value, &config, &error);
         if (status != ORTP_E_INVAL || strstr(error.message, cases[i].message) == NULL ||
             strstr(error.message, MANIFEST_DIRECTORY "/model.json") == NULL) {
@@ -169,8 +169,8 @@ static void every_bad_field(void **state)
 static void look_ahead(void **state)
 {
     (void)state;
-    ortp_swipe_config config;
-    ortp_error error;
+    ortp_swipe_config config = ORTP_SWIPE_CONFIG_INIT;
+    ortp_error error = ORTP_ERROR_INIT;
     assert_int_equal(load_changed("beam.look_ahead", "0.25", &config, &error), ORTP_OK);
     assert_true(config.look_ahead == 0.25);
     /* Without it none, and so it can be said. */
@@ -186,8 +186,8 @@ static void look_ahead(void **state)
 static void other_layouts(void **state)
 {
     (void)state;
-    ortp_swipe_config config;
-    ortp_error error;
+    ortp_swipe_config config = ORTP_SWIPE_CONFIG_INIT;
+    ortp_error error = ORTP_ERROR_INIT;
     /* Letters may be missing; rows in any order of letters. */
     assert_int_equal(load_changed("layout.rows", "[\"zy\", \"x\", \"b\"]", &config, &error),
                      ORTP_OK);
@@ -203,7 +203,7 @@ static void other_layouts(void **state)
 static void files(void **state)
 {
     (void)state;
-    ortp_swipe_config config;
+    ortp_swipe_config config = ORTP_SWIPE_CONFIG_INIT;
     ortp_error error = ORTP_ERROR_INIT;
     assert_int_equal(ortp_swipe_config_load(MANIFEST_DIRECTORY "/none", &config, &error),
                      ORTP_E_NOTFOUND);
@@ -231,8 +231,8 @@ static void long_lexicon_name(void **state)
     value[0] = '"';
     value[sizeof value - 2] = '"';
     value[sizeof value - 1] = '\0';
-    ortp_swipe_config config;
-    ortp_error error;
+    ortp_swipe_config config = ORTP_SWIPE_CONFIG_INIT;
+    ortp_error error = ORTP_ERROR_INIT;
     assert_int_equal(load_changed("lexicon", value, &config, &error), ORTP_E_INVAL);
     assert_non_null(strstr(error.message, "lexicon: expected a path"));
 }

@@ -17,7 +17,7 @@
 
 #define ROWS 150
 
-static ortp_swipe_config config;
+static ortp_swipe_config config = ORTP_SWIPE_CONFIG_INIT;
 static float features[ROWS * ORTP_SWIPE_FEATURES + 1];
 static int32_t keys[ROWS + 1];
 
@@ -83,7 +83,7 @@ static void one_point(void **state)
 {
     (void)state;
     size_t length = 0;
-    ortp_error error;
+    ortp_error error = ORTP_ERROR_INIT;
     assert_int_equal(compute((double[]){5}, (double[]){5}, (double[]){7}, 1, &length, &error),
                      ORTP_OK);
     assert_int_equal(length, 1);
@@ -99,7 +99,7 @@ static void velocities(void **state)
     const double y[] = {15, 15, 15, 12};
     const double t[] = {0, 10, 10, 12}; /* the last two steps are shorter than 4 ms */
     size_t length = 0;
-    ortp_error error;
+    ortp_error error = ORTP_ERROR_INIT;
     assert_int_equal(compute(x, y, t, 4, &length, &error), ORTP_OK);
     assert_row(0, 0.0, 0.0, 0, 0, 0, 0);
     assert_row(1, 0.02, 0.0, 1.0 / 3, 0, 1.0 / 3, 0);
@@ -119,7 +119,7 @@ static void outside_and_ties(void **state)
     const double y[] = {-40, 1e6, 10};
     const double t[] = {0, 1e300, DBL_MAX};
     size_t length = 0;
-    ortp_error error;
+    ortp_error error = ORTP_ERROR_INIT;
     assert_int_equal(compute(x, y, t, 3, &length, &error), ORTP_OK);
     assert_int_equal(keys[0], 4 + 'q' - 'a');
     assert_int_equal(keys[1], 4 + 'p' - 'a'); /* far right, hardly below */
@@ -161,7 +161,7 @@ static void resampling(void **state)
             values[MOST + i] = 1e12 + 1490.0 * (double)i / (double)(n - 1);
         }
         size_t length = 0;
-        ortp_error error;
+        ortp_error error = ORTP_ERROR_INIT;
         features[ROWS * ORTP_SWIPE_FEATURES] = 123.0f; /* what lies behind is not touched */
         keys[ROWS] = 123;
         assert_int_equal(compute(values, still, values + MOST, n, &length, &error), ORTP_OK);

@@ -25,7 +25,7 @@ typedef struct fixture {
 
 static size_t charged(const fixture *f)
 {
-    ortp_budget_info info;
+    ortp_budget_info info = ORTP_BUDGET_INFO_INIT;
     ortp_budget_get_info(f->budget, &info);
     return info.charged_bytes;
 }
@@ -34,7 +34,7 @@ static int set_up(void **state)
 {
     fixture *f = calloc(1, sizeof *f);
     assert_non_null(f);
-    assert_int_equal(ortp_budget_create(NULL, &f->budget), ORTP_OK);
+    assert_int_equal(ortp_budget_create(NULL, &f->budget, NULL), ORTP_OK);
     ortp_pool_options options = ORTP_POOL_OPTIONS_INIT;
     options.budget = f->budget;
     options.kind = ORTP_POOL_STRIPED;
@@ -51,7 +51,7 @@ static int tear_down(void **state)
     assert_int_equal(ortp_pool_trim(f->pool, 0, 0, NULL), ORTP_OK);
     assert_int_equal(charged(f), f->quiet_bytes);
     assert_int_equal(ortp_pool_destroy(f->pool, NULL), ORTP_OK);
-    assert_int_equal(ortp_budget_destroy(f->budget), ORTP_OK);
+    assert_int_equal(ortp_budget_destroy(f->budget, NULL), ORTP_OK);
     free(f);
     return 0;
 }
@@ -63,7 +63,7 @@ static ortp_status load_file(fixture *f, const char *path, ortp_lexicon **out, o
     options.path = path;
     options.alloc = counting_alloc_use(&f->alloc);
     *error = (ortp_error)ORTP_ERROR_INIT;
-    return ortp_lexicon_load(&options, out, error);
+    return ortp_lexicon_create(&options, out, error);
 }
 
 static ortp_status load_bytes(fixture *f, const char *text, size_t bytes, ortp_lexicon **out,
@@ -76,7 +76,7 @@ static ortp_status load_bytes(fixture *f, const char *text, size_t bytes, ortp_l
 static ortp_lexicon *load(fixture *f, const char *text)
 {
     ortp_lexicon *lexicon = NULL;
-    ortp_error error;
+    ortp_error error = ORTP_ERROR_INIT;
     if (load_bytes(f, text, strlen(text), &lexicon, &error) != ORTP_OK) {
         fail_msg("%s", error.message);
     }
@@ -133,8 +133,8 @@ static void tiny_list(void **state)
     assert_false(ortp_lexicon_walk(lexicon, 9, "", 0, &node));
     assert_int_equal(ortp_lexicon_children(lexicon, UINT32_MAX, letters, nodes), 0);
     assert_false(ortp_lexicon_is_word(lexicon, 9, NULL));
-    ortp_lexicon_destroy(lexicon);
-    ortp_lexicon_destroy(NULL);
+    ortp_lexicon_destroy(lexicon, NULL);
+    ortp_lexicon_destroy(NULL, NULL);
 }
 
 static void assert_same(const ortp_lexicon *a, const ortp_lexicon *b)
@@ -197,9 +197,9 @@ static void order_and_repeats(void **state)
         }
         ortp_lexicon *other = load(f, text);
         assert_same(first, other);
-        ortp_lexicon_destroy(other);
+        ortp_lexicon_destroy(other, NULL);
     }
-    ortp_lexicon_destroy(first);
+    ortp_lexicon_destroy(first, NULL);
 }
 
 static void line_ends(void **state)
@@ -210,9 +210,9 @@ static void line_ends(void **state)
     ortp_lexicon *windows = load(f, "one\t1\r\ntwo\t22\r\n");
     assert_same(plain, open_end);
     assert_same(plain, windows);
-    ortp_lexicon_destroy(plain);
-    ortp_lexicon_destroy(open_end);
-    ortp_lexicon_destroy(windows);
+    ortp_lexicon_destroy(plain, NULL);
+    ortp_lexicon_destroy(open_end, NULL);
+    ortp_lexicon_destroy(windows, NULL);
 }
 
 #define LETTERS_31 "abcdefghijklmnopqrstuvwxyzabcde"
@@ -224,7 +224,7 @@ static void longest_word(void **state)
     assert_int_equal(ortp_lexicon_words(lexicon), 2);
     assert_int_equal(ortp_lexicon_nodes(lexicon), 63);
     assert_true(ortp_lexicon_contains(lexicon, LETTERS_31 LETTERS_31));
-    ortp_lexicon_destroy(lexicon);
+    ortp_lexicon_destroy(lexicon, NULL);
 }
 
 static void malformed_lines(void **state)
@@ -260,7 +260,7 @@ static void malformed_lines(void **state)
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         ortp_lexicon *lexicon = (ortp_lexicon *)f;
-        ortp_error error;
+        ortp_error error = ORTP_ERROR_INIT;
         const ortp_status status =
             load_bytes(f, cases[i].text, strlen(cases[i].text), &lexicon, &error);
         assert_null(lexicon);
@@ -271,7 +271,7 @@ static void malformed_lines(void **state)
         }
     }
     ortp_lexicon *lexicon = NULL;
-    ortp_error error;
+    ortp_error error = ORTP_ERROR_INIT;
     assert_int_equal(load_bytes(f, "o\0e\t1\n", 6, &lexicon, &error), ORTP_E_INVAL);
     assert_non_null(strstr(error.message, ":1: byte 0x00 in a word"));
 }
@@ -280,7 +280,7 @@ static void files_and_arguments(void **state)
 {
     fixture *f = *state;
     ortp_lexicon *lexicon = NULL;
-    ortp_error error;
+    ortp_error error = ORTP_ERROR_INIT;
     assert_int_equal(load_file(f, "no/such.tsv", &lexicon, &error), ORTP_E_NOTFOUND);
     assert_non_null(strstr(error.message, "no/such.tsv"));
     assert_non_null(strstr(error.message, ": cannot be opened: "));
@@ -288,17 +288,17 @@ static void files_and_arguments(void **state)
     assert_non_null(strstr(error.message, ".: cannot be read: "));
     assert_int_equal(load_file(f, NULL, &lexicon, &error), ORTP_E_INVAL);
     assert_int_equal(load_file(f, "", &lexicon, &error), ORTP_E_INVAL);
-    assert_int_equal(ortp_lexicon_load(NULL, &lexicon, &error), ORTP_E_INVAL);
+    assert_int_equal(ortp_lexicon_create(NULL, &lexicon, &error), ORTP_E_INVAL);
     ortp_lexicon_options options = ORTP_LEXICON_OPTIONS_INIT;
     options.path = LIST_FILE;
-    assert_int_equal(ortp_lexicon_load(&options, &lexicon, &error), ORTP_E_INVAL);
+    assert_int_equal(ortp_lexicon_create(&options, &lexicon, &error), ORTP_E_INVAL);
     options.pool = f->pool;
-    assert_int_equal(ortp_lexicon_load(&options, NULL, &error), ORTP_E_INVAL);
+    assert_int_equal(ortp_lexicon_create(&options, NULL, &error), ORTP_E_INVAL);
     options.struct_size = 1;
-    assert_int_equal(ortp_lexicon_load(&options, &lexicon, &error), ORTP_E_VERSION);
+    assert_int_equal(ortp_lexicon_create(&options, &lexicon, &error), ORTP_E_VERSION);
     options.struct_size = sizeof options;
     options.alloc.alloc = counting_alloc_use(&f->alloc).alloc;
-    assert_int_equal(ortp_lexicon_load(&options, &lexicon, &error), ORTP_E_INVAL);
+    assert_int_equal(ortp_lexicon_create(&options, &lexicon, &error), ORTP_E_INVAL);
     assert_null(lexicon);
 }
 
@@ -306,9 +306,9 @@ static void files_and_arguments(void **state)
 static void no_memory(void **state)
 {
     fixture *f = *state;
-    ortp_error error;
+    ortp_error error = ORTP_ERROR_INIT;
     ortp_lexicon *lexicon = load(f, "one\t1\ntwo\t22\nthree\t3\n");
-    ortp_lexicon_destroy(lexicon);
+    ortp_lexicon_destroy(lexicon, NULL);
     uint64_t nth = 1;
     for (;; nth++) {
         counting_alloc_fail(&f->alloc, nth, false);
@@ -322,7 +322,7 @@ static void no_memory(void **state)
     }
     counting_alloc_fail(&f->alloc, 0, false);
     assert_int_equal(nth, 5); /* the struct, the text, the words twice */
-    ortp_lexicon_destroy(lexicon);
+    ortp_lexicon_destroy(lexicon, NULL);
 
     assert_int_equal(ortp_pool_trim(f->pool, 0, 0, NULL), ORTP_OK);
     size_t denied = 0;
@@ -338,7 +338,7 @@ static void no_memory(void **state)
         assert_true(room < (size_t)1 << 20);
     }
     assert_true(denied > 3);
-    ortp_lexicon_destroy(lexicon);
+    ortp_lexicon_destroy(lexicon, NULL);
     assert_int_equal(ortp_budget_set_limit(f->budget, ORTP_UNLIMITED, NULL), ORTP_OK);
 }
 
@@ -423,7 +423,7 @@ static void whole_list(void **state)
 {
     fixture *f = *state;
     ortp_lexicon *lexicon = NULL;
-    ortp_error error;
+    ortp_error error = ORTP_ERROR_INIT;
     const char *path = test_file("models/swipe-en/lexicon.tsv");
     assert_int_equal(load_file(f, path, &lexicon, &error), ORTP_OK);
     assert_int_equal(ortp_lexicon_words(lexicon), 297672);
@@ -431,7 +431,7 @@ static void whole_list(void **state)
     print_message("%zu words, %zu nodes, %zu bytes\n", ortp_lexicon_words(lexicon),
                   ortp_lexicon_nodes(lexicon), ortp_lexicon_bytes(lexicon));
     /* What loading took is given back: the struct and one block are left. */
-    ortp_pool_info pool;
+    ortp_pool_info pool = ORTP_POOL_INFO_INIT;
     ortp_pool_get_info(f->pool, &pool);
     assert_int_equal(pool.in_use_blocks, 1);
     assert_true(pool.in_use_bytes[ORTP_LABEL_OTHER] >= ortp_lexicon_bytes(lexicon));
@@ -453,7 +453,7 @@ static void whole_list(void **state)
     assert_int_equal(pool.acquires, acquires);
     free(lines);
     free(text);
-    ortp_lexicon_destroy(lexicon);
+    ortp_lexicon_destroy(lexicon, NULL);
 }
 
 static void no_room_for_whole_list(void **state)
@@ -465,7 +465,7 @@ static void no_room_for_whole_list(void **state)
         assert_int_equal(ortp_budget_set_limit(f->budget, f->quiet_bytes + rooms[i], NULL),
                          ORTP_OK);
         ortp_lexicon *lexicon = NULL;
-        ortp_error error;
+        ortp_error error = ORTP_ERROR_INIT;
         assert_int_equal(load_file(f, path, &lexicon, &error), ORTP_E_BUDGET);
         assert_non_null(strstr(error.message, "lexicon.tsv"));
         assert_null(lexicon);
@@ -494,7 +494,7 @@ static void constraint(void **state)
     assert_int_equal(c.next(c.ctx, 0, tokens, states, 1, &may_end), 1); /* no more than fits */
     assert_int_equal(c.next(c.ctx, UINT32_MAX, tokens, states, 30, &may_end), 0);
     assert_false(may_end);
-    ortp_lexicon_destroy(lexicon);
+    ortp_lexicon_destroy(lexicon, NULL);
 }
 
 /* The byte of each node rounds the largest of its words' logarithms. */
@@ -531,7 +531,7 @@ static void hopes(void **state)
     assert_true(c.hope(c.ctx, UINT32_MAX) == 0.0); /* no score is given for what is outside */
     storage.look_ahead = 0.0;
     assert_true(ortp_lexicon_make_constraint(&storage).hope == NULL);
-    ortp_lexicon_destroy(lexicon);
+    ortp_lexicon_destroy(lexicon, NULL);
 }
 
 /* Words outside the lexicon, where they have a score. */
@@ -574,7 +574,7 @@ static void free_spelling(void **state)
     assert_true(c.hope(c.ctx, outside) == -6.0);
     assert_int_equal(c.next(c.ctx, t, tokens, states, 5, &may_end), 5);    /* no more than fits */
     assert_int_equal(c.next(c.ctx, 999, tokens, states, 30, &may_end), 0); /* no state of ours */
-    ortp_lexicon_destroy(lexicon);
+    ortp_lexicon_destroy(lexicon, NULL);
 }
 
 int main(void)

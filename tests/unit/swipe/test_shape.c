@@ -13,7 +13,7 @@
 #define POINTS 6
 #define ROW (1.0 / 6.0) /* y of the first row */
 
-static ortp_swipe_config config;
+static ortp_swipe_config config = ORTP_SWIPE_CONFIG_INIT;
 static float features[POINTS * ORTP_SWIPE_FEATURES];
 
 static int load_config(void **state)
@@ -34,7 +34,7 @@ static size_t path_of(const double (*corners)[2], size_t count)
 
 static double distance_to(const double (*corners)[2], size_t count, const char *word)
 {
-    ortp_swipe_shape shape;
+    ortp_swipe_shape shape = ORTP_SWIPE_SHAPE_INIT;
     ortp_swipe_shape_of(&config, features, path_of(corners, count), &shape);
     return ortp_swipe_shape_distance(&config, &shape, word);
 }
@@ -72,7 +72,7 @@ static void keys_that_are_missing(void **state)
     (void)state;
     const double straight[][2] = {{0.05, ROW}, {0.95, ROW}};
     ortp_swipe_config less = config; /* q alone */
-    ortp_swipe_shape shape;
+    ortp_swipe_shape shape = ORTP_SWIPE_SHAPE_INIT;
     less.layout.keys[0].letter = 'q';
     less.layout.keys[0].x = 0.05;
     less.layout.keys[0].y = ROW;
