@@ -402,12 +402,14 @@ ortp_status ortp_cache_create(const ortp_cache_options *options, ortp_cache **ou
         cache->free_handles = &cache->handles[i];
     }
     if (!ortp__mutex_init(&cache->lock, ORTP_RANK_CACHE)) {
-        status = ORTP_E_NOMEM;
+        status = ortp__fail(error, ORTP_E_NOMEM, "cache: the system refused a lock");
         goto fail_struct;
     }
     status = ortp_budget_add_reclaimer(budget, ORTP_RECLAIM_CACHE, reclaim_entries, cache,
                                        &cache->reclaimer);
     if (status != ORTP_OK) {
+        status = ortp__fail(error, status, "cache: no room for its reclaimer: %s",
+                            ortp_status_text(status));
         goto fail_lock;
     }
     *out = cache;
