@@ -7,7 +7,8 @@
 help:
 	@echo "make demo   set up, build, and predict the bundled sample swipes"
 	@echo "make test   set up, build, and run all tests (QUICK=1: the quick ones)"
-	@echo "make bench  measure everything; writes BENCHMARKS.md (QUICK=1: a short run into build/bench)"
+	@echo "make bench  measure everything; writes BENCHMARKS.md and the README's tables"
+	@echo "            (TABLES=1: those tables alone; QUICK=1: a short run into build/bench)"
 	@echo "make test-ort-versions   the tests on ONNX Runtime 1.18 to 1.32 and on arm64 (emulated); half an hour"
 	@echo "make clean  remove the build folder"
 
@@ -21,7 +22,7 @@ test:
 
 bench:
 	@scripts/setup.sh bench
-	@QUICK="$(QUICK)" scripts/bench.sh
+	@QUICK="$(QUICK)" TABLES="$(TABLES)" scripts/bench.sh
 
 test-ort-versions:
 	@scripts/setup.sh versions

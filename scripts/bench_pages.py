@@ -1,17 +1,16 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Writes what `make bench` measured where it is read: BENCHMARKS.md, its pictures, and the README's table.
+"""Writes what `make bench` measured where it is read: BENCHMARKS.md and its pictures (the README: bench_readme.py).
 
     scripts/bench_pages.py --folder build/bench --into DIR
 
-FOLDER has bench.json and table.txt of `ortpool bench`, and python.json of scripts/bench_python.py. DIR gets BENCHMARKS.md
-and docs/bench/*.svg; a README.md in it gets the table between its two marks.
+FOLDER has bench.json and table.txt of `ortpool bench`, python.json of scripts/bench_python.py, and model.json of
+scripts/bench_model.py. DIR gets BENCHMARKS.md and docs/bench/*.svg.
 """
 
 import argparse
 import json
 import os
-import re
 
 import matplotlib
 
@@ -20,8 +19,8 @@ import matplotlib.pyplot as plt  # noqa: E402
 
 PHASES = (("encoder", "#4c78a8"), ("decoder", "#72b7b2"), ("rest", "#e45756"))
 PHASE_NAMES = {"encoder": "ORT's encoder run", "decoder": "ORT's decoder runs", "rest": "application and library"}
+MIB = 2**20
 OWN, OTHER = "#2f7d4f", "#8a8f98"
-MARK = "bench: written by make bench"
 
 
 def style():
@@ -178,9 +177,33 @@ def python_section(check):
     return text + ("\nAll four find the same words.\n" if check["same"] else "\n**They find different words.**\n")
 
 
-def benchmarks(data, text, check):
+def figure(value, unit=1.0, digits=1):
+    """Median, and in brackets least and most of the rounds."""
+    if value is None:
+        return "not measured"
+    middle, low, high = (f"{value[key] / unit:,.{digits}f}" for key in ("value", "low", "high"))
+    return middle if low == high else f"{middle} ({low} to {high})"
+
+
+def model_section(model):
+    text = f"## A public model with changing shapes\n\nPP-OCRv4's text detector (`{model['graph']}`, npm `{model['package']}`) on "
+    text += f"{model['shapes']} image sizes in a mixed order; {model['rounds']} rounds, each memory in a process of its own:\n\n"
+    text += f"    {model['command']}\n\n"
+    rows = [[row["title"], figure(row["peak_bytes"], MIB), figure(row["kept_bytes"], MIB), figure(row["trimmed_bytes"], MIB),
+             figure(row["p50_ms"]), figure(row["faults"], digits=0), figure(row["heap_calls"], digits=0)] for row in model["rows"]]
+    text += table(["memory from", "peak, MiB", "after the runs, MiB", "after trim, MiB", "a run: p50, ms", "page faults", "heap calls"],
+                  rows)
+    text += "\nMedian of the rounds, in brackets least and most. The process's memory less what it was with the model loaded: "
+    text += "peak is resident memory, the others are anonymous memory. "
+    need = max(row["need_bytes"] or 0 for row in model["rows"])
+    text += f"The largest need of a run is {need / MIB:.1f} MiB. "
+    return text + ("Outputs are the same from all, bit for bit.\n" if model["same"] else "**Outputs differ.**\n")
+
+
+def benchmarks(data, text, check, model):
     out = "# Benchmarks\n\nWritten by `make bench`. " + machine(data) + ".\n\n"
     out += "What each column means and how it is measured: [docs/bench.md](docs/bench.md). Losses stand where wins do.\n\n"
+    out += model_section(model) + "\n## Swipe predictions\n\n"
     out += "![median latency of every row](docs/bench/latency.svg)\n\n```\n" + text.split("\nTargets:")[0].rstrip() + "\n```\n\n"
     words = data["words"]
     out += ("Every row of the same weights found the same words, in every round.\n" if words["same"] else "**Words differ.**\n")
@@ -199,20 +222,6 @@ def benchmarks(data, text, check):
     return out + "\n" + python_section(check)
 
 
-def readme(path, text):
-    """The first two tables as they were printed, between the marks."""
-    with open(path, encoding="utf-8") as file:
-        page = file.read()
-    begin, end = f"<!-- {MARK} -->", "<!-- bench: end -->"
-    if begin not in page:
-        return
-    shown = text.split("\nstarts, ms")[0].rstrip()
-    block = f"{begin}\n```\n{shown}\n```\n{end}"
-    page = re.sub(re.escape(begin) + ".*?" + re.escape(end), lambda _: block, page, flags=re.S)
-    with open(path, "w", encoding="utf-8") as file:
-        file.write(page)
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--folder", required=True)
@@ -222,6 +231,8 @@ def main():
         data = json.load(file)
     with open(os.path.join(options.folder, "python.json"), encoding="utf-8") as file:
         check = json.load(file)
+    with open(os.path.join(options.folder, "model.json"), encoding="utf-8") as file:
+        model = json.load(file)
     with open(os.path.join(options.folder, "table.txt"), encoding="utf-8") as file:
         text = file.read()
     style()
@@ -234,9 +245,7 @@ def main():
     if data["pool"]:
         pool(data, options.into)
     with open(os.path.join(options.into, "BENCHMARKS.md"), "w", encoding="utf-8") as file:
-        file.write(benchmarks(data, text, check))
-    if os.path.exists(os.path.join(options.into, "README.md")):
-        readme(os.path.join(options.into, "README.md"), text)
+        file.write(benchmarks(data, text, check, model))
     print(f"written: {os.path.join(options.into, 'BENCHMARKS.md')}, {os.path.join(options.into, 'docs', 'bench')}/")
 
 

@@ -298,7 +298,7 @@ find_onnxruntime
 wanted_packages=$demo_packages
 case $purpose in
 test | versions) wanted_packages+=$test_packages ;;
-bench) wanted_packages+=$bench_packages ;;
+bench) wanted_packages+=$bench_packages$fetch_packages ;;
 esac
 [ "$purpose" != versions ] || wanted_packages+=$versions_packages$fetch_packages
 [ -n "$ort_found" ] || wanted_packages+=$fetch_packages

@@ -360,6 +360,7 @@ static void measure_opened(measuring *m, row *out, process_memory before, double
     snprintf(what, sizeof(what), "running (%s)", subject_names[m->subject.kind]);
     progress_start(&bar, what, 0.5, m->options->quiet);
     const process_memory loaded = process_memory_now();
+    const bool reset = process_reset_peak();
     double first_ms = 0;
     timing t = {0};
     const bool well = can_save(m) && visit_all(m, &first_ms, &bar) && run_all(m, &t, &bar);
@@ -384,7 +385,11 @@ static void measure_opened(measuring *m, row *out, process_memory before, double
     put(out, "loaded_bytes", bytes_or_null(loaded.anonymous));
     put(out, "warm_bytes", bytes_or_null(warm.anonymous));
     put(out, "trimmed_bytes", bytes_or_null(trimmed.anonymous));
-    put(out, "resident_peak_bytes", bytes_or_null(warm.resident_peak));
+    const int64_t peak = warm.resident_peak > loaded.resident_peak ? warm.resident_peak
+                                                                   : loaded.resident_peak;
+    put(out, "resident_peak_bytes", bytes_or_null(peak));
+    put(out, "grown_peak_bytes", /* resident memory of the runs: their peak less what the session held */
+        reset ? bytes_or_null(warm.resident_peak - loaded.resident) : json_null());
     if (m->subject.kind == SUBJECT_ORTPOOL) {
         ortp_session_info info = ORTP_SESSION_INFO_INIT;
         ortp_session_get_info(m->subject.session, &info);

@@ -60,6 +60,7 @@ static const struct {
     {"page faults per run", "faults_per_run", NULL, NUMBER},
     {"heap allocations per run", "heap_allocations_per_run", NULL, NUMBER},
     {"the session holds", "loaded_bytes", "before_bytes", MEBIBYTES},
+    {"during the runs, peak, more by", "grown_peak_bytes", NULL, MEBIBYTES},
     {"after the runs, more by", "warm_bytes", "loaded_bytes", MEBIBYTES},
     {"after trim, more by", "trimmed_bytes", "loaded_bytes", MEBIBYTES},
     {"resident, peak", "resident_peak_bytes", NULL, MEBIBYTES},
