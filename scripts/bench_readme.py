@@ -67,12 +67,12 @@ def where(model, data):
     """The machine and how much was measured."""
     machine, method = data["machine"], data["method"]
     return (f"{machine['cpu']}, {machine['cores']} cores, {machine['system'].split('-')[0]}, ONNX Runtime {data['ort']}, "
-            f"{data['date'][:10]}:\n{model['rounds']} rounds of {model['runs']} images; "
-            f"{method['rounds']} rounds of {method['swipes']} swipes. One thread.\n")
+            f"{data['date'][:10]};\n{model['rounds']} rounds of {model['runs']} images; "
+            f"{method['rounds']} rounds of {method['swipes']} swipes; one thread.\n")
 
 
 def tables(model, data):
-    return {"model": model_table(model), "swipe": swipe_table(data), "machine": where(model, data)}
+    return {"model": model_table(model), "swipe": swipe_table(data) + "\n" + where(model, data)}
 
 
 def fill(path, blocks):
