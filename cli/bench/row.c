@@ -63,6 +63,7 @@ static double predict(row *r, size_t index, ortp_prediction *out)
     ortp_swipe swipe;
     const way_input input = inputs_get(&r->inputs, index, &swipe);
     memset(out, 0, sizeof(*out)); /* its pages are there before anything is counted */
+    out->struct_size = sizeof(*out);
     const double start = bench_now_us();
     r->way->predict(r->way, &input, out);
     return bench_now_us() - start;
