@@ -44,10 +44,10 @@ static int rising(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-static ortp_stats process_now(void)
+static ortp_stats stats_now(const ortp_runtime *runtime)
 {
     ortp_stats stats = ORTP_STATS_INIT;
-    (void)ortp_stats_add_process(&stats);
+    (void)ortp_stats_collect(runtime, &stats);
     return stats;
 }
 
@@ -72,7 +72,7 @@ int main(int argc, char **argv)
     ortp_runtime *runtime = NULL;
     must(ortp_runtime_create(&options, &runtime, &error), &error);
 
-    const ortp_stats before = process_now();
+    const ortp_stats before = stats_now(runtime);
     ortp_session_options settings = ORTP_SESSION_OPTIONS_INIT;
     settings.runtime = runtime;
     settings.path = argv[1];
@@ -93,7 +93,7 @@ int main(int argc, char **argv)
         }
     }
     (void)ortp_runtime_trim(runtime, ORTP_UNLIMITED, NULL);
-    const ortp_stats after = process_now();
+    const ortp_stats after = stats_now(runtime);
     ortp_session_info info = ORTP_SESSION_INFO_INIT;
     ortp_session_get_info(session, &info);
     qsort(times, runs, sizeof times[0], rising);

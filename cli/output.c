@@ -249,7 +249,7 @@ bool output_stats(output *out, const run_options *options, const engine *e,
         return true;
     }
     ortp_stats stats = ORTP_STATS_INIT;
-    ortp_predictor_stats(e->predictor, &stats);
+    (void)ortp_stats_collect(e->runtime, &stats);
     bool json = options->json || options->stats == STATS_JSON;
     ortp_stats_format format = json ? ORTP_STATS_JSON : ORTP_STATS_TABLE;
     size_t length = 0;

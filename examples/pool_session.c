@@ -28,9 +28,7 @@ int main(int argc, char **argv) {
         TRY(ortp_tensor_release(in) || ortp_tensor_release(out));
     }
     ortp_stats stats = ORTP_STATS_INIT;
-    ortp_stats_add_budget(&stats, ortp_runtime_budget(runtime));
-    ortp_stats_add_pool(&stats, ortp_runtime_pool(runtime));
-    ortp_stats_add_tensors(&stats, pool), ortp_stats_add_process(&stats);
+    TRY(ortp_stats_collect(runtime, &stats));
     char ledger[4096];
     TRY(ortp_stats_write(&stats, ORTP_STATS_TABLE, ledger, sizeof ledger, NULL));
     printf("1000 runs, %d tensors created\n%s", (int)stats.tensor_creates, ledger);

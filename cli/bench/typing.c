@@ -179,7 +179,7 @@ static json_t *time_of(double ms)
 static void look(const session *s, memory *m)
 {
     ortp_stats stats = ORTP_STATS_INIT;
-    ortp_predictor_stats(s->predictor, &stats);
+    (void)ortp_stats_collect(s->runtime, &stats);
     (void)json_array_append_new(m->t_ms, time_of(now_ms(s)));
 #define LOOK(name, field) append(m->labels[LABEL_##name], stats.field);
     LABELS(LOOK)

@@ -327,11 +327,9 @@ static json_t *ledger_of(const subject *s)
     }
     ortp_stats stats = ORTP_STATS_INIT;
     char text[8192];
-    ortp_stats_add_budget(&stats, ortp_runtime_budget(s->runtime));
-    ortp_stats_add_pool(&stats, ortp_runtime_pool(s->runtime));
-    ortp_stats_add_runtime(&stats, s->runtime);
     json_t *out = NULL;
-    if (ortp_stats_write(&stats, ORTP_STATS_JSON, text, sizeof(text), NULL) == ORTP_OK) {
+    if (ortp_stats_collect(s->runtime, &stats) == ORTP_OK &&
+        ortp_stats_write(&stats, ORTP_STATS_JSON, text, sizeof(text), NULL) == ORTP_OK) {
         out = json_loads(text, 0, NULL);
     }
     return out;

@@ -21,25 +21,24 @@ static uint64_t heap_in_use(void)
 #endif
 }
 
-static void check(ortp_runtime *runtime, ortp_predictor *predictor, ortp_stats *stats,
-                  const char *when, failures *out)
+static void check(ortp_runtime *runtime, ortp_stats *stats, const char *when, failures *out)
 {
     *stats = (ortp_stats)ORTP_STATS_INIT;
     ortp_budget_info budget = ORTP_BUDGET_INFO_INIT;
     ortp_budget_get_info(ortp_runtime_budget(runtime), &budget);
-    ortp_predictor_stats(predictor, stats);
+    (void)ortp_stats_collect(runtime, stats);
     ledger_check(stats, &budget, when, out);
 }
 
 void checkpoint_take(checkpoint *c, ortp_runtime *runtime, ortp_predictor *predictor, failures *out)
 {
     ortp_stats stats;
-    check(runtime, predictor, &stats, "at a quiet point", out);
+    check(runtime, &stats, "at a quiet point", out);
     if (ortp_predictor_trim(predictor, 0, true, NULL) != ORTP_OK ||
         ortp_runtime_trim(runtime, ORTP_UNLIMITED, NULL) != ORTP_OK) {
         failures_add(out, "a full trim failed");
     }
-    check(runtime, predictor, &stats, "at a quiet point, trimmed", out);
+    check(runtime, &stats, "at a quiet point, trimmed", out);
     c->mapped = stats.mapped;
     c->heap = heap_in_use();
     c->anonymous = stats.process_anonymous;

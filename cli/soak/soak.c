@@ -155,7 +155,7 @@ static void show(soak *s, double done, double now)
         return;
     }
     ortp_stats stats = ORTP_STATS_INIT;
-    ortp_predictor_stats(s->predictor, &stats);
+    (void)ortp_stats_collect(s->runtime, &stats);
     const record_counts counts = record_get(&s->record, NULL);
     const record_recent recent = record_get_recent(&s->record, now);
     char note[160];
@@ -258,8 +258,7 @@ static void destroy(soak *s, engine *e)
     e->predictor = NULL;
     (void)ortp_runtime_trim(e->runtime, ORTP_UNLIMITED, NULL);
     ortp_stats stats = ORTP_STATS_INIT;
-    ortp_stats_add_budget(&stats, ortp_runtime_budget(e->runtime));
-    ortp_stats_add_pool(&stats, ortp_runtime_pool(e->runtime));
+    (void)ortp_stats_collect(e->runtime, &stats);
     ledger_check_empty(&stats, &s->failures);
     /* The budget with it, which takes nothing charged but itself. */
     status = ortp_runtime_destroy(e->runtime, &error);

@@ -183,9 +183,6 @@ ORTP_API ORTP_CHECK ortp_status ortp_model_encode(ortp_model *model,
 ORTP_API ORTP_CHECK ortp_status ortp_model_warm(ortp_model *model, size_t bucket_index,
                                                 ortp_error *error);
 
-/* Adds encoder and decoder runs. Thread-safe: yes. */
-ORTP_API void ortp_stats_add_model(ortp_stats *stats, const ortp_model *model);
-
 #ifdef __cplusplus
 }
 #endif

@@ -10,6 +10,7 @@
 #ifndef ORTPOOL_PREDICTOR_H
 #define ORTPOOL_PREDICTOR_H
 
+#include <ortpool/encoder_cache.h>
 #include <ortpool/lexicon.h>
 #include <ortpool/swipe_features.h>
 #include <ortpool/warmup.h>
@@ -151,13 +152,6 @@ ORTP_API const ortp_swipe_config *ortp_predictor_config(const ortp_predictor *pr
 ORTP_API ortp_model *ortp_predictor_model(const ortp_predictor *predictor);
 ORTP_API const ortp_lexicon *ortp_predictor_lexicon(const ortp_predictor *predictor);
 ORTP_API ortp_cache *ortp_predictor_cache(const ortp_predictor *predictor);
-
-/*
- * Adds everything: budget, pool, cache, tensors, runs, predictions, process. Start from
- * ORTP_STATS_INIT: fields beyond stats->struct_size are not written. Thread-safe: yes, for stats
- * of one owner.
- */
-ORTP_API void ortp_predictor_stats(const ortp_predictor *predictor, ortp_stats *stats);
 
 #ifdef __cplusplus
 }

@@ -116,9 +116,12 @@ ORTP_API ortp_status ortp_runtime_trim(ortp_runtime *runtime, size_t bytes, size
 ORTP_API ortp_status ortp_runtime_relieve(ortp_runtime *runtime, ortp_pressure pressure,
                                           size_t *freed_bytes);
 
-/* Adds the figures of runs and of ORT's allocations, of all sessions of the runtime, those
- * destroyed included. Thread-safe: yes. */
-ORTP_API void ortp_stats_add_runtime(ortp_stats *stats, const ortp_runtime *runtime);
+/*
+ * Sets *stats to the figures of everything that charges the runtime's budget, and of the process:
+ * ortp_stats_collect_budget() with ortp_runtime_budget(). Of runtimes that share a budget each gives the
+ * figures of all. Errors: INVAL (NULL), VERSION (struct_size too small). Thread-safe: yes.
+ */
+ORTP_API ortp_status ortp_stats_collect(const ortp_runtime *runtime, ortp_stats *stats);
 
 /*
  * Turns an OrtStatus of the host's own calls into a status and an error detail, and releases it.

@@ -139,11 +139,6 @@ typedef struct ortp_tensor_pool_info {
 /* Errors: VERSION, INVAL (NULL). Thread-safe: yes. */
 ORTP_API ortp_status ortp_tensor_pool_get_info(const ortp_tensor_pool *pool,
                                                ortp_tensor_pool_info *out);
-/*
- * Adds the pool's counts, and moves the bytes of its idle tensors from in_use_* to idle: call it after
- * ortp_stats_add_pool() for the pool that the blocks are from. Thread-safe: as the others in stats.h.
- */
-ORTP_API void ortp_stats_add_tensors(ortp_stats *stats, const ortp_tensor_pool *pool);
 
 #ifdef __cplusplus
 }

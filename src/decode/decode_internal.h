@@ -9,6 +9,7 @@
 #include "beams.h"
 #include "ctc.h"
 #include "internal.h"
+#include "reporter.h"
 #include "runtime_parts.h"
 #include "session_run.h"
 
@@ -40,6 +41,7 @@ typedef struct ortp__step_ports {
 
 struct ortp_model {
     ortp_runtime *runtime;
+    ortp__reporter reporter;
     ortp_tensor_pool *tensors;
     ortp_manifest *manifest;
     ortp_path path; /* INCREMENTAL, or BATCHED for both others: which ports are resolved */

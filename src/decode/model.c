@@ -89,6 +89,14 @@ static ortp_status resolve_decoder(ortp_model *model, ortp_error *error)
                : status;
 }
 
+static void report(const void *object, ortp__figures *figures)
+{
+    const ortp_model *model = object;
+    figures->stats.groups |= ORTP_STATS_MODEL;
+    figures->stats.encoder_runs += ortp_session_runs(model->encoder);
+    figures->stats.decoder_runs += ortp_session_runs(model->decoder);
+}
+
 static void model_free(ortp_model *model)
 {
     if (model->decoder != NULL) {
@@ -156,6 +164,7 @@ ortp_status ortp_model_create(const ortp_model_options *given, ortp_model **out,
         model_free(model);
         return status;
     }
+    ortp__reporter_join(ortp_runtime_budget(runtime), &model->reporter, report, model);
     *out = model;
     return ORTP_OK;
 }
@@ -170,6 +179,7 @@ ortp_status ortp_model_destroy(ortp_model *model, ortp_error *error)
         return ortp__fail(error, ORTP_E_BUSY, "%s: %zu decoders or buffers of the model exist",
                           model->manifest->name, users);
     }
+    ortp__reporter_leave(ortp_runtime_budget(model->runtime), &model->reporter);
     model_free(model);
     return ORTP_OK;
 }
@@ -197,10 +207,4 @@ ortp_path ortp_model_path(const ortp_model *model)
 uint64_t ortp_model_id(const ortp_model *model)
 {
     return model->id;
-}
-
-void ortp_stats_add_model(ortp_stats *stats, const ortp_model *model)
-{
-    ORTP__STATS_ADD(stats, encoder_runs, ortp_session_runs(model->encoder));
-    ORTP__STATS_ADD(stats, decoder_runs, ortp_session_runs(model->decoder));
 }

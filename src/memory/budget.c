@@ -12,7 +12,11 @@
  * count of running calls keeps a node, and with it the walk's place in the list, alive:
  *
  *     remove:  removed = true  ->  wait until running == 0  ->  unlink, free
+ *
+ * The budget also keeps the list of who reports to its statistics, see reporter.h.
  */
+#include "reporter.h"
+
 #include "internal.h"
 
 #include <assert.h>
@@ -34,6 +38,8 @@ struct ortp_budget {
     ortp_reclaimer *reclaimers;
     uint64_t refunds;      /* that took bytes off an account: what shows that reclaiming works */
     ortp_budget_info info; /* the sums; mapped_bytes is made when asked for */
+
+    ortp__reporters reporters; /* has its own lock */
 };
 
 /* What a reclaiming caller wants: room for `bytes` more below `ceiling` (NULL: the limit). */
@@ -243,6 +249,9 @@ ortp_status ortp_budget_create(const ortp_budget_options *options, ortp_budget *
     if (!ortp__cond_init(&budget->idle)) {
         goto fail_mutex;
     }
+    if (!ortp__mutex_init(&budget->reporters.lock, ORTP_RANK_STATISTICS)) {
+        goto fail_cond;
+    }
     budget->alloc = alloc;
     budget->log = o.log;
     budget->info.limit_bytes = limit;
@@ -252,6 +261,8 @@ ortp_status ortp_budget_create(const ortp_budget_options *options, ortp_budget *
     *out = budget;
     return ORTP_OK;
 
+fail_cond:
+    ortp__cond_destroy(&budget->idle);
 fail_mutex:
     ortp__mutex_destroy(&budget->lock);
 fail:
@@ -280,6 +291,8 @@ ortp_status ortp_budget_destroy(ortp_budget *budget, ortp_error *error)
                           info.account_bytes[ORTP_ACCOUNT_METADATA] - sizeof *budget,
                           info.account_bytes[ORTP_ACCOUNT_DECLARED], reclaimers);
     }
+    assert(budget->reporters.first == NULL); /* each is charged */
+    ortp__mutex_destroy(&budget->reporters.lock);
     ortp__cond_destroy(&budget->idle);
     ortp__mutex_destroy(&budget->lock);
     ortp_alloc alloc = budget->alloc;
@@ -377,6 +390,11 @@ ortp_status ortp_budget_set_limit(ortp_budget *budget, size_t limit_bytes, size_
 static ortp_budget *mutable_budget(const ortp_budget *budget)
 {
     return (ortp_budget *)budget;
+}
+
+ortp__reporters *ortp__budget_reporters(const ortp_budget *budget)
+{
+    return &mutable_budget(budget)->reporters;
 }
 
 double ortp_budget_usage(const ortp_budget *budget)

@@ -13,6 +13,7 @@
  * out under the lock, put on a local list and disposed of after it.
  */
 #include "internal.h"
+#include "reporter.h"
 
 #include <ortpool/encoder_cache.h>
 
@@ -50,6 +51,7 @@ struct ortp_cache {
     uint64_t stale_ms;
     bool disabled;
     ortp_reclaimer *reclaimer;
+    ortp__reporter reporter;
 
     ortp__mutex lock;         /* guards all below and the entries, but values of leased ones */
     ortp_lease *first, *last; /* table, by use */
@@ -347,6 +349,16 @@ static size_t reclaim_entries(void *ctx, size_t bytes_wanted)
     return given;
 }
 
+static void report(const void *object, ortp__figures *figures)
+{
+    ortp_cache_info info = ORTP_CACHE_INFO_INIT;
+    ortp_cache_get_info(object, &info);
+    figures->stats.groups |= ORTP_STATS_CACHE;
+    figures->stats.cache_hits += info.hits;
+    figures->stats.cache_misses += info.misses;
+    figures->stats.cache_evictions += info.evictions + info.stale;
+}
+
 ortp_status ortp_cache_create(const ortp_cache_options *options, ortp_cache **out,
                               ortp_error *error)
 {
@@ -412,6 +424,7 @@ ortp_status ortp_cache_create(const ortp_cache_options *options, ortp_cache **ou
                             ortp_status_text(status));
         goto fail_lock;
     }
+    ortp__reporter_join(budget, &cache->reporter, report, cache);
     *out = cache;
     return ORTP_OK;
 
@@ -440,6 +453,7 @@ ortp_status ortp_cache_destroy(ortp_cache *cache, ortp_error *error)
     }
     ortp_budget *budget = ortp_pool_budget(cache->pool);
     ortp_alloc alloc = cache->alloc;
+    ortp__reporter_leave(budget, &cache->reporter);
     ortp_budget_remove_reclaimer(budget, cache->reclaimer);
     for (ortp_lease *handle = cache->free_handles; handle != NULL;) {
         ortp_lease *next = handle->older;

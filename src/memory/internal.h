@@ -29,19 +29,6 @@
 
 #define ORTP__COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
-/*
- * Fields of an ortp_stats that the caller's version has: those beyond its struct_size are neither
- * read nor written.
- */
-#define ORTP__STATS_HAS(stats, field)                                                              \
-    ((stats)->struct_size >= offsetof(ortp_stats, field) + sizeof((stats)->field))
-#define ORTP__STATS_ADD(stats, field, amount)                                                      \
-    do {                                                                                           \
-        if (ORTP__STATS_HAS(stats, field)) {                                                       \
-            (stats)->field += (uint64_t)(amount);                                                  \
-        }                                                                                          \
-    } while (0)
-
 /* Fills `error` (may be NULL), at most its struct_size bytes, and returns `status`. */
 ortp_status ortp__fail(ortp_error *error, ortp_status status, const char *format, ...)
     ORTP_PRINTF(3, 4);

@@ -19,6 +19,7 @@
 
 /* Lowest is taken first. Locks of equal rank are never held together. */
 typedef enum ortp__rank {
+    ORTP_RANK_STATISTICS = 5, /* who reports to a budget's statistics */
     ORTP_RANK_PREDICTOR = 10,
     ORTP_RANK_CREATION = 15, /* the process's gate of session creations */
     ORTP_RANK_RUNTIME = 20,

@@ -67,6 +67,24 @@ static size_t reclaim_idle(void *ctx, size_t bytes_wanted)
     return given;
 }
 
+static void report(const void *object, ortp__figures *figures)
+{
+    ortp_pool_info info = ORTP_POOL_INFO_INIT;
+    ortp_pool_get_info(object, &info);
+    ortp_stats *stats = &figures->stats;
+    stats->in_use_tensors += info.in_use_bytes[ORTP_LABEL_TENSORS];
+    stats->in_use_decode += info.in_use_bytes[ORTP_LABEL_DECODE];
+    stats->in_use_cache += info.in_use_bytes[ORTP_LABEL_CACHE];
+    stats->in_use_run += info.in_use_bytes[ORTP_LABEL_RUN];
+    stats->in_use_weights += info.in_use_bytes[ORTP_LABEL_WEIGHTS];
+    stats->in_use_other += info.in_use_bytes[ORTP_LABEL_OTHER];
+    stats->idle += info.idle_bytes;
+    stats->block_acquires += info.acquires;
+    stats->block_reuses += info.reuses;
+    stats->maps += info.maps;
+    stats->unmaps += info.unmaps;
+}
+
 static ortp_status check_options(ortp_pool_options *o, ortp_error *error)
 {
     if (o->budget == NULL) {
@@ -182,6 +200,7 @@ ortp_status ortp_pool_create(const ortp_pool_options *options, ortp_pool **out, 
                             ortp_status_text(status));
         goto fail_locks;
     }
+    ortp__reporter_join(o.budget, &pool->reporter, report, pool);
     *out = pool;
     return ORTP_OK;
 
@@ -216,6 +235,7 @@ ortp_status ortp_pool_destroy(ortp_pool *pool, ortp_error *error)
         return ortp__fail(error, ORTP_E_BUSY, "pool: %zu blocks are being released at this moment",
                           info.in_use_blocks);
     }
+    ortp__reporter_leave(pool->budget, &pool->reporter);
     ortp_budget_remove_reclaimer(pool->budget, pool->reclaimer);
     if (thread_cached(pool)) {
         ortp__magazines_destroy(pool);

@@ -23,6 +23,7 @@
 
 #include "classes.h"
 #include "internal.h"
+#include "reporter.h"
 
 #include <ortpool/pool.h>
 
@@ -116,6 +117,7 @@ struct ortp_pool {
     size_t thread_cache_bytes;
     ortp__classes classes;
     ortp_reclaimer *reclaimer;
+    ortp__reporter reporter;
     uint64_t made_at;     /* option A: tells it from an earlier pool at this address */
     bool biased;          /* option A: the caches' locks are */
     ortp__thread_key key; /* option A: this thread's cache */

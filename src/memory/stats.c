@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Statistics: collects figures from objects and writes them as text, both from the one list in
- * stats.h. Fields beyond the struct of an older caller are neither written nor read.
+ * Statistics: collects the figures of all who report to a budget and writes them as text, both from
+ * the one list in stats.h. Fields beyond the struct of an older caller are neither written nor read.
  */
 #include "internal.h"
+#include "reporter.h"
 
 #include <ortpool/stats.h>
 
@@ -13,63 +14,87 @@
 #include <stdio.h>
 #include <string.h>
 
-void ortp_stats_add_budget(ortp_stats *stats, const ortp_budget *budget)
+/* ---- collecting ---- */
+
+static void add_budget(const ortp_budget *budget, ortp_stats *stats)
 {
     ortp_budget_info info = ORTP_BUDGET_INFO_INIT;
     ortp_budget_get_info(budget, &info);
-    if (ORTP__STATS_HAS(stats, limit)) {
-        stats->limit = info.limit_bytes;
-    }
-    ORTP__STATS_ADD(stats, charged, info.charged_bytes);
-    ORTP__STATS_ADD(stats, charged_peak, info.peak_bytes);
-    ORTP__STATS_ADD(stats, mapped, info.mapped_bytes);
-    ORTP__STATS_ADD(stats, mapped_peak, info.mapped_peak_bytes);
-    ORTP__STATS_ADD(stats, metadata, info.account_bytes[ORTP_ACCOUNT_METADATA]);
-    ORTP__STATS_ADD(stats, declared, info.account_bytes[ORTP_ACCOUNT_DECLARED]);
-    ORTP__STATS_ADD(stats, charges, info.charges);
-    ORTP__STATS_ADD(stats, denials, info.denials);
-    ORTP__STATS_ADD(stats, reclaims, info.reclaims);
+    stats->limit = info.limit_bytes;
+    stats->charged = info.charged_bytes;
+    stats->charged_peak = info.peak_bytes;
+    stats->mapped = info.mapped_bytes;
+    stats->mapped_peak = info.mapped_peak_bytes;
+    stats->metadata = info.account_bytes[ORTP_ACCOUNT_METADATA];
+    stats->declared = info.account_bytes[ORTP_ACCOUNT_DECLARED];
+    stats->charges = info.charges;
+    stats->denials = info.denials;
+    stats->reclaims = info.reclaims;
 }
 
-void ortp_stats_add_pool(ortp_stats *stats, const ortp_pool *pool)
-{
-    ortp_pool_info info = ORTP_POOL_INFO_INIT;
-    ortp_pool_get_info(pool, &info);
-    ORTP__STATS_ADD(stats, in_use_tensors, info.in_use_bytes[ORTP_LABEL_TENSORS]);
-    ORTP__STATS_ADD(stats, in_use_decode, info.in_use_bytes[ORTP_LABEL_DECODE]);
-    ORTP__STATS_ADD(stats, in_use_cache, info.in_use_bytes[ORTP_LABEL_CACHE]);
-    ORTP__STATS_ADD(stats, in_use_run, info.in_use_bytes[ORTP_LABEL_RUN]);
-    ORTP__STATS_ADD(stats, in_use_weights, info.in_use_bytes[ORTP_LABEL_WEIGHTS]);
-    ORTP__STATS_ADD(stats, in_use_other, info.in_use_bytes[ORTP_LABEL_OTHER]);
-    ORTP__STATS_ADD(stats, idle, info.idle_bytes);
-    ORTP__STATS_ADD(stats, block_acquires, info.acquires);
-    ORTP__STATS_ADD(stats, block_reuses, info.reuses);
-    ORTP__STATS_ADD(stats, maps, info.maps);
-    ORTP__STATS_ADD(stats, unmaps, info.unmaps);
-}
-
-void ortp_stats_add_cache(ortp_stats *stats, const ortp_cache *cache)
-{
-    ortp_cache_info info = ORTP_CACHE_INFO_INIT;
-    ortp_cache_get_info(cache, &info);
-    ORTP__STATS_ADD(stats, cache_hits, info.hits);
-    ORTP__STATS_ADD(stats, cache_misses, info.misses);
-    ORTP__STATS_ADD(stats, cache_evictions, info.evictions + info.stale);
-}
-
-ortp_status ortp_stats_add_process(ortp_stats *stats)
+/* The fields stay 0 where the system does not say. */
+static void add_process(ortp_stats *stats)
 {
     ortp__process_memory memory;
-    if (!ortp__process_memory_get(&memory)) {
-        return ORTP_E_SYS;
+    if (ortp__process_memory_get(&memory)) {
+        stats->process_anonymous = memory.anonymous;
+        stats->process_file = memory.file;
+        stats->process_resident = memory.resident;
     }
-    ORTP__STATS_ADD(stats, process_anonymous, memory.anonymous);
-    ORTP__STATS_ADD(stats, process_file, memory.file);
-    ORTP__STATS_ADD(stats, process_resident, memory.resident);
-    return ORTP_OK;
+}
+
+/* Not more than there is: while others work, the two figures are of different moments. */
+static void move_to_idle(uint64_t *in_use, size_t bytes, ortp_stats *stats)
+{
+    const uint64_t moved = *in_use < bytes ? *in_use : bytes;
+    *in_use -= moved;
+    stats->idle += moved;
+}
+
+/* Once all have reported, so that it does not matter in which order they did. */
+static void move_idle_tensors(ortp__figures *figures)
+{
+    ortp_stats *stats = &figures->stats;
+    uint64_t *const in_use[ORTP_LABEL_COUNT] = {
+        [ORTP_LABEL_TENSORS] = &stats->in_use_tensors, [ORTP_LABEL_DECODE] = &stats->in_use_decode,
+        [ORTP_LABEL_CACHE] = &stats->in_use_cache,     [ORTP_LABEL_RUN] = &stats->in_use_run,
+        [ORTP_LABEL_WEIGHTS] = &stats->in_use_weights, [ORTP_LABEL_OTHER] = &stats->in_use_other,
+    };
+    for (size_t i = 0; i < ORTP_LABEL_COUNT; i++) {
+        move_to_idle(in_use[i], figures->idle_tensors[i], stats);
+    }
+}
+
+ortp_status ortp_stats_collect_budget(const ortp_budget *budget, ortp_stats *stats)
+{
+    const ortp_status status = budget == NULL ? ORTP_E_INVAL : ortp__out_check(stats);
+    if (status != ORTP_OK) {
+        return status;
+    }
+    ortp__figures figures = {.stats = ORTP_STATS_INIT};
+    ortp__reporters *reporters = ortp__budget_reporters(budget);
+    ortp__lock(&reporters->lock);
+    add_budget(budget, &figures.stats);
+    for (const ortp__reporter *r = reporters->first; r != NULL; r = r->next) {
+        r->fn(r->object, &figures);
+    }
+    ortp__unlock(&reporters->lock);
+    move_idle_tensors(&figures);
+    add_process(&figures.stats);
+    return ortp__out_fill(stats, &figures.stats, sizeof figures.stats);
 }
 
 /* ---- writing ---- */
+
+/* Fields that the caller's version has: the others are not read. */
+#define HAS(stats, field)                                                                          \
+    ((stats)->struct_size >= offsetof(ortp_stats, field) + sizeof((stats)->field))
+
+static bool shows(const ortp_stats *stats, ortp_stats_group group)
+{
+    return group == ORTP_STATS_MEMORY ||
+           (HAS(stats, groups) && (stats->groups & (uint64_t)group) != 0);
+}
 
 /* Text that may be longer than its room: `length` goes on counting. */
 typedef struct writer {
@@ -135,17 +160,16 @@ ortp_status ortp_stats_write(const ortp_stats *stats, ortp_stats_format format, 
     if (format == ORTP_STATS_JSON) {
         append(&w, "{");
     }
-#define WRITE_BYTES(name, text)                                                                    \
-    if (ORTP__STATS_HAS(stats, name)) {                                                            \
-        write_field(&w, format, #name, text, true, stats->name);                                   \
+#define WRITE(group, name, text, bytes)                                                            \
+    if (HAS(stats, name) && shows(stats, ORTP_STATS_##group)) {                                    \
+        write_field(&w, format, #name, text, bytes, stats->name);                                  \
     }
-#define WRITE_COUNT(name, text)                                                                    \
-    if (ORTP__STATS_HAS(stats, name)) {                                                            \
-        write_field(&w, format, #name, text, false, stats->name);                                  \
-    }
+#define WRITE_BYTES(group, name, text) WRITE(group, name, text, true)
+#define WRITE_COUNT(group, name, text) WRITE(group, name, text, false)
     ORTP_STATS_MAP(WRITE_BYTES, WRITE_COUNT)
 #undef WRITE_BYTES
 #undef WRITE_COUNT
+#undef WRITE
     if (format == ORTP_STATS_JSON) {
         append(&w, "}");
     }

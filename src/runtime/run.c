@@ -329,13 +329,14 @@ uint64_t ortp_session_runs(const ortp_session *session)
     return atomic_load_explicit(&session->runs, memory_order_relaxed);
 }
 
-void ortp_stats_add_runtime(ortp_stats *stats, const ortp_runtime *runtime)
+void ortp__runtime_report(const void *object, ortp__figures *figures)
 {
-    ortp_runtime *r = (ortp_runtime *)runtime; /* its lock is taken */
+    ortp_runtime *r = (ortp_runtime *)object; /* its lock is taken */
     ortp__lock(&r->mutex);
     ortp__retired sum = r->retired;
     size_t overdraft = 0;
     for (const ortp_session *s = r->first_session; s; s = s->next_session) {
+        sum.runs += ortp_session_runs(s);
         sum.waits += atomic_load_explicit(&s->waits, memory_order_relaxed);
         sum.turned_away += atomic_load_explicit(&s->turned_away, memory_order_relaxed);
     }
@@ -346,10 +347,13 @@ void ortp_stats_add_runtime(ortp_stats *stats, const ortp_runtime *runtime)
         overdraft += atomic_load_explicit(&a->overdraft_bytes, memory_order_relaxed);
     }
     ortp__unlock(&r->mutex);
-    ORTP__STATS_ADD(stats, overdraft, overdraft);
-    ORTP__STATS_ADD(stats, run_waits, sum.waits);
-    ORTP__STATS_ADD(stats, runs_turned_away, sum.turned_away);
-    ORTP__STATS_ADD(stats, ort_allocations, sum.allocs);
-    ORTP__STATS_ADD(stats, ort_overflows, sum.overflows);
-    ORTP__STATS_ADD(stats, ort_refusals, sum.refusals);
+    ortp_stats *stats = &figures->stats;
+    stats->groups |= ORTP_STATS_RUNTIME;
+    stats->overdraft += overdraft;
+    stats->runs += sum.runs;
+    stats->run_waits += sum.waits;
+    stats->runs_turned_away += sum.turned_away;
+    stats->ort_allocations += sum.allocs;
+    stats->ort_overflows += sum.overflows;
+    stats->ort_refusals += sum.refusals;
 }

@@ -165,6 +165,7 @@ ortp_status ortp_runtime_create(const ortp_runtime_options *given, ortp_runtime 
         (void)ortp_runtime_destroy(runtime, NULL); /* nobody has it yet: cannot be busy */
         return status;
     }
+    ortp__reporter_join(runtime->budget, &runtime->reporter, ortp__runtime_report, runtime);
     *out = runtime;
     return ORTP_OK;
 
@@ -187,6 +188,7 @@ static ortp_status close_memory(ortp_runtime *runtime, ortp_error *error)
         runtime->owns_pool = false;
         runtime->pool = NULL;
     }
+    ortp__reporter_leave(runtime->budget, &runtime->reporter);
     ortp__held_close(runtime);
     ortp__allocators_free(runtime);
     if (runtime->charged) {
@@ -246,6 +248,11 @@ ortp_status ortp_runtime_destroy(ortp_runtime *runtime, ortp_error *error)
     const ortp_alloc alloc = runtime->alloc;
     ortp__raw_free(&alloc, runtime, sizeof(*runtime));
     return ORTP_OK;
+}
+
+ortp_status ortp_stats_collect(const ortp_runtime *runtime, ortp_stats *stats)
+{
+    return ortp_stats_collect_budget(runtime ? runtime->budget : NULL, stats);
 }
 
 const OrtApi *ortp_runtime_api(const ortp_runtime *runtime)

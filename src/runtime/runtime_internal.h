@@ -7,6 +7,7 @@
 
 #include "held.h"
 #include "internal.h"
+#include "reporter.h"
 #include "runtime_parts.h"
 
 #include <ortpool/runtime.h>
@@ -20,7 +21,7 @@ struct ortp__allocator;
 
 /* Counters of sessions that are gone. */
 typedef struct ortp__retired {
-    uint64_t waits, turned_away;
+    uint64_t runs, waits, turned_away;
     uint64_t allocs, overflows, refusals;
 } ortp__retired;
 
@@ -46,6 +47,7 @@ struct ortp_runtime {
     ortp_logger log;
 
     ortp__held held; /* has its own lock */
+    ortp__reporter reporter;
 
     ortp__mutex mutex;
     ortp__cond released; /* runs that have no memory wait here for one to end */
@@ -59,6 +61,9 @@ struct ortp_runtime {
     size_t tensor_pools;
     size_t warmups;
 };
+
+/* What a runtime reports to the statistics: see reporter.h. */
+void ortp__runtime_report(const void *runtime, ortp__figures *figures);
 
 /* Add or take one of the users that keep a runtime from being destroyed. */
 typedef enum ortp__user { ORTP__USER_TENSOR_POOL, ORTP__USER_WARMUP } ortp__user;

@@ -282,6 +282,7 @@ static void unlist_session(ortp_session *session)
     if (session->next_session) {
         session->next_session->previous_session = session->previous_session;
     }
+    runtime->retired.runs += atomic_load_explicit(&session->runs, memory_order_relaxed);
     runtime->retired.waits += atomic_load_explicit(&session->waits, memory_order_relaxed);
     runtime->retired.turned_away +=
         atomic_load_explicit(&session->turned_away, memory_order_relaxed);

@@ -163,6 +163,18 @@ static size_t reclaim(void *ctx, size_t bytes_wanted)
     return bytes;
 }
 
+static void report(const void *object, ortp__figures *figures)
+{
+    ortp_tensor_pool_info info = ORTP_TENSOR_POOL_INFO_INIT;
+    ortp_tensor_pool_get_info(object, &info);
+    for (size_t i = 0; i < ORTP_LABEL_COUNT; ++i) {
+        figures->idle_tensors[i] += info.idle_footprint[i];
+    }
+    figures->stats.tensor_acquires += info.acquires;
+    figures->stats.tensor_reuses += info.reuses;
+    figures->stats.tensor_creates += info.creates;
+}
+
 ortp_status ortp_tensor_pool_create(const ortp_tensor_pool_options *given, ortp_tensor_pool **out,
                                     ortp_error *error)
 {
@@ -204,6 +216,7 @@ ortp_status ortp_tensor_pool_create(const ortp_tensor_pool_options *given, ortp_
         goto fail_mutex;
     }
     ortp__runtime_retain(runtime, ORTP__USER_TENSOR_POOL);
+    ortp__reporter_join(runtime->budget, &pool->reporter, report, pool);
     *out = pool;
     return ORTP_OK;
 
@@ -247,6 +260,7 @@ ortp_status ortp_tensor_pool_destroy(ortp_tensor_pool *pool, ortp_error *error)
                           dropping);
     }
     ortp_runtime *runtime = pool->runtime;
+    ortp__reporter_leave(runtime->budget, &pool->reporter);
     ortp_budget_remove_reclaimer(runtime->budget, pool->reclaimer);
     (void)reclaim(pool, SIZE_MAX);
     while (pool->all) {
@@ -463,29 +477,4 @@ ortp_status ortp_tensor_pool_get_info(const ortp_tensor_pool *pool, ortp_tensor_
     const ortp_tensor_pool_info info = unlocked->info;
     ortp__unlock(&unlocked->mutex);
     return ortp__out_fill(out, &info, sizeof(info));
-}
-
-/* As far as the field has it: the two sides of the sum change by the same. */
-#define MOVE_TO_IDLE(stats, field, bytes)                                                          \
-    do {                                                                                           \
-        if (ORTP__STATS_HAS(stats, field) && ORTP__STATS_HAS(stats, idle)) {                       \
-            const uint64_t moved = (stats)->field < (bytes) ? (stats)->field : (bytes);            \
-            (stats)->field -= moved;                                                               \
-            (stats)->idle += moved;                                                                \
-        }                                                                                          \
-    } while (0)
-
-void ortp_stats_add_tensors(ortp_stats *stats, const ortp_tensor_pool *pool)
-{
-    ortp_tensor_pool_info info = ORTP_TENSOR_POOL_INFO_INIT;
-    ortp_tensor_pool_get_info(pool, &info);
-    MOVE_TO_IDLE(stats, in_use_tensors, info.idle_footprint[ORTP_LABEL_TENSORS]);
-    MOVE_TO_IDLE(stats, in_use_decode, info.idle_footprint[ORTP_LABEL_DECODE]);
-    MOVE_TO_IDLE(stats, in_use_cache, info.idle_footprint[ORTP_LABEL_CACHE]);
-    MOVE_TO_IDLE(stats, in_use_run, info.idle_footprint[ORTP_LABEL_RUN]);
-    MOVE_TO_IDLE(stats, in_use_weights, info.idle_footprint[ORTP_LABEL_WEIGHTS]);
-    MOVE_TO_IDLE(stats, in_use_other, info.idle_footprint[ORTP_LABEL_OTHER]);
-    ORTP__STATS_ADD(stats, tensor_acquires, info.acquires);
-    ORTP__STATS_ADD(stats, tensor_reuses, info.reuses);
-    ORTP__STATS_ADD(stats, tensor_creates, info.creates);
 }

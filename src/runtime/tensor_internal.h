@@ -73,6 +73,7 @@ struct ortp_tensor {
 struct ortp_tensor_pool {
     ortp_runtime *runtime;
     ortp_reclaimer *reclaimer;
+    ortp__reporter reporter;
     size_t idle_bytes_max;
 
     ortp__mutex mutex;

@@ -5,8 +5,6 @@
 #include "model_run.h"
 #include "predictor_internal.h"
 
-#include <ortpool/stats.h>
-
 #include <assert.h>
 
 #define CACHE_ENTRIES 4u
@@ -341,6 +339,7 @@ static ortp_status predictor_free(ortp_predictor *p, ortp_error *error)
     if (status != ORTP_OK) {
         return status;
     }
+    ortp__reporter_leave(ortp_runtime_budget(runtime), &p->reporter);
     status = ortp_cache_destroy(p->cache, NULL);
     assert(status == ORTP_OK);
     status = ortp_tensor_pool_destroy(p->tensors, NULL);
@@ -355,6 +354,16 @@ static ortp_status predictor_free(ortp_predictor *p, ortp_error *error)
     }
     ortp__room_give(runtime, p, sizeof *p);
     return ORTP_OK;
+}
+
+static void report(const void *object, ortp__figures *figures)
+{
+    ortp_predictor *p = (ortp_predictor *)object; /* its lock is taken */
+    ortp__lock(&p->mutex);
+    figures->stats.predictions += p->predictions;
+    figures->stats.failures += p->failures;
+    ortp__unlock(&p->mutex);
+    figures->stats.groups |= ORTP_STATS_PREDICTOR;
 }
 
 ortp_status ortp_predictor_create(const ortp_predictor_options *given, ortp_predictor **out,
@@ -389,6 +398,7 @@ ortp_status ortp_predictor_create(const ortp_predictor_options *given, ortp_pred
         (void)freed;
         return status;
     }
+    ortp__reporter_join(ortp_runtime_budget(runtime), &p->reporter, report, p);
     *out = p;
     return ORTP_OK;
 }
@@ -504,20 +514,4 @@ const ortp_lexicon *ortp_predictor_lexicon(const ortp_predictor *predictor)
 ortp_cache *ortp_predictor_cache(const ortp_predictor *predictor)
 {
     return predictor->cache;
-}
-
-void ortp_predictor_stats(const ortp_predictor *predictor, ortp_stats *stats)
-{
-    ortp_stats_add_budget(stats, ortp_runtime_budget(predictor->runtime));
-    ortp_stats_add_pool(stats, ortp_runtime_pool(predictor->runtime));
-    ortp_stats_add_runtime(stats, predictor->runtime);
-    ortp_stats_add_cache(stats, predictor->cache);
-    ortp_stats_add_tensors(stats, predictor->tensors);
-    ortp_stats_add_model(stats, predictor->model);
-    (void)ortp_stats_add_process(stats); /* its fields stay 0 where the system does not say */
-    ortp_predictor *p = (ortp_predictor *)predictor; /* for its lock */
-    ortp__lock(&p->mutex);
-    ORTP__STATS_ADD(stats, predictions, p->predictions);
-    ORTP__STATS_ADD(stats, failures, p->failures);
-    ortp__unlock(&p->mutex);
 }

@@ -12,6 +12,7 @@
 #define ORTP_PREDICTOR_INTERNAL_H
 
 #include "internal.h"
+#include "reporter.h"
 #include "runtime_parts.h"
 #include "session_run.h"
 
@@ -62,6 +63,7 @@ struct ortp_predictor {
     ortp_lexicon *lexicon;
     ortp_cache *cache;
     ortp_reclaimer *reclaimer;
+    ortp__reporter reporter;
     ortp_swipe_config config;
     ortp_search_params params;
     ortp_lexicon_constraint words;

@@ -102,13 +102,15 @@ size_t shared_idle_blocks(const shared_rig *r)
 
 size_t shared_idle_tensors(const shared_rig *r)
 {
-    size_t idle = 0;
-    for (size_t i = 0; i < 2; i++) {
-        ortp_stats stats = ORTP_STATS_INIT;
-        ortp_predictor_stats(r->predictors[i], &stats);
-        idle += stats.idle - shared_idle_blocks(r); /* of both kinds, less the blocks */
+    ortp_stats stats = ORTP_STATS_INIT;
+    assert_int_equal(ortp_stats_collect_budget(r->budget, &stats), ORTP_OK);
+    size_t blocks = shared_idle_blocks(r);
+    if (r->runtimes[1] != r->runtimes[0]) {
+        ortp_pool_info info = ORTP_POOL_INFO_INIT;
+        ortp_pool_get_info(ortp_runtime_pool(r->runtimes[1]), &info);
+        blocks += info.idle_bytes;
     }
-    return idle;
+    return stats.idle - blocks; /* of both kinds, less the blocks */
 }
 
 size_t shared_limit(shared_rig *r, size_t headroom)

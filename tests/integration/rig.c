@@ -128,6 +128,6 @@ ortp_pool_info rig_pool(const rig *r)
 ortp_stats rig_stats(const rig *r)
 {
     ortp_stats stats = ORTP_STATS_INIT;
-    ortp_predictor_stats(r->predictor, &stats);
+    assert_int_equal(ortp_stats_collect(r->runtime, &stats), ORTP_OK);
     return stats;
 }

@@ -378,34 +378,6 @@ static void destroy_with_a_decoder(void **state)
     rig_close(&r);
 }
 
-/* A caller built against an older stats.h: nothing beyond its struct is touched. */
-static void older_stats(void **state)
-{
-    (void)state;
-    rig r;
-    rig_open(&r, NULL);
-    (void)rig_predict(&r, &rows.rows[0], 0);
-    for (int i = 0; i < 2; i++) {
-        ortp_stats stats;
-        memset(&stats, 0xA5, sizeof stats);
-        const size_t known =
-            i == 0 ? offsetof(ortp_stats, tensor_acquires) : offsetof(ortp_stats, failures);
-        memset(&stats, 0, known);
-        stats.struct_size = known;
-        ortp_predictor_stats(r.predictor, &stats);
-        assert_true(stats.charged > 0);
-        assert_int_equal(stats.predictions, i == 0 ? 0xA5A5A5A5A5A5A5A5u : 1);
-        for (size_t k = known; k < sizeof stats; k++) {
-            assert_int_equal(((const unsigned char *)&stats)[k], 0xA5);
-        }
-    }
-    ortp_stats sum = ORTP_STATS_INIT; /* additive, as all of stats.h */
-    ortp_predictor_stats(r.predictor, &sum);
-    ortp_predictor_stats(r.predictor, &sum);
-    assert_int_equal(sum.predictions, 2);
-    rig_close(&r);
-}
-
 static void close_refuses(void **state)
 {
     (void)state;
@@ -440,7 +412,6 @@ int main(void)
         cmocka_unit_test(destroy_with_a_lease),
         cmocka_unit_test(destroy_with_an_output),
         cmocka_unit_test(destroy_with_a_decoder),
-        cmocka_unit_test(older_stats),
         cmocka_unit_test(close_refuses),
     };
     return cmocka_run_group_tests(tests, read_rows, free_rows);

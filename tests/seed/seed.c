@@ -222,13 +222,12 @@ bool seed_same_words(const ortp_prediction *a, const ortp_prediction *b)
     return true;
 }
 
-bool seed_ledger_balanced(const ortp_predictor *predictor)
+bool seed_ledger_balanced(const ortp_budget *budget)
 {
     ortp_stats s = ORTP_STATS_INIT;
-    ortp_predictor_stats(predictor, &s);
+    bool ok = ortp_stats_collect_budget(budget, &s) == ORTP_OK;
     uint64_t in_use = s.in_use_tensors + s.in_use_decode + s.in_use_cache + s.in_use_run +
                       s.in_use_weights + s.in_use_other;
-    bool ok = true;
     if (in_use + s.idle + s.metadata != s.mapped) {
         printf("  ledger: in use %" PRIu64 " + idle %" PRIu64 " + metadata %" PRIu64
                " is not mapped %" PRIu64 "\n",

@@ -87,7 +87,7 @@ bool seed_predict(ortp_predictor *predictor, const ortp_swipe *swipe, ortp_predi
 /* The same words with the same scores, bit for bit. */
 bool seed_same_words(const ortp_prediction *a, const ortp_prediction *b);
 /* The ledger of stats.h at a quiet point; prints both sides where they differ. */
-bool seed_ledger_balanced(const ortp_predictor *predictor);
+bool seed_ledger_balanced(const ortp_budget *budget);
 
 /* ---- figures ---- */
 

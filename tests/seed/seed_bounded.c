@@ -265,7 +265,7 @@ static const char *check_fitting(load *l, size_t *limit)
     if (!expected || !seed_warm(l->predictor) || !learn(l, expected, &peak)) {
         return "the words could not be learnt";
     }
-    if (!seed_ledger_balanced(l->predictor)) {
+    if (!seed_ledger_balanced(l->budget)) {
         return "the ledger does not balance after warm-up";
     }
     *limit = peak + (64u << 10);
@@ -291,8 +291,8 @@ static const char *check_fitting(load *l, size_t *limit)
     if (l->samples_taken < 100 || l->trims < 3) {
         return "the sampler hardly ran";
     }
-    return seed_ledger_balanced(l->predictor) ? NULL
-                                              : "the ledger does not balance under the limit";
+    return seed_ledger_balanced(l->budget) ? NULL
+                                           : "the ledger does not balance under the limit";
 }
 
 /* ---- 3: limits below ---- */
@@ -328,7 +328,7 @@ static const char *check_below(load *l, size_t fitting)
                 return "a prediction under a low limit was neither right nor denied";
             }
             ortp_budget_get_info(l->budget, &info);
-            if (info.charged_bytes > limit || !seed_ledger_balanced(l->predictor)) {
+            if (info.charged_bytes > limit || !seed_ledger_balanced(l->budget)) {
                 return "the ledger is wrong under a low limit";
             }
         }
@@ -347,7 +347,7 @@ static const char *check_below(load *l, size_t fitting)
             return "after raising the limit the words are not right again";
         }
     }
-    return seed_ledger_balanced(l->predictor) ? NULL : "the ledger does not balance at the end";
+    return seed_ledger_balanced(l->budget) ? NULL : "the ledger does not balance at the end";
 }
 
 static const char *check_refused(const OrtApi *api)

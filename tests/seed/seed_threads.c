@@ -111,7 +111,7 @@ static bool run_pool(const OrtApi *api, ortp_pool_kind kind, const seed_samples 
     }
     if (ok) {
         ok = broken ? run_broken(&world, &model, total) : run_jobs(&model, THREADS, total);
-        ok = seed_ledger_balanced(model.predictor) && ok;
+        ok = seed_ledger_balanced(world.budget) && ok;
     }
     ortp_predictor_destroy(model.predictor, NULL);
     free(expected);

@@ -189,7 +189,9 @@ static void look(worker *w)
 {
     world *all = w->world;
     ortp_stats stats = ORTP_STATS_INIT;
-    ortp_predictor_stats(all->predictor, &stats);
+    CHECK(w, ortp_stats_collect(all->runtime, &stats) == ORTP_OK);
+    CHECK(w, stats.groups == (ORTP_STATS_RUNTIME | ORTP_STATS_CACHE | ORTP_STATS_MODEL |
+                              ORTP_STATS_PREDICTOR));
     ortp_budget_info info = ORTP_BUDGET_INFO_INIT;
     ortp_budget_get_info(ortp_runtime_budget(all->runtime), &info);
     CHECK(w, info.refund_errors == 0 && info.mapped_bytes <= info.charged_bytes);

@@ -28,7 +28,7 @@ static void warm(way *s)
 static way_taken taken(const way *s)
 {
     ortp_stats stats = ORTP_STATS_INIT;
-    ortp_predictor_stats(((const pooled *)s)->predictor, &stats);
+    (void)ortp_stats_collect(((const pooled *)s)->runtime, &stats);
     return (way_taken){.mappings = stats.maps,
                        .tensors = stats.tensor_creates,
                        .mapped = stats.mapped,

@@ -59,9 +59,7 @@ static way_taken taken(const way *w)
 {
     const pooled_model *p = (const pooled_model *)w;
     ortp_stats stats = ORTP_STATS_INIT;
-    ortp_stats_add_budget(&stats, ortp_runtime_budget(p->runtime));
-    ortp_stats_add_pool(&stats, ortp_runtime_pool(p->runtime));
-    ortp_stats_add_tensors(&stats, p->tensors);
+    (void)ortp_stats_collect(p->runtime, &stats);
     return (way_taken){.mappings = stats.maps,
                        .tensors = stats.tensor_creates,
                        .mapped = stats.mapped,
