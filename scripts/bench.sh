@@ -31,7 +31,7 @@ if [ -n "${QUICK:-}" ] && [ "$QUICK" != 0 ]; then
     else
         measure=(--most 5 --rounds 2 --starts 2 --tail 200 --typing 20 --pool)
     fi
-    check=(--most 5 --rounds 2)
+    check=(--most 5 --rounds 2 --words)
     model=(--rounds 2 --repeat 21)
     readme=()
 fi

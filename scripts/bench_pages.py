@@ -186,15 +186,15 @@ def figure(value, unit=1.0, digits=1):
 
 
 def model_section(model):
-    text = f"## A public model with changing shapes\n\nPP-OCRv4's text detector (`{model['graph']}`, npm `{model['package']}`) on "
+    text = f"## A public model with changing shapes\n\nPP-OCRv4's text detector (`{model['graph']}`, npm `{model['package']}`) on\n"
     text += f"{model['shapes']} image sizes in a mixed order; {model['rounds']} rounds, each memory in a process of its own:\n\n"
     text += f"    {model['command']}\n\n"
     rows = [[row["title"], figure(row["peak_bytes"], MIB), figure(row["kept_bytes"], MIB), figure(row["trimmed_bytes"], MIB),
              figure(row["p50_ms"]), figure(row["faults"], digits=0), figure(row["heap_calls"], digits=0)] for row in model["rows"]]
     text += table(["memory from", "peak, MiB", "after the runs, MiB", "after trim, MiB", "a run: p50, ms", "page faults", "heap calls"],
                   rows)
-    text += "\nMedian of the rounds, in brackets least and most. The process's memory less what it was with the model loaded: "
-    text += "peak is resident memory, the others are anonymous memory. "
+    text += "\nMedian of the rounds, in brackets least and most. The process's memory less what it was with the model loaded:\n"
+    text += "peak is resident memory, the others are anonymous memory.\n"
     need = max(row["need_bytes"] or 0 for row in model["rows"])
     text += f"The largest need of a run is {need / MIB:.1f} MiB. "
     return text + ("Outputs are the same from all, bit for bit.\n" if model["same"] else "**Outputs differ.**\n")
