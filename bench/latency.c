@@ -24,7 +24,7 @@
 
 #include <ort_loader.h>
 #include <ortpool/ortpool.h>
-#include <ortpool/swipe.h>
+#include <ortpool/predict.h>
 
 #include <dlfcn.h>
 #include <errno.h>

@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 
 #include <ortpool/ortpool.h>
-#include <ortpool/swipe.h>
+#include <ortpool/predict.h>
 
 #include <ort_loader.h>
 

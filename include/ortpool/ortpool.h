@@ -1,16 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * ortpool: bounded, pooled, pre-warmed memory for ONNX Runtime. This header includes all others;
- * each of them is the manual of one concept.
+ * libortpool: bounded, pooled, pre-warmed memory for ONNX Runtime. Link ortpool::ortpool. This header
+ * includes all others of that library; each of them is the manual of one concept. Encoder-decoder models and
+ * swipe typing are in predict.h, which is another library's.
  */
 #ifndef ORTPOOL_ORTPOOL_H
 #define ORTPOOL_ORTPOOL_H
 
 #include <ortpool/budget.h>
-#include <ortpool/decoder.h>
 #include <ortpool/encoder_cache.h>
 #include <ortpool/log.h>
-#include <ortpool/model.h>
 #include <ortpool/pool.h>
 #include <ortpool/runtime.h>
 #include <ortpool/session.h>

@@ -12,6 +12,7 @@
  * A handle is a std::unique_ptr: it moves, is not copied, and an empty one is nullptr. Handles must be
  * destroyed in the reverse order of their making, as members and locals are: a runtime that is
  * destroyed while something of it is in use is left as it is (leaked, never dangling).
+ * Predictors are in predict.hpp.
  */
 #ifndef ORTPOOL_HPP
 #define ORTPOOL_HPP
@@ -26,7 +27,6 @@
 #include <utility>
 
 #include <ortpool/ortpool.h>
-#include <ortpool/swipe.h>
 
 namespace ortpool
 {
@@ -83,10 +83,6 @@ struct closer {
     {
         (void)ortp_session_destroy(session, nullptr);
     }
-    void operator()(ortp_predictor *predictor) const noexcept
-    {
-        (void)ortp_predictor_destroy(predictor, nullptr);
-    }
 };
 
 template <class Object> using handle = std::unique_ptr<Object, closer>;
@@ -96,7 +92,6 @@ using tensor_pool = handle<ortp_tensor_pool>;
 using tensor = handle<ortp_tensor>;
 using block = handle<ortp_block>;
 using session = handle<ortp_session>;
-using predictor = handle<ortp_predictor>;
 
 /* ---- making ---- */
 
@@ -155,14 +150,6 @@ session adopt_session(const ortp_session_options &options, OrtSessionOptions *se
     OrtSession *ort = std::forward<Create>(create)();
     check(ortp_session_adopt(made, ort, &error), error);
     return prepared;
-}
-
-inline predictor make_predictor(const ortp_predictor_options &options)
-{
-    ortp_predictor *made = nullptr;
-    ortp_error error = ORTP_ERROR_INIT;
-    check(ortp_predictor_create(&options, &made, &error), error);
-    return predictor(made);
 }
 
 /* ---- using ---- */
@@ -226,15 +213,6 @@ inline void run(const session &in, const ortp_run_options &options, const char *
     check(ortp_run(in.get(), &options, input_names, inputs, input_count, output_names, outputs,
                    output_count, &error),
           error);
-}
-
-inline ortp_prediction predict(const predictor &with, const ortp_swipe &swipe,
-                               const ortp_predict_options &options = ORTP_PREDICT_OPTIONS_INIT)
-{
-    ortp_prediction found = ORTP_PREDICTION_INIT;
-    ortp_error error = ORTP_ERROR_INIT;
-    check(ortp_predictor_predict(with.get(), &swipe, &options, &found, &error), error);
-    return found;
 }
 
 /* Bytes given back: everything that is idle. */

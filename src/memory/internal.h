@@ -30,21 +30,24 @@
 #define ORTP__COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 /* Fills `error` (may be NULL), at most its struct_size bytes, and returns `status`. */
-ortp_status ortp__fail(ortp_error *error, ortp_status status, const char *format, ...)
+ORTP__PRIVATE_API ortp_status ortp__fail(ortp_error *error, ortp_status status, const char *format,
+                                         ...)
     ORTP_PRINTF(3, 4);
 
-void ortp__log(const ortp_logger *logger, ortp_log_level level, const char *format, ...)
+ORTP__PRIVATE_API void ortp__log(const ortp_logger *logger, ortp_log_level level,
+                                 const char *format, ...)
     ORTP_PRINTF(3, 4);
 
 /* The caller's allocator or malloc/free; INVAL when only one of the two functions is set. */
-ortp_status ortp__alloc_resolve(const ortp_alloc *given, ortp_alloc *out);
-void *ortp__raw_alloc(const ortp_alloc *alloc, size_t bytes); /* zeroed */
-void ortp__raw_free(const ortp_alloc *alloc, void *ptr, size_t bytes);
+ORTP__PRIVATE_API ortp_status ortp__alloc_resolve(const ortp_alloc *given, ortp_alloc *out);
+ORTP__PRIVATE_API void *ortp__raw_alloc(const ortp_alloc *alloc, size_t bytes); /* zeroed */
+ORTP__PRIVATE_API void ortp__raw_free(const ortp_alloc *alloc, void *ptr, size_t bytes);
 
 /* Zeroed control memory, charged to the budget's metadata. Errors: NOMEM, BUDGET. */
-ortp_status ortp__meta_alloc(ortp_budget *budget, const ortp_alloc *alloc, size_t bytes,
-                             ortp_reclaim reclaim, void **out);
-void ortp__meta_free(ortp_budget *budget, const ortp_alloc *alloc, void *ptr, size_t bytes);
+ORTP__PRIVATE_API ortp_status ortp__meta_alloc(ortp_budget *budget, const ortp_alloc *alloc,
+                                               size_t bytes, ortp_reclaim reclaim, void **out);
+ORTP__PRIVATE_API void ortp__meta_free(ortp_budget *budget, const ortp_alloc *alloc, void *ptr,
+                                       size_t bytes);
 
 /* Whether a charge of `bytes` would fit at this moment without reclaiming: a hint, no promise. */
 bool ortp__budget_has_room(const ortp_budget *budget, size_t bytes);
@@ -52,7 +55,7 @@ bool ortp__budget_has_room(const ortp_budget *budget, size_t bytes);
 /* What the ledger counts for the block: its part of a mapping, padding included. */
 size_t ortp__block_footprint(const ortp_block *block);
 
-uint64_t ortp__clock_ms(const ortp_clock *clock);
+ORTP__PRIVATE_API uint64_t ortp__clock_ms(const ortp_clock *clock);
 /* The same, or a few milliseconds before, at a fraction of the cost: for stamps. */
 uint64_t ortp__clock_stamp_ms(const ortp_clock *clock);
 
@@ -61,7 +64,7 @@ uint64_t ortp__clock_stamp_ms(const ortp_clock *clock);
  * `given` NULL: all zero. VERSION: a larger struct whose unknown tail is not zero, or a struct_size
  * too small to hold itself.
  */
-ortp_status ortp__options_copy(void *out, size_t out_bytes, const void *given);
+ORTP__PRIVATE_API ortp_status ortp__options_copy(void *out, size_t out_bytes, const void *given);
 
 /*
  * For structs that the caller allocates and the library fills; they begin with struct_size.

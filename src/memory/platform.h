@@ -9,6 +9,8 @@
 #ifndef ORTP_PLATFORM_H
 #define ORTP_PLATFORM_H
 
+#include "private_api.h"
+
 #include <ortpool/status.h>
 
 #include <pthread.h>
@@ -55,24 +57,24 @@ typedef struct ortp__cond {
 
 /* What the system says of an errno, in `text`, which is returned. */
 #define ORTP__ERRNO_BYTES 96
-const char *ortp__errno_text(int number, char text[ORTP__ERRNO_BYTES]);
+ORTP__PRIVATE_API const char *ortp__errno_text(int number, char text[ORTP__ERRNO_BYTES]);
 
 /*
  * A file to be read; NULL with errno, ESPIPE where it is no file but a pipe or a device, which could make
  * its reader wait for ever.
  */
-FILE *ortp__file_open(const char *path);
+ORTP__PRIVATE_API FILE *ortp__file_open(const char *path);
 
 /* What a file that cannot be opened is for a caller: NOTFOUND, NOMEM or SYS. */
-ortp_status ortp__open_status(int number);
+ORTP__PRIVATE_API ortp_status ortp__open_status(int number);
 
 /* false: the system refused. */
-bool ortp__mutex_init(ortp__mutex *mutex, ortp__rank rank);
-void ortp__mutex_destroy(ortp__mutex *mutex);
-void ortp__lock(ortp__mutex *mutex);
-void ortp__unlock(ortp__mutex *mutex);
+ORTP__PRIVATE_API bool ortp__mutex_init(ortp__mutex *mutex, ortp__rank rank);
+ORTP__PRIVATE_API void ortp__mutex_destroy(ortp__mutex *mutex);
+ORTP__PRIVATE_API void ortp__lock(ortp__mutex *mutex);
+ORTP__PRIVATE_API void ortp__unlock(ortp__mutex *mutex);
 /* Debug builds: aborts unless this thread holds it. */
-void ortp__assert_held(const ortp__mutex *mutex);
+ORTP__PRIVATE_API void ortp__assert_held(const ortp__mutex *mutex);
 
 /* A pointer per thread; `ends` gets it when a thread ends that has one. */
 typedef struct ortp__thread_key {
@@ -96,12 +98,13 @@ void ortp__barrier(void);
 /* For a wait of some instructions of another thread: gives the processor away, later sleeps. */
 void ortp__wait_a_little(unsigned tries);
 
-bool ortp__cond_init(ortp__cond *cond);
-void ortp__cond_destroy(ortp__cond *cond);
-void ortp__cond_wait(ortp__cond *cond, ortp__mutex *mutex);
+ORTP__PRIVATE_API bool ortp__cond_init(ortp__cond *cond);
+ORTP__PRIVATE_API void ortp__cond_destroy(ortp__cond *cond);
+ORTP__PRIVATE_API void ortp__cond_wait(ortp__cond *cond, ortp__mutex *mutex);
 /* false: the monotonic time deadline_ms passed. */
-bool ortp__cond_wait_until(ortp__cond *cond, ortp__mutex *mutex, uint64_t deadline_ms);
-void ortp__cond_broadcast(ortp__cond *cond);
+ORTP__PRIVATE_API bool ortp__cond_wait_until(ortp__cond *cond, ortp__mutex *mutex,
+                                             uint64_t deadline_ms);
+ORTP__PRIVATE_API void ortp__cond_broadcast(ortp__cond *cond);
 
 /* A thread; the struct must stay where it is until the join. */
 typedef struct ortp__thread {
@@ -114,13 +117,13 @@ typedef struct ortp__thread {
 bool ortp__thread_start(ortp__thread *thread, void (*fn)(void *ctx), void *ctx);
 void ortp__thread_join(ortp__thread *thread);
 
-uint64_t ortp__now_ms(void);
+ORTP__PRIVATE_API uint64_t ortp__now_ms(void);
 /* As of the system's last tick: the same or up to some 10 ms before, never later. */
 uint64_t ortp__now_about_ms(void);
-uint64_t ortp__now_us(void);
+ORTP__PRIVATE_API uint64_t ortp__now_us(void);
 /* A time that a call after this one does not return again. */
 uint64_t ortp__moment(void);
-size_t ortp__page_size(void);
+ORTP__PRIVATE_API size_t ortp__page_size(void);
 size_t ortp__processor_count(void);
 /* A number of the calling thread, well mixed, the same as long as it lives. */
 size_t ortp__thread_hash(void);
@@ -135,7 +138,7 @@ bool ortp__pages_commit(void *pages, size_t bytes);
 /* Address space alone again, contents gone; false, and nothing changed, when the system refuses. */
 bool ortp__pages_decommit(void *pages, size_t bytes);
 /* Makes the pages present and writable; keeps contents. */
-void ortp__pages_populate(void *pages, size_t bytes);
+ORTP__PRIVATE_API void ortp__pages_populate(void *pages, size_t bytes);
 void ortp__pages_advise_huge(void *pages, size_t bytes);
 
 /* Gives what the C library's heap holds unused back to the system, where it can. */

@@ -6,6 +6,8 @@
 #ifndef ORTP_GRAPH_BYTES_H
 #define ORTP_GRAPH_BYTES_H
 
+#include "private_api.h"
+
 #include <ortpool/status.h>
 
 /*
@@ -13,7 +15,8 @@
  * opened). A file that is no ONNX graph gives its size; whether ORT takes it is ORT's to say.
  * Errors: NOTFOUND (no such file), INVAL (cannot be read, a directory, empty).
  */
-ortp_status ortp__graph_file_bytes(const char *path, uint64_t *bytes, ortp_error *error);
+ORTP__PRIVATE_API ortp_status ortp__graph_file_bytes(const char *path, uint64_t *bytes,
+                                                     ortp_error *error);
 /* The same for a graph in memory. */
 uint64_t ortp__graph_memory_bytes(const void *model, size_t model_bytes);
 

@@ -6,6 +6,8 @@
 #ifndef ORTP_SESSION_RUN_H
 #define ORTP_SESSION_RUN_H
 
+#include "private_api.h"
+
 #include <ortpool/session.h>
 
 /* How long a run waits for memory. */
@@ -30,15 +32,15 @@ typedef struct ortp__outputs {
  * caller's word that runs of one `key` want the same outputs and have inputs of the same shapes: so no
  * call of ORT is made but the run itself.
  */
-ORTP_CHECK ortp_status ortp__session_run_keyed(ortp_session *session, uint64_t key,
-                                               const ortp__patience *patience,
-                                               const OrtValue *const *inputs,
-                                               const ortp__outputs *outputs, ortp_error *error);
+ORTP__PRIVATE_API ORTP_CHECK ortp_status ortp__session_run_keyed(
+    ortp_session *session, uint64_t key, const ortp__patience *patience,
+    const OrtValue *const *inputs, const ortp__outputs *outputs, ortp_error *error);
 
 /*
  * For a run that ORT was refused memory in, or a prediction: waits until it may be worth another
  * try. OK; TIMEOUT, CANCELLED. Hold nothing meanwhile.
  */
-ORTP_CHECK ortp_status ortp__wait_for_room(ortp_runtime *runtime, const ortp__patience *patience);
+ORTP__PRIVATE_API ORTP_CHECK ortp_status ortp__wait_for_room(ortp_runtime *runtime,
+                                                             const ortp__patience *patience);
 
 #endif

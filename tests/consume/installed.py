@@ -2,12 +2,13 @@
 # SPDX-License-Identifier: MIT
 """installed.py BUILD SOURCE CC CXX ORT_INCLUDE ORT_LIBRARY: installs the build into a folder of its own,
 moves that folder, and uses what is in it as a stranger would: find_package and pkg-config, C alone and
-C++, static and shared, the command, its man page. Nothing of the source tree is on any path, but for the
-programs to be built."""
+C++, static and shared, with and without libortpool-predict, the command, its man page, the Debian packages.
+Nothing of the source tree is on any path, but for the programs to be built."""
 
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -28,10 +29,26 @@ def call(*command, env=None, cwd=None):
     return done.stdout
 
 
+def needs(path):
+    """The shared libraries that a program or a library asks for."""
+    return set(re.findall(r"NEEDED +(\S+)", call("objdump", "-p", path)))
+
+
+def defined(*paths):
+    """The symbols that static libraries define."""
+    table = call("nm", "--defined-only", *paths)
+    return {words[2] for words in map(str.split, table.splitlines()) if len(words) == 3}
+
+
+def undefined(*paths):
+    table = call("nm", "--undefined-only", *paths)
+    return {words[1] for words in map(str.split, table.splitlines()) if len(words) == 2}
+
+
 class Installed(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        cls.folder = tempfile.mkdtemp(prefix="ortpool-installed-")
+        cls.folder = tempfile.mkdtemp(prefix="ortpool installed ")  # with a blank
         first = os.path.join(cls.folder, "first")
         cls.prefix = os.path.join(cls.folder, "moved", "here")
         call("cmake", "--install", BUILD, "--prefix", first)
@@ -47,11 +64,11 @@ class Installed(unittest.TestCase):
     def tearDownClass(cls):
         shutil.rmtree(cls.folder)
 
-    def build(self, language, kind):
-        build = os.path.join(self.folder, f"{language}-{kind}")
-        options = [f"-DLANGUAGE={language}", f"-DKIND={kind}", f"-DCMAKE_PREFIX_PATH={self.prefix}",
-                   f"-DCMAKE_C_COMPILER={CC}", f"-DCMAKE_CXX_COMPILER={CXX}"]
-        if ORT_LIBRARY:
+    def build(self, language, kind, predict):
+        build = os.path.join(self.folder, f"{language}-{kind}{'-predict' if predict else ''}")
+        options = [f"-DPREDICT={predict}", f"-DLANGUAGE={language}", f"-DKIND={kind}",
+                   f"-DCMAKE_PREFIX_PATH={self.prefix}", f"-DCMAKE_C_COMPILER={CC}", f"-DCMAKE_CXX_COMPILER={CXX}"]
+        if ORT_LIBRARY and not predict:
             options += [f"-DEXAMPLES={os.path.join(SOURCE, 'examples')}", f"-DORT_INCLUDE={ORT_INCLUDE}",
                         f"-DORT_LIBRARY={ORT_LIBRARY}"]
         call("cmake", "-S", os.path.join(CONSUMERS, "installed"), "-B", build, *options)
@@ -71,21 +88,27 @@ class Installed(unittest.TestCase):
             said = call(os.path.join(build, name), ADD, env=env)
             self.assertRegex(said, "1000 runs, 2 tensors created|given back before the end: [1-9]")
 
-    def test_c_alone(self):
+    def programs(self, language, said, examples):
+        """Both programs in both kinds: they run, and they ask for no more than the libraries that they use."""
         for kind in ("static", "shared"):
             with self.subTest(kind):
-                build = self.build("C", kind)
-                self.assertIn("in a program of C alone", call(os.path.join(build, "program"), env=self.env))
-                needed = call("objdump", "-p", os.path.join(build, "program"))
-                self.assertEqual("libortpool.so" in needed, kind == "shared")
-                self.examples(build, "pool_session", "own_session")
+                build = self.build(language, kind, False)
+                self.assertIn(said, call(os.path.join(build, "program"), env=self.env))
+                needed = needs(os.path.join(build, "program"))
+                self.assertEqual("libortpool.so.0.1" in needed, kind == "shared")
+                self.assertFalse({"libjansson.so.4", "libortpool-predict.so.0.1"} & needed, needed)
+                self.examples(build, *examples)
+                build = self.build(language, kind, True)
+                self.assertIn("with its predictor", call(os.path.join(build, "predict"), env=self.env))
+                needed = needs(os.path.join(build, "predict"))
+                self.assertEqual("libortpool-predict.so.0.1" in needed, kind == "shared")
+                self.assertEqual("libjansson.so.4" in needed, kind == "static")
+
+    def test_c_alone(self):
+        self.programs("C", "in a program of C alone", ("pool_session", "own_session"))
 
     def test_cpp(self):
-        for kind in ("static", "shared"):
-            with self.subTest(kind):
-                build = self.build("CXX", kind)
-                self.assertIn("in C++", call(os.path.join(build, "program"), env=self.env))
-                self.examples(build, "raii")
+        self.programs("CXX", "in C++", ("raii",))
 
     def test_unknown_component_is_refused(self):
         build = os.path.join(self.folder, "unknown")
@@ -98,17 +121,20 @@ class Installed(unittest.TestCase):
     @unittest.skipUnless(shutil.which("pkg-config"), "no pkg-config")
     def test_pkg_config(self):
         program = os.path.join(self.folder, "by-pkg-config")
-        source = os.path.join(CONSUMERS, "c_only", "main.c")
-        for static in (False, True):
-            flags = call("pkg-config", *(["--static"] if static else []), "--cflags", "--libs", "ortpool",
-                         env=self.env).split()
-            # The linker prefers a shared library of the same name.
-            flags = ["-l:libortpool.a" if static and flag == "-lortpool" else flag for flag in flags]
-            call(CC, "-std=c17", source, "-o", program, *flags, env=self.env)
-            self.assertIn("in a program of C alone", call(program, env=self.env))
-            self.assertEqual("libortpool.so" in call("objdump", "-p", program), not static)
-        self.assertEqual(call("pkg-config", "--modversion", "ortpool", env=self.env).strip(),
-                         re.search(r'ORTPOOL_VERSION "(.*)"', self.header("status.h")).group(1))
+        for name, source, said in (("ortpool", "program.c", "in a program of C alone"),
+                                   ("ortpool-predict", "predict.c", "with its predictor")):
+            for static in (False, True):
+                flags = shlex.split(call("pkg-config", *(["--static"] if static else []), "--cflags", "--libs", name,
+                                         env=self.env))
+                # The linker prefers a shared library of the same name.
+                if static:
+                    flags = [f"-l:lib{flag[2:]}.a" if flag.startswith("-lortpool") else flag for flag in flags]
+                call(CC, "-std=c17", os.path.join(CONSUMERS, "installed", source), "-o", program, *flags, env=self.env)
+                self.assertIn(said, call(program, env=self.env))
+                self.assertEqual(f"lib{name}.so.0.1" in needs(program), not static)
+                self.assertEqual("libjansson.so.4" in needs(program), static and name == "ortpool-predict")
+            self.assertEqual(call("pkg-config", "--modversion", name, env=self.env).strip(),
+                             re.search(r'ORTPOOL_VERSION "(.*)"', self.header("status.h")).group(1))
 
     def header(self, name):
         with open(os.path.join(self.prefix, "include", "ortpool", name), encoding="utf-8") as file:
@@ -126,21 +152,82 @@ class Installed(unittest.TestCase):
                 call(compiler, f"-std={standard}", "-Wall", "-Wextra", "-Wpedantic", "-Werror", f"-I{include}",
                      "-fsyntax-only", unit + suffix)
 
-    def test_exports_are_the_headers(self):
-        promised = set()
-        for name in os.listdir(os.path.join(self.prefix, "include", "ortpool")):
+    def headers_of(self, *umbrellas):
+        """The names of the headers that these include, themselves and one through the other."""
+        names, left = set(), list(umbrellas)
+        while left:
+            name = left.pop()
+            if name not in names:
+                names.add(name)
+                left += re.findall(r"#include <ortpool/(.*)>", self.header(name))
+        return names
+
+    def promised(self, names):
+        found = set()
+        for name in names:
             text = re.sub(r"/\*.*?\*/", "", self.header(name), flags=re.S)
-            promised |= set(re.findall(r"ORTP_API\b[^;{]*?\b(ortp_\w+)\s*\(", text))
-        self.assertGreater(len(promised), 100)
-        with open(os.path.join(SOURCE, "src", "ortpool.map"), encoding="utf-8") as file:
-            mapped = set(re.findall(r"^\s+(ortp_\w+);$", file.read(), flags=re.M))
-        self.assertEqual(mapped, promised)
-        table = call("nm", "-D", "--defined-only", os.path.join(self.lib, "libortpool.so"))
-        exported = {line.split()[2].split("@")[0] for line in table.splitlines()} - {"ORTPOOL_0"}
-        self.assertEqual(exported, promised)
-        dynamic = call("objdump", "-p", os.path.join(self.lib, "libortpool.so"))
-        self.assertRegex(dynamic, r"SONAME +libortpool\.so\.0\.1\n")
-        self.assertNotIn("libonnxruntime", dynamic)
+            found |= set(re.findall(r"ORTP_API\b[^;{]*?\b(ortp_\w+)\s*\(", text))
+        return found
+
+    def mapped(self, name):
+        """The symbols of an export map by their version."""
+        with open(os.path.join(SOURCE, "src", name), encoding="utf-8") as file:
+            text = file.read()
+        return {version: set(re.findall(r"^\s+(ortp_\w+);$", body, flags=re.M))
+                for version, body in re.findall(r"^(\w+) \{(.*?)^\}", text, flags=re.M | re.S)}
+
+    def exported(self, name):
+        table = call("nm", "-D", "--defined-only", os.path.join(self.lib, name))
+        found = {}
+        for line in table.splitlines():
+            kind, symbol = line.split()[1:]
+            if kind != "A":  # the version's own name
+                symbol, version = re.split("@+", symbol)
+                found.setdefault(version, set()).add(symbol)
+        return found
+
+    def test_exports_are_the_headers(self):
+        names = set(os.listdir(os.path.join(self.prefix, "include", "ortpool")))
+        main = self.headers_of("ortpool.h", "ortpool.hpp")
+        predict = self.headers_of("predict.h", "predict.hpp") - main
+        self.assertEqual(names, main | predict)
+        self.assertGreater(len(main), 10)
+        self.assertGreater(len(predict), 5)
+        private = self.mapped("ortpool.map")["ORTPOOL_PRIVATE_0_1"]
+        for library, version, headers, more in (
+                ("ortpool", "ORTPOOL_0", main, {"ORTPOOL_PRIVATE_0_1": private}),
+                ("ortpool-predict", "ORTPOOL_PREDICT_0", predict, {})):
+            with self.subTest(library):
+                expected = {version: self.promised(headers), **more}
+                self.assertGreater(len(expected[version]), 20)
+                self.assertEqual(self.mapped(library + ".map"), expected)
+                self.assertEqual(self.exported(f"lib{library}.so"), expected)
+                dynamic = call("objdump", "-p", os.path.join(self.lib, f"lib{library}.so"))
+                self.assertRegex(dynamic, rf"SONAME +lib{library}\.so\.0\.1\n")
+                self.assertNotIn("libonnxruntime", dynamic)
+
+    def test_libraries_are_apart(self):
+        """libortpool knows no JSON and nothing of the other; that one has of it what is public or listed."""
+        main, predict = (os.path.join(self.lib, name) for name in ("libortpool.a", "libortpool-predict.a"))
+        self.assertFalse({"libjansson.so.4"} & needs(os.path.join(self.lib, "libortpool.so")))
+        self.assertTrue({"libjansson.so.4", "libortpool.so.0.1"} <= needs(os.path.join(self.lib, "libortpool-predict.so")))
+        self.assertFalse({name for name in undefined(main) if name.startswith("json")})
+        ours = {name for name in defined(main) if name.startswith("ortp_")}
+        theirs = {name for name in defined(predict) if name.startswith("ortp_")}
+        self.assertEqual(ours & theirs, set())  # compiled into both, it would be there twice
+        self.assertFalse(undefined(main) & theirs)
+        for word in ("decoder", "manifest", "lexicon", "predictor", "swipe", "model_"):
+            self.assertFalse({name for name in ours if word in name.removeprefix("ortp_").removeprefix("_")[:9]}, word)
+        used = {name for name in undefined(predict) & ours if name.startswith("ortp__")}
+        self.assertEqual(used, self.mapped("ortpool.map")["ORTPOOL_PRIVATE_0_1"])
+
+    def test_pages_that_headers_name(self):
+        """docs/... in a header is a page below the folder of the documentation."""
+        include = os.path.join(self.prefix, "include", "ortpool")
+        named = {page for name in os.listdir(include) for page in re.findall(r"docs/[\w.-]+\.md", self.header(name))}
+        self.assertTrue(named)
+        for page in named | {"README.md", "LICENSE", "NOTICE", "docs/install.md"}:
+            self.assertTrue(os.path.isfile(os.path.join(self.prefix, "share", "doc", "ortpool", page)), page)
 
     def test_man_page(self):
         with open(os.path.join(self.prefix, "share", "man", "man1", "ortpool.1"), encoding="utf-8") as file:
@@ -163,23 +250,57 @@ class Installed(unittest.TestCase):
             self.assertGreater(row["heap_allocations_per_run"], 1)
 
     @unittest.skipUnless(shutil.which("dpkg") and shutil.which("dpkg-shlibdeps"), "no Debian")
-    def test_debian_package(self):
-        packages = os.path.join(self.folder, "packages")
-        call("cpack", "-G", "DEB", "-B", packages, "--config", os.path.join(BUILD, "CPackConfig.cmake"))
-        package = next(os.path.join(packages, name) for name in os.listdir(packages) if name.endswith(".deb"))
-        for depends in ("libc6", "libjansson4", "libstdc++6"):
-            self.assertIn(depends, call("dpkg-deb", "-f", package, "Depends"))
+    def test_debian_packages(self):
+        made = os.path.join(self.folder, "packages")
+        call("cpack", "-G", "DEB", "-B", made, "--config", os.path.join(BUILD, "CPackConfig.cmake"))
+        packages = {}
+        for name in os.listdir(made):
+            if name.endswith(".deb"):
+                packages[name.split("_")[0]] = os.path.join(made, name)
+        same = r"\(= 0\.[\d.]+\)"
+        wanted = {  # what each asks for, a file of its own, what must not be in it
+            "libortpool0.1": ([r"libc6 \(", r"libstdc\+\+6"], ["libortpool.so.0.1"], "predict|include|jansson"),
+            "libortpool-dev": ([rf"libortpool0\.1 {same}"], ["ortpool.h", "libortpool.a", "libortpool.so", "ortpool.pc",
+                               "ortpoolConfig.cmake", "install.md"], "predict[.-]|decoder.h"),
+            "libortpool-predict0.1": ([rf"libortpool0\.1 {same}", "libjansson4"], ["libortpool-predict.so.0.1"],
+                                      r"include|libortpool\.so"),
+            "libortpool-predict-dev": ([rf"libortpool-predict0\.1 {same}", rf"libortpool-dev {same}",
+                                        "libjansson-dev"],
+                                       ["predict.h", "decoder.h", "libortpool-predict.a", "libortpool-predict.so",
+                                        "ortpool-predict.pc"], r"ortpool\.h|libortpool\.a"),
+            "ortpool": (["libjansson4", rf"libortpool0\.1 {same}"], ["bin/ortpool", "man1/ortpool.1", "model.json",
+                        "libortpool-heapcount.so"], r"include|libortpool\.so"),
+        }
+        self.assertEqual(set(packages), set(wanted))
         root = os.path.join(self.folder, "root")
-        call("dpkg-deb", "-x", package, root)
+        for name, (depends, files, without) in wanted.items():
+            with self.subTest(name):
+                said = call("dpkg-deb", "-f", packages[name], "Depends")
+                for one in depends:
+                    self.assertRegex(said, one)
+                if "predict" not in name and name != "ortpool":
+                    self.assertNotIn("jansson", said)
+                paths = [line.split()[5] for line in call("dpkg-deb", "-c", packages[name]).splitlines()]
+                for one in files + [f"share/doc/{name}/LICENSE"]:
+                    self.assertTrue([path for path in paths if path.endswith("/" + one)], one)
+                self.assertFalse([path for path in paths if re.search(without, path)])
+                call("dpkg-deb", "-x", packages[name], root)
+        for path, _, names in os.walk(root):
+            for name in names:
+                if name.endswith(".pc"):
+                    with open(os.path.join(path, name), encoding="utf-8") as file:
+                        text = file.read()
+                    self.assertIn("prefix=/usr\n", text)
+                    self.assertNotIn("..", text)
         command = os.path.join(root, "usr", "bin", "ortpool")
         self.assertIn("ortpool 0.", call(command, "--version", cwd=self.folder))
         self.assertIn(os.path.join(root, "usr", "share", "ortpool"), os.path.realpath(call(command, "inspect", "--json",
                       cwd=self.folder).split('"directory":"')[1].split('"')[0]))
         if os.environ.get("CI") and os.geteuid() == 0:  # where the machine is nobody's
-            call("dpkg", "-i", package)
-            self.assertIn("libortpool.so.0.1", call("ldconfig", "-p"))
+            call("dpkg", "-i", *packages.values())
+            self.assertIn("libortpool-predict.so.0.1", call("ldconfig", "-p"))
             self.assertIn("ortpool 0.", call("/usr/bin/ortpool", "--version", cwd=self.folder))
-            call("dpkg", "-P", "ortpool")
+            call("dpkg", "-P", *packages)
 
     def test_command(self):
         command = os.path.join(self.prefix, "bin", "ortpool")

@@ -11,7 +11,7 @@
 #ifndef TEST_GATE_H
 #define TEST_GATE_H
 
-#include <ortpool/swipe.h>
+#include <ortpool/predict.h>
 
 #include <pthread.h>
 #include <stdatomic.h>

@@ -12,7 +12,7 @@
 #include "test_ort.h"
 
 #include <ortpool/ortpool.h>
-#include <ortpool/swipe.h>
+#include <ortpool/predict.h>
 
 #define TINY "tests/graphs/tiny"
 #define STEP_MODEL "tests/graphs/step"       /* with a decoder_step */

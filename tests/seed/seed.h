@@ -14,7 +14,7 @@
 
 #include <onnxruntime_c_api.h>
 #include <ortpool/ortpool.h>
-#include <ortpool/swipe.h>
+#include <ortpool/predict.h>
 
 #define SEED_SKIP 77
 

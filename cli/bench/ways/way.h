@@ -4,7 +4,7 @@
 #define ORTPOOL_CLI_BENCH_WAY_H
 
 #include <ortpool/ortpool.h>
-#include <ortpool/swipe.h>
+#include <ortpool/predict.h>
 
 typedef struct way_setup {
     const OrtApi *api;

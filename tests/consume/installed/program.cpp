@@ -32,8 +32,7 @@ int main()
     }
     if (!refused(ORTP_E_INVAL, [] { ortpool::make_runtime(ORTP_RUNTIME_OPTIONS_INIT); }) ||
         !refused(ORTP_E_INVAL, [] { ortpool::make_tensor_pool(ortpool::runtime()); }) ||
-        !refused(ORTP_E_INVAL, [] { ortpool::make_session(ORTP_SESSION_OPTIONS_INIT); }) ||
-        !refused(ORTP_E_INVAL, [] { ortpool::make_predictor(ORTP_PREDICTOR_OPTIONS_INIT); })) {
+        !refused(ORTP_E_INVAL, [] { ortpool::make_session(ORTP_SESSION_OPTIONS_INIT); })) {
         return 1;
     }
     std::printf("ortpool %s in C++\n", ortp_version());
