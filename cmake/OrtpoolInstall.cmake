@@ -10,8 +10,8 @@ include(CMakePackageConfigHelpers)
 
 set(ortpool_abi ${PROJECT_VERSION_MAJOR}.${PROJECT_VERSION_MINOR}) # before 1.0 the minor version breaks: 0.1, 0.2
 
-# ortpool_installed_library(TARGET FILE_NAME EXPORT_PREFIX MAP COMPONENT_PREFIX ROOMS... LIBRARIES...): both forms of one
-# library from the objects of its rooms. The rooms' include folders and definitions are the objects'; these have
+# ortpool_installed_library(TARGET FILE_NAME EXPORT_PREFIX MAP COMPONENT_PREFIX ROOMS... LIBRARIES...): both forms
+# of one library from the objects of its rooms. The rooms' include folders and definitions are the objects'; these have
 # nothing to compile.
 function(ortpool_installed_library target output suffix map component)
     cmake_parse_arguments(PARSE_ARGV 5 arg "" "" "ROOMS;LIBRARIES")

@@ -39,6 +39,7 @@ gcovr              command:gcovr
 binutils           command:objdump
 pkgconf            command:pkg-config
 strace             command:strace
+file               command:file
 libmimalloc2.0     none:
 chromium           command:chromium
 python3-torch      none:

@@ -70,14 +70,14 @@ ORTP__PRIVATE_API ortp_status ortp__options_copy(void *out, size_t out_bytes, co
  * For structs that the caller allocates and the library fills; they begin with struct_size.
  * INVAL for NULL, VERSION for a struct_size too small to hold itself.
  */
-ortp_status ortp__out_check(const void *out);
+ORTP__PRIVATE_API ortp_status ortp__out_check(const void *out);
 /*
  * Copies `own`, this version's struct of `own_bytes`, to a caller's of `out_bytes`: what fits, no
  * byte beyond. Its struct_size becomes out_bytes.
  */
-void ortp__out_copy(void *out, size_t out_bytes, const void *own, size_t own_bytes);
+ORTP__PRIVATE_API void ortp__out_copy(void *out, size_t out_bytes, const void *own, size_t own_bytes);
 /* Both, for one struct whose struct_size says its size. */
-ortp_status ortp__out_fill(void *out, const void *own, size_t own_bytes);
+ORTP__PRIVATE_API ortp_status ortp__out_fill(void *out, const void *own, size_t own_bytes);
 
 /* *error (may be NULL) becomes `detail`, as far as the caller's version has room. */
 void ortp__error_copy(ortp_error *error, const ortp_error *detail);

@@ -42,10 +42,10 @@ typedef struct ortp__reporters {
 ortp__reporters *ortp__budget_reporters(const ortp_budget *budget);
 
 /* Under no lock of the library, both. */
-void ortp__reporter_join(ortp_budget *budget, ortp__reporter *reporter, ortp__report_fn fn,
-                         const void *object);
+ORTP__PRIVATE_API void ortp__reporter_join(ortp_budget *budget, ortp__reporter *reporter,
+                                           ortp__report_fn fn, const void *object);
 /* Waits for a collection in progress; afterwards the object is asked no more. No-op for one that
  * has not joined. */
-void ortp__reporter_leave(ortp_budget *budget, ortp__reporter *reporter);
+ORTP__PRIVATE_API void ortp__reporter_leave(ortp_budget *budget, ortp__reporter *reporter);
 
 #endif

@@ -48,9 +48,9 @@ def undefined(*paths):
 class Installed(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        cls.folder = tempfile.mkdtemp(prefix="ortpool installed ")  # with a blank
+        cls.folder = tempfile.mkdtemp(prefix="ortpool-installed-")
         first = os.path.join(cls.folder, "first")
-        cls.prefix = os.path.join(cls.folder, "moved", "here")
+        cls.prefix = os.path.join(cls.folder, "moved to", "here")  # with a blank
         call("cmake", "--install", BUILD, "--prefix", first)
         os.makedirs(os.path.dirname(cls.prefix))
         os.rename(first, cls.prefix)
@@ -210,7 +210,8 @@ class Installed(unittest.TestCase):
         """libortpool knows no JSON and nothing of the other; that one has of it what is public or listed."""
         main, predict = (os.path.join(self.lib, name) for name in ("libortpool.a", "libortpool-predict.a"))
         self.assertFalse({"libjansson.so.4"} & needs(os.path.join(self.lib, "libortpool.so")))
-        self.assertTrue({"libjansson.so.4", "libortpool.so.0.1"} <= needs(os.path.join(self.lib, "libortpool-predict.so")))
+        needed = needs(os.path.join(self.lib, "libortpool-predict.so"))
+        self.assertTrue({"libjansson.so.4", "libortpool.so.0.1"} <= needed, needed)
         self.assertFalse({name for name in undefined(main) if name.startswith("json")})
         ours = {name for name in defined(main) if name.startswith("ortp_")}
         theirs = {name for name in defined(predict) if name.startswith("ortp_")}
@@ -244,7 +245,9 @@ class Installed(unittest.TestCase):
         """Its helper library is found from where it is installed."""
         if not ORT_LIBRARY:
             self.skipTest("no ONNX Runtime")
-        command = os.path.join(self.prefix, "bin", "ortpool")
+        plain = os.path.join(self.folder, "plain")
+        shutil.copytree(self.prefix, plain, symlinks=True)
+        command = os.path.join(plain, "bin", "ortpool")
         said = call(command, "run", "--json", "--repeat", "3", "--shape", "x=9", "--shape", "y=9", ADD, cwd=self.folder)
         for row in json.loads(said)["rows"]:
             self.assertGreater(row["heap_allocations_per_run"], 1)
@@ -301,6 +304,20 @@ class Installed(unittest.TestCase):
             self.assertIn("libortpool-predict.so.0.1", call("ldconfig", "-p"))
             self.assertIn("ortpool 0.", call("/usr/bin/ortpool", "--version", cwd=self.folder))
             call("dpkg", "-P", *packages)
+
+    def test_build_type_in_a_tree(self):
+        """add_subdirectory: without a build type ortpool's files are optimised, the project's are left alone."""
+        for kind, ours, theirs in ((None, True, False), ("Debug", False, False), ("Release", True, True)):
+            build = os.path.join(self.folder, f"tree-{kind}")
+            options = [f"-DCMAKE_BUILD_TYPE={kind}"] if kind else []
+            call("cmake", "-S", os.path.join(CONSUMERS, "c_only"), "-B", build, "-G", "Ninja", f"-DORTPOOL={SOURCE}",
+                 f"-DCMAKE_C_COMPILER={CC}", "-DCMAKE_EXPORT_COMPILE_COMMANDS=ON", *options)
+            with open(os.path.join(build, "compile_commands.json"), encoding="utf-8") as file:
+                commands = json.load(file)
+            seen = {True: set(), False: set()}
+            for one in commands:
+                seen[one["file"].startswith(os.path.join(SOURCE, "src"))].add("-O3" in one["command"].split())
+            self.assertEqual(seen, {True: {ours}, False: {theirs}}, kind)
 
     def test_command(self):
         command = os.path.join(self.prefix, "bin", "ortpool")
