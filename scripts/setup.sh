@@ -1,21 +1,24 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 #
-# setup.sh [demo|test|versions|bench]   installs what building and running (demo), testing (test), testing
-# against other releases of ONNX Runtime (versions) or measuring (bench) needs.
+# setup.sh [demo|test|test-all|test-world|bench]   installs the programs and libraries of `make demo`,
+# `make test`, `make test-all`, `make test-world` or `make bench`.
 #
 # Packages come from apt, and only those that are missing. ONNX Runtime is used where it is found
 # (ORTPOOL_ONNXRUNTIME, an installed one); otherwise it is fetched with npm as
 # third_party/onnxruntime.lock pins it, into the user's cache. With nothing missing it returns at
 # once. Nothing is written into the project.
+#
+# Every program that a script or a test calls belongs to a package below or to Debian's essential
+# ones; the test `setup_programs` compares them.
 
 # shellcheck source=scripts/common.sh
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
 case ${1:-demo} in
-demo | test | versions | bench) purpose=${1:-demo} ;;
+demo | test | test-all | test-world | bench) purpose=${1:-demo} ;;
 *)
-    say "usage: scripts/setup.sh [demo|test|versions|bench]" >&2
+    say "usage: scripts/setup.sh [demo|test|test-all|test-world|bench]" >&2
     exit 2
     ;;
 esac
@@ -31,22 +34,26 @@ libjansson-dev  header:jansson.h
 libxxhash-dev   header:xxhash.h
 '
 test_packages='
-libcmocka-dev      header:cmocka.h
+libcmocka-dev   header:cmocka.h
+python3         command:python3
+binutils        command:objdump
+file            command:file
+git             command:git
+pkgconf         command:pkg-config
+procps          command:pgrep
+strace          command:strace
+libmimalloc2.0  none:
+'
+test_all_packages='
 clang              command:clang
 libclang-rt-14-dev clang:libclang_rt.asan
-python3            command:python3
 gcovr              command:gcovr
-binutils           command:objdump
-pkgconf            command:pkg-config
-strace             command:strace
-file               command:file
-libmimalloc2.0     none:
 chromium           command:chromium
 python3-torch      none:
 libopenblas0       none:
 python3-onnx       none:
 '
-versions_packages='
+test_world_packages='
 maven                   command:mvn
 python3-pip             command:pip3
 unzip                   command:unzip
@@ -57,6 +64,7 @@ libstdc++6-arm64-cross  none:
 qemu-user               command:qemu-aarch64
 '
 bench_packages='
+git             command:git
 python3         command:python3
 python3-venv    none:
 strace          command:strace
@@ -68,9 +76,10 @@ nodejs          command:node
 npm             command:npm
 '
 
+# by_hand PACKAGES: those that are missing, if any.
 by_hand() {
     say "To set up by hand:"
-    say "  apt-get install${1:+ $1}"
+    [ -z "$1" ] || say "  apt-get install $1"
     say "  ORTPOOL_ONNXRUNTIME=FOLDER, where FOLDER is an unpacked release of ONNX Runtime with"
     say "  include/onnxruntime_c_api.h and lib/libonnxruntime.so; nothing is fetched then"
 }
@@ -149,7 +158,7 @@ $(by_hand "$packages")"
 find_onnxruntime() {
     local folder=${ORTPOOL_ONNXRUNTIME:-} installed
     ort_found=
-    if [ "$purpose" = versions ]; then # wants the pinned headers
+    if [ "$purpose" = test-world ]; then # compiles against the pinned headers
         folder=
     fi
     if [ -n "$folder" ]; then
@@ -162,7 +171,7 @@ installed one is used or one is fetched."
         return
     fi
     installed=$(installed_library)
-    if [ -n "$installed" ] && [ "$purpose" != versions ]; then
+    if [ -n "$installed" ] && [ "$purpose" != test-world ]; then
         ort_found="$installed (installed)"
         return
     fi
@@ -211,7 +220,7 @@ fetch_package() {
     step "Downloading $name $version" "$work/$id" pack "$work/$id" "$name@$version" ||
         die "npm could not download $name@$version.
 Without network, or with npm's registry out of reach, ONNX Runtime has to come some other way.
-$(by_hand "$(names "$demo_packages")")"
+$(by_hand "$(missing "$demo_packages")")"
     local tarball
     tarball=$(compgen -G "$work/$id/*.tgz" || true)
     [ -f "$tarball" ] || die "npm pack $name@$version left no package file in $work/$id."
@@ -258,7 +267,7 @@ fetch_onnxruntime() {
     folder=$(fetched_folder)
     if [ -z "$folder" ]; then
         die "No ONNX Runtime is pinned for this machine ($(uname -m)).
-$(by_hand "$(names "$demo_packages")")"
+$(by_hand "$(missing "$demo_packages")")"
     fi
     if ! mkdir -p "$ORTPOOL_CACHE" 2>/dev/null || [ ! -w "$ORTPOOL_CACHE" ]; then
         die "Cannot write to $ORTPOOL_CACHE, where ONNX Runtime would be kept.
@@ -279,6 +288,7 @@ Set XDG_CACHE_HOME to a folder that can be written, or ORTPOOL_ONNXRUNTIME to an
     work=$(mktemp -d "$ORTPOOL_CACHE/.fetch.XXXXXX")
     mkdir "$work/result"
     say "Fetching ONNX Runtime with npm (up to 150 MB, once), into $folder"
+    say "  Debian has no package of it; these npm packages hold the official library and its C headers."
     while read -r id name version wanted; do
         fetch_package "$id" "$name" "$version" "$wanted" "$work"
     done < <(lock_lines package)
@@ -298,10 +308,13 @@ Set XDG_CACHE_HOME to a folder that can be written, or ORTPOOL_ONNXRUNTIME to an
 find_onnxruntime
 wanted_packages=$demo_packages
 case $purpose in
-test | versions) wanted_packages+=$test_packages ;;
+test | test-all | test-world) wanted_packages+=$test_packages ;;
 bench) wanted_packages+=$bench_packages$fetch_packages ;;
 esac
-[ "$purpose" != versions ] || wanted_packages+=$versions_packages$fetch_packages
+case $purpose in
+test-all | test-world) wanted_packages+=$test_all_packages ;;
+esac
+[ "$purpose" != test-world ] || wanted_packages+=$test_world_packages$fetch_packages
 [ -n "$ort_found" ] || wanted_packages+=$fetch_packages
 missing_packages=$(missing "$wanted_packages")
 missing_packages=${missing_packages% }
