@@ -13,13 +13,17 @@
 #   SKIP_RETURN_CODE    77: data or a machine's ability is missing, visibly skipped
 #   ORTPOOL_ONNXRUNTIME in its environment, where the library was found in a folder of its own;
 #                       -DORTPOOL_TESTS_PIN_ORT=OFF leaves it to the environment that ctest runs in
-#   ORT_DISABLE_TELEMETRY=1
+#   ORT_DISABLE_TELEMETRY=1, PYTHONDONTWRITEBYTECODE=1
 #   suppressions        tests/suppressions/{lsan,tsan}.txt under the sanitizer that reads them
 #
-# Labels with a meaning to the presets:
+# Labels with a meaning to the presets (CMakePresets.json):
+#   long           not in `make test`: over ten seconds of processor time, or needs a package of
+#                  test-all's list; test-all runs it in the release build
+#   world          needs package registries when it runs: `make test-world` alone
 #   release-only   only in the optimised builds: counted allocations and timings mean nothing under
-#                  a sanitizer
-#   slow           over some ten seconds in the release build; not in the quick tier (QUICK=1)
+#                  a sanitizer, and a test of texts, pages or packages says the same in every build
+#   unit, ort, integration, budget, seed, stress, soak, oom, cli, fuzz, docs, ...   what a test is about;
+#                  tsan runs those where several threads may be in ortpool's code, clang-debug the units
 
 find_path(ORTPOOL_CMOCKA_INCLUDE NAMES cmocka.h)
 find_library(ORTPOOL_CMOCKA_LIBRARY NAMES cmocka)
@@ -36,7 +40,8 @@ target_link_libraries(ortpool_cmocka INTERFACE ${ORTPOOL_CMOCKA_LIBRARY})
 # The environment of every test, as VAR=value; only files that exist are named.
 function(ortpool_test_environment out)
     # ORT's client for telemetry would add a thread, files in the home and a leak of its own.
-    set(environment ORT_DISABLE_TELEMETRY=1)
+    # Python's caches would stay in the source tree.
+    set(environment ORT_DISABLE_TELEMETRY=1 PYTHONDONTWRITEBYTECODE=1)
     if(ORTPOOL_ORT_FOLDER AND ORTPOOL_TESTS_PIN_ORT)
         list(APPEND environment "ORTPOOL_ONNXRUNTIME=${ORTPOOL_ORT_FOLDER}")
     endif()

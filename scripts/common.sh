@@ -14,6 +14,7 @@ if [ -z "${HOME:-}" ]; then
     HOME=$(getent passwd "$(id -u)" | cut -d: -f6 || true)
     export HOME="${HOME:-/}"
 fi
+export PYTHONDONTWRITEBYTECODE=1 # its caches would stay in the source tree
 ORTPOOL_CACHE=${XDG_CACHE_HOME:-$HOME/.cache}/ortpool
 
 if [ -t 1 ]; then

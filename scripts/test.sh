@@ -1,37 +1,46 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 #
-# test.sh   builds and runs the tests; scripts/setup.sh test goes before.
+# test.sh test|test-all|test-world   builds and runs the tests; `scripts/setup.sh` with the same word goes before.
 #
-#   release      gcc, every test
-#   clang-debug  clang, warnings as errors; all but the tests labelled release-only
-#   asan         AddressSanitizer, LeakSanitizer and UBSan; the same, and the stress tests for longer
-#   tsan         ThreadSanitizer; the same, and the stress tests for longer
-#   soft         a build that cannot throw (ORTPOOL_THROW=OFF): the tests of sessions and of refusals
-#   coverage     gcc counting lines and branches; the same, then scripts/coverage.sh judges
-#   fuzz         clang and libFuzzer: each target for ORTPOOL_FUZZ_SECONDS (15) from its corpus
-#   mutation     chosen lines of the library broken one at a time: a test must fail for each
+# test        release      gcc, optimised: every test but the long ones
 #
-# QUICK=1 runs release alone, less the tests labelled slow. PHASES="asan fuzz" runs those.
-# All of them run even when one fails; the end says how each went.
+# test-all    long         the long tests of the release build; `make test` has run the others
+#             clang-debug  clang, warnings as errors: the units
+#             asan         AddressSanitizer, LeakSanitizer and UBSan: all but the tests labelled release-only, and the
+#                          stress tests for longer
+#             tsan         ThreadSanitizer: tests with several threads, and the stress tests for longer
+#             soft         a build that cannot throw (ORTPOOL_THROW=OFF): the tests of sessions and of refusals
+#             coverage     gcc, debug, counting lines and branches: all but release-only; scripts/coverage.sh judges
+#             fuzz         clang and libFuzzer: each target for ORTPOOL_FUZZ_SECONDS (15) from its corpus
+#             mutation     chosen lines of the library broken one at a time: a test must fail for each
+#
+# test-world  world        tests that fetch packages when they run
+#
+# PHASES="asan fuzz" runs those of a tier alone. All of them run even when one fails; the end says how each went.
+# A test that leaves a file in the source tree fails the run.
 
 # shellcheck source=scripts/common.sh
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 trap step_stop EXIT
 cd "$ORTPOOL_TOP"
 
-all_phases=(release clang-debug asan tsan soft coverage fuzz mutation)
+case ${1:-} in
+test) all_phases=(release) ;;
+test-all) all_phases=(long clang-debug asan tsan soft coverage fuzz mutation) ;;
+test-world) all_phases=(world) ;;
+*)
+    say "usage: scripts/test.sh test|test-all|test-world" >&2
+    exit 2
+    ;;
+esac
 phases=("${all_phases[@]}")
-test_preset=
-if [ "${QUICK:-0}" != 0 ] && [ -n "${QUICK:-}" ]; then
-    phases=(release)
-    test_preset=quick
-elif [ -n "${PHASES:-}" ]; then
+if [ -n "${PHASES:-}" ]; then
     read -ra phases <<<"$PHASES"
     for phase in "${phases[@]}"; do
         case " ${all_phases[*]} " in
         *" $phase "*) ;;
-        *) die "PHASES: no phase '$phase'; there are: ${all_phases[*]}" ;;
+        *) die "PHASES: $1 has no phase '$phase'; there are: ${all_phases[*]}" ;;
         esac
     done
 fi
@@ -59,11 +68,22 @@ counts() {
     printf '%d passed, %d failed, %d skipped' $((all - failed - skipped)) "$failed" "$skipped"
 }
 
-# run_preset PRESET: 0 when it builds and its tests pass. Called where set -e does not reach.
+# The files of the source tree that git does not know, build folders apart.
+strangers() {
+    if [ -e .git ] && command -v git >/dev/null; then
+        git status --porcelain --ignored --untracked-files=all 2>/dev/null | grep -v ' build' || true
+    fi
+}
+
+# run_preset TEST-PRESET: 0 when it builds and its tests pass. Called where set -e does not reach.
 run_preset() {
-    local preset=$1 prefix=()
+    local tests=$1 preset=$1 prefix=()
+    case $tests in
+    release) tests=test ;;
+    long | world) preset=release ;;
+    esac
     say
-    say "== $preset"
+    say "== $1"
     rm -f "build/$preset/ctest.xml"
     local bench=OFF # built with the optimised tests, so that it stays whole; run by hand
     [ "$preset" = release ] && bench=ON
@@ -72,7 +92,7 @@ run_preset() {
     if [ "$preset" = tsan ]; then
         prefix=("${tsan_prefix[@]}")
     fi
-    "${prefix[@]}" ctest --preset "${test_preset:-$preset}" --output-junit ctest.xml
+    "${prefix[@]}" ctest --preset "$tests" --output-junit ctest.xml
 }
 
 # run_phase PHASE: 0 when it passed; leaves in `said` what the summary says of it.
@@ -93,7 +113,10 @@ run_phase() {
         ;;
     *)
         run_preset "$1" || status=$?
-        said=$(counts "$1")
+        case $1 in
+        long | world) said=$(counts release) ;;
+        *) said=$(counts "$1") ;;
+        esac
         ;;
     esac
     if [ "$1" = coverage ] && [ "$status" = 0 ]; then
@@ -102,6 +125,7 @@ run_phase() {
     return "$status"
 }
 
+before=$(strangers)
 summary=()
 failed=()
 said=
@@ -116,6 +140,12 @@ done
 say
 say "== summary"
 printf '  %s\n' "${summary[@]}"
+after=$(strangers)
+if [ "$after" != "$before" ]; then
+    say "Files in the source tree that were not there before:"
+    comm -13 <(sort <<<"$before") <(sort <<<"$after")
+    failed+=("files left in the source tree")
+fi
 if [ "${#failed[@]}" != 0 ]; then
     die "FAILED: ${failed[*]} (of ${phases[*]}), $SECONDS s"
 fi

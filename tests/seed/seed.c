@@ -69,14 +69,15 @@ const OrtApi *seed_open_ort(void)
         fflush(stdout);
         exit(SEED_SKIP);
     }
-    printf("ONNX Runtime %s, the build's model %s\n", library.version,
+    printf("ONNX Runtime %s, model %s\n", library.version,
            strrchr(seed_model_directory(), '/') + 1);
     return library.api;
 }
 
 const char *seed_model_directory(void)
 {
-    return SEED_MODEL_DIRECTORY;
+    const char *named = getenv("ORTPOOL_SEED_MODEL");
+    return named ? named : SEED_MODEL_DIRECTORY;
 }
 
 /* ---- ortpool ---- */

@@ -15,7 +15,7 @@
  *                  passed, and its threads keep scratch space: both may wobble, neither grows by
  *                  the prediction. A leak of one block in twenty predictions is above the slack.
  *
- * Under a sanitizer and in debug builds with the tiny model; with a sanitizer without the
+ * ctest runs it with the tiny model, and as seed_leak_bundled with the bundled one. Under a sanitizer without the
  * interposer's two (LeakSanitizer looks at the heap there).
  *
  * Broken variant: the defect of the reference application: every encoder run leaves its output

@@ -16,7 +16,7 @@ TOP = os.path.abspath(os.path.join(os.path.dirname(os.path.abspath(__file__)), "
 
 # Programs of packages that are on every Debian system (Essential: yes, or what those depend on).
 ESSENTIAL = set(
-    "awk base64 basenc bash cat chmod cp cut date df diff dirname dpkg dpkg-deb dpkg-query du find flock fold getent "
+    "awk base64 basenc bash cat chmod comm cp cut date df diff dirname dpkg dpkg-deb dpkg-query du find flock fold getent "
     "grep gzip head id ldconfig ln ls mkdir mktemp mv nproc paste rm sed seq setarch setsid sh sha256sum sha512sum "
     "sleep sort stat tail tar tee touch tr true uname uniq wc".split())
 
