@@ -68,7 +68,7 @@ typedef struct ortp_lexicon_constraint {
                           like: below 0, so that a swipe has to insist */
 } ortp_lexicon_constraint;
 /* The constraint may be shared by searches on several threads while nobody changes `storage`. */
-ORTP_API ortp_constraint ortp_lexicon_make_constraint(ortp_lexicon_constraint *storage);
+ORTP_API ortp_constraint ortp_lexicon_make_constraint(const ortp_lexicon_constraint *storage);
 
 #ifdef __cplusplus
 }

@@ -249,10 +249,10 @@ static double constraint_hope(void *ctx, uint32_t state)
                : c->free_score;
 }
 
-ortp_constraint ortp_lexicon_make_constraint(ortp_lexicon_constraint *storage)
+ortp_constraint ortp_lexicon_make_constraint(const ortp_lexicon_constraint *storage)
 {
     return (ortp_constraint){
-        .ctx = storage,
+        .ctx = (ortp_lexicon_constraint *)storage, /* only read */
         .root = 0,
         .next = constraint_next,
         .final_score = constraint_score,
