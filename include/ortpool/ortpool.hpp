@@ -98,7 +98,8 @@ using session = handle<ortp_session>;
 inline budget make_budget(const ortp_budget_options &options)
 {
     ortp_budget *made = nullptr;
-    check(ortp_budget_create(&options, &made, nullptr));
+    ortp_error error = ORTP_ERROR_INIT;
+    check(ortp_budget_create(&options, &made, &error), error);
     return budget(made);
 }
 
