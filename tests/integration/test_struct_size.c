@@ -126,6 +126,16 @@ static ortp_status fill_error(subject *s, void *out)
     return ((const ortp_error *)out)->struct_size < sizeof(size_t) ? ORTP_E_VERSION : ORTP_OK;
 }
 
+static ortp_status fill_stats(subject *s, void *out)
+{
+    return ortp_stats_collect(s->r.runtime, out);
+}
+
+static ortp_status fill_budget_stats(subject *s, void *out)
+{
+    return ortp_stats_collect_budget(ortp_runtime_budget(s->r.runtime), out);
+}
+
 typedef struct filled {
     const char *name;
     size_t bytes;
@@ -153,6 +163,8 @@ static const filled table[] = {
     FILLED(ortp_warmup_report, fill_joined_report, 29),
     FILLED(ortp_swipe_config, fill_config, 97),
     FILLED(ortp_swipe_shape, fill_shape, 7),
+    FILLED(ortp_stats, fill_stats, 5),
+    FILLED(ortp_stats, fill_budget_stats, 17),
 };
 #define COUNT (sizeof table / sizeof *table)
 
