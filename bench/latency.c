@@ -53,8 +53,8 @@ static const row_kind rows[] = {
     {"pool", ORTP_ORT_MEMORY_POOL, false, false},
     {"arena", ORTP_ORT_MEMORY_ARENA, false, false},
     {"arena-patterns", ORTP_ORT_MEMORY_ARENA, true, false},
-    {"plain", ORTP_ORT_MEMORY_PLAIN, false, false},
-    {"plain-mimalloc", ORTP_ORT_MEMORY_PLAIN, false, true},
+    {"plain", ORTP_ORT_MEMORY_NO_ARENA, false, false},
+    {"plain-mimalloc", ORTP_ORT_MEMORY_NO_ARENA, false, true},
 };
 #define ROWS (sizeof(rows) / sizeof(rows[0]))
 

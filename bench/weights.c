@@ -76,7 +76,8 @@ int main(int argc, char **argv)
     ortp_session_options settings = ORTP_SESSION_OPTIONS_INIT;
     settings.runtime = runtime;
     settings.path = argv[1];
-    settings.plain_weights = strcmp(argv[2], "plain") == 0;
+    settings.intra_threads = 1;
+    settings.disable_prepacking = strcmp(argv[2], "plain") == 0;
     ortp_session *session = NULL;
     must(ortp_session_create(&settings, &session, &error), &error);
 
@@ -85,8 +86,8 @@ int main(int argc, char **argv)
     const OrtValue *const inputs[] = {values.inputs[0], values.inputs[1], values.inputs[2]};
     for (size_t i = 0; i < runs + 10; i++) {
         const double start = now_ms();
-        must(ortp_run(session, NULL, encoder_inputs, inputs, 3, encoder_outputs, &values.output, 1,
-                      &error),
+        must(ortp_session_run(session, NULL, encoder_inputs, inputs, 3, encoder_outputs,
+                              &values.output, 1, &error),
              &error);
         if (i >= 10) {
             times[i - 10] = now_ms() - start;

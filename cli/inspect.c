@@ -533,6 +533,7 @@ static ortp_status open_graphs(inspection *i, const ort_library *library, ortp_e
         model_options.tensors = tensors;
         model_options.directory = i->directory;
         model_options.path = i->path;
+        model_options.intra_threads = 1;
         status = ortp_model_create(&model_options, &model, error);
     }
     if (status == ORTP_OK) {

@@ -40,9 +40,8 @@ static bool create(subject *s, const subject_options *options, OrtSessionOptions
     return well(s, s->api->CreateSession(s->env, options->path, settings, &s->ort), error);
 }
 
-/* The session between two calls of ortpool's: see session.h. */
 static bool create_pooled(subject *s, const ort_library *library, const subject_options *options,
-                          OrtSessionOptions *settings, subject_error *error)
+                          const OrtSessionOptions *settings, subject_error *error)
 {
     ortp_error told = ORTP_ERROR_INIT;
     ortp_runtime_options runtime = ORTP_RUNTIME_OPTIONS_INIT;
@@ -56,15 +55,12 @@ static bool create_pooled(subject *s, const ort_library *library, const subject_
     }
     session.runtime = s->runtime;
     session.path = options->path;
-    if (!fine(ortp_session_options_prepare(&session, settings, &s->session, &told), &told, error)) {
+    session.ort_options = settings;
+    if (!fine(ortp_session_create(&session, &s->session, &told), &told, error)) {
         return false;
     }
-    const bool created = create(s, options, settings, error);
-    const ortp_status status = ortp_session_adopt(s->session, s->ort, &told);
-    if (!created) { /* what ORT says is the reason, unless the budget was */
-        return status == ORTP_E_BUDGET ? fine(status, &told, error) : false;
-    }
-    return fine(status, &told, error);
+    s->ort = ortp_session_ort(s->session);
+    return true;
 }
 
 /* What is plainly wrong with a file is said before ONNX Runtime says it in its own way. */
@@ -142,10 +138,10 @@ void subject_close(subject *s)
 {
     ports_free(&s->ports);
     free(s->output_names);
-    (void)ortp_session_destroy(s->session, NULL);
-    if (s->ort != NULL) {
+    if (s->session == NULL && s->ort != NULL) { /* else ortpool's */
         s->api->ReleaseSession(s->ort);
     }
+    (void)ortp_session_destroy(s->session, NULL);
     (void)ortp_runtime_destroy(s->runtime, NULL);
     if (s->env != NULL) {
         s->api->ReleaseEnv(s->env);
@@ -166,7 +162,7 @@ static bool run_with(const subject *s, const OrtRunOptions *options, const OrtVa
     run.ort = options;
     ortp_error told = ORTP_ERROR_INIT;
     return fine(
-        ortp_run(s->session, &run, input_names, inputs, in, s->output_names, outputs, out, &told),
+        ortp_session_run(s->session, &run, input_names, inputs, in, s->output_names, outputs, out, &told),
         &told, error);
 }
 

@@ -124,7 +124,7 @@ typedef struct ortp_model_options {
     ortp_runtime *runtime;      /* required; must outlive the model */
     ortp_tensor_pool *tensors;  /* required; must outlive the model */
     const char *directory;      /* required: holds model.json */
-    uint32_t intra_threads;     /* 0: 1 */
+    uint32_t intra_threads;     /* 0: ORT's default, all cores; predictors use 1 */
     ortp_ort_memory ort_memory; /* of both sessions, as memory_patterns: session.h */
     bool memory_patterns;
     ortp_path path; /* which of the decoder's two graphs is loaded; the other takes no memory */

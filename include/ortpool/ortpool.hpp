@@ -4,10 +4,14 @@
  * Header only. What a function does, its units, threads and errors are in the C header of the same
  * name; a handle's get() is the C object, so that both can be mixed.
  *
- *     auto runtime = ortpool::make_runtime(options);
- *     auto tensors = ortpool::make_tensor_pool(runtime);
- *     auto x = ortpool::acquire<float>(tensors, {1, 1024});
- *     float *numbers = ortpool::data<float>(x);
+ *     auto runtime = ortpool::make_runtime(&Ort::GetApi(), env, 64 << 20);    env: an Ort::Env
+ *     auto session = ortpool::make_session(runtime, "model.onnx", settings);  settings: Ort::SessionOptions
+ *     auto z = ortpool::run(session, input_names, x, 2, output_names, 1);     x: Ort::Value[2]
+ *     ortpool::trim(runtime);
+ *     std::cout << ortpool::ledger(runtime);
+ *
+ * Objects of onnxruntime_cxx_api.h are taken as they are. Its header is not needed here, and may be
+ * included before this one, after it, or not at all.
  *
  * A handle is a std::unique_ptr: it moves, is not copied, and an empty one is nullptr. Handles must be
  * destroyed in the reverse order of their making, as members and locals are: a runtime that is
@@ -19,12 +23,14 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <exception>
 #include <initializer_list>
 #include <memory>
 #include <stdexcept>
 #include <string>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 #include <ortpool/ortpool.h>
 
@@ -111,6 +117,18 @@ inline runtime make_runtime(const ortp_runtime_options &options)
     return runtime(made);
 }
 
+/* Over the application's own ORT; env nullptr: the runtime makes one. api_version: see runtime.h. */
+inline runtime make_runtime(const OrtApi *api, OrtEnv *env, std::size_t limit_bytes,
+                            std::uint32_t api_version = 0)
+{
+    ortp_runtime_options options = ORTP_RUNTIME_OPTIONS_INIT;
+    options.api = api;
+    options.env = env;
+    options.limit_bytes = limit_bytes;
+    options.api_version = api_version;
+    return make_runtime(options);
+}
+
 inline tensor_pool make_tensor_pool(const ortp_tensor_pool_options &options)
 {
     ortp_tensor_pool *made = nullptr;
@@ -134,23 +152,71 @@ inline session make_session(const ortp_session_options &options)
     return session(made);
 }
 
-/*
- * A session that the application creates itself: `create` is called between ortp_session_options_prepare()
- * and ortp_session_adopt(), on this thread, and returns its OrtSession *. That one stays the application's
- * and is released after the handle and before the runtime. Where `create` throws or returns nullptr the
- * preparation is undone.
- */
-template <class Create>
-session adopt_session(const ortp_session_options &options, OrtSessionOptions *settings,
-                      Create &&create)
+/* ort_options: an Ort::SessionOptions, an OrtSessionOptions * or nullptr; cloned, never changed. */
+inline session make_session(const runtime &in, const char *path,
+                            const OrtSessionOptions *ort_options = nullptr)
 {
+    ortp_session_options options = ORTP_SESSION_OPTIONS_INIT;
+    options.runtime = in.get();
+    options.path = path;
+    options.ort_options = ort_options;
+    return make_session(options);
+}
+
+namespace detail
+{
+
+inline OrtSession *release(OrtSession *made) noexcept
+{
+    return made;
+}
+
+/* An Ort::Session. */
+template <class Session, class = decltype(std::declval<Session &>().release())>
+OrtSession *release(Session made) noexcept
+{
+    return made.release();
+}
+
+template <class Create> struct creation {
+    Create &create;
+    std::exception_ptr thrown;
+};
+
+template <class Create>
+OrtStatus *create_session(void *ctx, OrtEnv *env, const OrtSessionOptions *options,
+                          OrtSession **out) noexcept
+{
+    auto *made = static_cast<creation<Create> *>(ctx);
+    try {
+        *out = release(made->create(env, options));
+    } catch (...) {
+        made->thrown = std::current_exception();
+    }
+    return nullptr;
+}
+
+} // namespace detail
+
+/*
+ * A session that the application creates itself: create(OrtEnv *, const OrtSessionOptions *) returns an
+ * OrtSession * or an Ort::Session, which becomes the handle's. What it throws leaves here. See
+ * ortp_session_create_fn in session.h.
+ */
+template <class Create> session make_session(ortp_session_options options, Create &&create)
+{
+    using callable = std::remove_reference_t<Create>;
+    detail::creation<callable> making{create, nullptr};
+    options.create = detail::create_session<callable>;
+    options.create_ctx = &making;
     ortp_session *made = nullptr;
     ortp_error error = ORTP_ERROR_INIT;
-    check(ortp_session_options_prepare(&options, settings, &made, &error), error);
-    session prepared(made);
-    OrtSession *ort = std::forward<Create>(create)();
-    check(ortp_session_adopt(made, ort, &error), error);
-    return prepared;
+    const ortp_status status = ortp_session_create(&options, &made, &error);
+    if (making.thrown) {
+        std::rethrow_exception(making.thrown);
+    }
+    check(status, error);
+    return session(made);
 }
 
 /* ---- using ---- */
@@ -205,15 +271,91 @@ template <class Element> Element *data(const tensor &of)
     return static_cast<Element *>(ortp_tensor_data(of.get()));
 }
 
-/* ortp_run(), see session.h: outputs[i] nullptr: ORT allocates it. */
+/* ortp_session_run(), see session.h: names nullptr: the session's own; outputs[i] nullptr: ORT allocates it. */
 inline void run(const session &in, const ortp_run_options &options, const char *const *input_names,
                 const OrtValue *const *inputs, std::size_t input_count,
                 const char *const *output_names, OrtValue **outputs, std::size_t output_count)
 {
     ortp_error error = ORTP_ERROR_INIT;
-    check(ortp_run(in.get(), &options, input_names, inputs, input_count, output_names, outputs,
-                   output_count, &error),
+    check(ortp_session_run(in.get(), &options, input_names, inputs, input_count, output_names,
+                           outputs, output_count, &error),
           error);
+}
+
+namespace detail
+{
+
+/* Pointers for one call: few of them take no memory. */
+class pointers
+{
+  public:
+    explicit pointers(std::size_t count) : more_(count > few ? new OrtValue *[count]() : nullptr)
+    {
+    }
+    OrtValue **data() noexcept
+    {
+        return more_ ? more_.get() : few_;
+    }
+    OrtValue *&operator[](std::size_t i) noexcept
+    {
+        return data()[i];
+    }
+
+  private:
+    static constexpr std::size_t few = 8;
+    OrtValue *few_[few] = {};
+    std::unique_ptr<OrtValue *[]> more_;
+};
+
+/* Ort::Value, or what else converts to OrtValue * and is made of one. */
+template <class Value>
+using if_value = std::enable_if_t<!std::is_pointer<Value>::value &&
+                                  std::is_convertible<const Value &, OrtValue *>::value>;
+
+template <class Value> pointers pointers_to(const Value *values, std::size_t count)
+{
+    pointers all(count);
+    for (std::size_t i = 0; i < count; i++) {
+        all[i] = values[i];
+    }
+    return all;
+}
+
+} // namespace detail
+
+/*
+ * In place of Ort::Session::Run, with the same arguments. An empty output is ORT's to allocate and is
+ * filled in; others are preallocated, with their exact shapes.
+ */
+template <class Value, class = detail::if_value<Value>>
+void run(const session &in, const char *const *input_names, const Value *inputs,
+         std::size_t input_count, const char *const *output_names, Value *outputs,
+         std::size_t output_count, const ortp_run_options &options = ORTP_RUN_OPTIONS_INIT)
+{
+    auto from = detail::pointers_to(inputs, input_count);
+    auto to = detail::pointers_to(outputs, output_count);
+    run(in, options, input_names, from.data(), input_count, output_names, to.data(), output_count);
+    for (std::size_t i = 0; i < output_count; i++) {
+        if (static_cast<OrtValue *>(outputs[i]) == nullptr) {
+            outputs[i] = Value(to[i]);
+        }
+    }
+}
+
+/* All outputs are ORT's to allocate. */
+template <class Value, class = detail::if_value<Value>>
+std::vector<Value> run(const session &in, const char *const *input_names, const Value *inputs,
+                       std::size_t input_count, const char *const *output_names,
+                       std::size_t output_count,
+                       const ortp_run_options &options = ORTP_RUN_OPTIONS_INIT)
+{
+    std::vector<Value> outputs;
+    outputs.reserve(output_count);
+    for (std::size_t i = 0; i < output_count; i++) {
+        outputs.emplace_back(static_cast<OrtValue *>(nullptr));
+    }
+    run(in, input_names, inputs, input_count, output_names, outputs.data(), output_count, options);
+    return outputs;
 }
 
 /* Bytes given back: everything that is idle. */
@@ -222,6 +364,19 @@ inline std::size_t trim(const runtime &of)
     std::size_t freed = 0;
     check(ortp_runtime_trim(of.get(), ORTP_UNLIMITED, &freed));
     return freed;
+}
+
+/* The statistics of a runtime as a table, a line each. */
+inline std::string ledger(const runtime &of)
+{
+    ortp_stats stats = ORTP_STATS_INIT;
+    check(ortp_stats_collect(of.get(), &stats));
+    std::size_t length = 0;
+    check(ortp_stats_write(&stats, ORTP_STATS_TABLE, nullptr, 0, &length));
+    std::string text(length + 1, '\0');
+    check(ortp_stats_write(&stats, ORTP_STATS_TABLE, &text[0], text.size(), nullptr));
+    text.resize(length);
+    return text;
 }
 
 } // namespace ortpool

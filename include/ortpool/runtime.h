@@ -11,8 +11,7 @@
  * the env tells it to send no events. To keep it from starting at all, set ORT_DISABLE_TELEMETRY=1
  * in the environment before the first env is made.
  *
- * Order of life: tensors, OrtValues -> tensor pools, sessions -> adopted OrtSessions -> runtime ->
- * (pool, budget of the host).
+ * Order of life: tensors, OrtValues -> tensor pools, sessions -> runtime -> (pool, budget of the host).
  */
 #ifndef ORTPOOL_RUNTIME_H
 #define ORTPOOL_RUNTIME_H
@@ -52,7 +51,7 @@ typedef struct ortp_runtime_options {
                                 With it models that need a newer ORT are refused. */
     uint32_t
         api_version; /* the v of GetApi(v) that `api` came from; 0: 18. Members of later versions
-                             are not used. From 24 on ortp_run() asks for shapes without an
+                             are not used. From 24 on ortp_session_run() asks for shapes without an
                              allocation, from 23 on GetStats answers. */
 } ortp_runtime_options;
 #define ORTP_RUNTIME_OPTIONS_INIT ORTP_STRUCT_INIT(ortp_runtime_options)
@@ -65,8 +64,7 @@ ORTP_API ORTP_CHECK ortp_status ortp_runtime_create(const ortp_runtime_options *
                                                     ortp_runtime **out, ortp_error *error);
 /*
  * ORTP_E_BUSY, and the runtime stays usable, while sessions, tensor pools or warm-ups of it exist,
- * OrtValues live that ORT made in its sessions' runs, adopted sessions are not released that hold
- * weights, or the host holds blocks of the runtime's own
+ * OrtValues live that ORT made in its sessions' runs, or the host holds blocks of the runtime's own
  * pool. Where the host has charged the runtime's own
  * budget, BUSY comes when that pool is gone: then the runtime only waits for another destroy.
  * Thread-safe: no, nobody else may be using it.
@@ -122,6 +120,12 @@ ORTP_API ortp_status ortp_runtime_relieve(ortp_runtime *runtime, ortp_pressure p
  * figures of all. Errors: INVAL (NULL), VERSION (struct_size too small). Thread-safe: yes.
  */
 ORTP_API ortp_status ortp_stats_collect(const ortp_runtime *runtime, ortp_stats *stats);
+
+/*
+ * Releases an OrtValue that ORT made: OrtApi's ReleaseValue. NULL is a no-op. Not for the value of an
+ * ortp_tensor. Errors: INVAL (runtime is NULL). Thread-safe: yes.
+ */
+ORTP_API ortp_status ortp_value_release(const ortp_runtime *runtime, OrtValue *value);
 
 /*
  * Turns an OrtStatus of the host's own calls into a status and an error detail, and releases it.

@@ -2,13 +2,15 @@
 /*
  * A session of ortpool: an OrtSession whose memory comes from the runtime's pool, under its budget.
  *
- * Two ways to one: ortp_session_create() loads a graph. An application that creates its own
- * OrtSession, with its own options, puts that creation between two calls:
+ *     ortp_session_options options = ORTP_SESSION_OPTIONS_INIT;
+ *     options.runtime = runtime;
+ *     options.path = "model.onnx";
+ *     options.ort_options = settings;      the application's own OrtSessionOptions, or NULL
+ *     ortp_session_create(&options, &session, &error);
+ *     ortp_session_run(session, NULL, names, inputs, 2, NULL, outputs, 1, &error);
  *
- *     ortp_session_options_prepare(&(ortp_session_options){sizeof(ortp_session_options),
- *                                  .runtime = runtime, .path = path}, options, &session, &error);
- *     api->CreateSession(ortp_runtime_env(runtime), path, options, &ort);
- *     ortp_session_adopt(session, ort, &error);          from then on ortp_run() in place of Run
+ * An application that must call ORT itself gives a `create` callback. The session owns the
+ * OrtSession in every case.
  *
  * ORT asks for its allocator once, when a session is created, and knows one per env; so ortpool
  * registers an allocator made for this session, lets the session be created, and takes it out
@@ -38,7 +40,14 @@
  * dimensions, in which equal shapes cancel out; after a long input every shorter run keeps paying
  * for the long one.
  *
- * Execution is sequential unless the application's own options say otherwise.
+ * Execution is sequential unless ort_options say otherwise.
+ *
+ * Outside of ortp_session_run: Run, RunWithBinding or RunAsync of OrtApi on ortp_session_ort() work,
+ * and so does an OrtAllocator made for it. Their memory comes from the pool, a block each, under the
+ * budget; they get no block of their own, are not admitted, do not wait, are not counted as runs.
+ * What is allocated while no ortp_session_run of this session is in progress is counted apart
+ * (outside_allocs, outside_bytes), so that a forgotten call shows. Such calls beside an
+ * ortp_session_run on the same session cannot be told from threads of that run: they count as its own.
  */
 #ifndef ORTPOOL_SESSION_H
 #define ORTPOOL_SESSION_H
@@ -57,84 +66,77 @@ typedef struct ortp_session ortp_session;
 typedef enum ortp_ort_memory {
     ORTP_ORT_MEMORY_POOL = 0,  /* the runtime's pool, under the budget */
     ORTP_ORT_MEMORY_ARENA = 1, /* ORT's own arena: declared at creation, not bounded */
-    ORTP_ORT_MEMORY_PLAIN = 2, /* the C library's heap, one allocation each: the same */
+    ORTP_ORT_MEMORY_NO_ARENA = 2, /* the C library's heap, one allocation each: the same */
 } ortp_ort_memory;
+
+/*
+ * Creates an OrtSession in `env` with `options`: for ORT's other ways to load a graph
+ * (CreateSessionFromArray, CreateSessionWithPrepackedWeightsContainer, ...). Called once, on the
+ * thread of ortp_session_create(). `options` are the prepared ones: a clone of ort_options with what
+ * ortpool sets; borrowed for the call. Returns ORT's status; both it and *out belong to ortpool
+ * afterwards, whatever the status says. Must not throw. It may run and destroy sessions; it must not
+ * create another one of ortpool (BUSY), nor wait for a thread that does, nor create more than one
+ * OrtSession with `options`.
+ */
+typedef OrtStatus *(*ortp_session_create_fn)(void *ctx, OrtEnv *env,
+                                             const OrtSessionOptions *options, OrtSession **out);
 
 typedef struct ortp_session_options {
     size_t struct_size;
     ortp_runtime *runtime; /* required; must outlive the session */
     const char *path;      /* the graph's file; or ... */
-    const void *model;     /* ... its bytes, borrowed for the call */
+    const void *model;     /* ... its bytes, borrowed for the call; with `create` neither is required */
     size_t model_bytes;
     const char *name;       /* for messages; NULL: the path */
-    uint32_t intra_threads; /* 0: 1 */
-    size_t
-        declared_bytes; /* the host's word for what ORT holds elsewhere; 0: estimated, see below */
+    uint32_t intra_threads; /* 0: what ort_options say, without them ORT's default (all cores) */
+    size_t declared_bytes;  /* the application's word for what ORT holds elsewhere; 0: estimated, see
+                               below */
     ortp_ort_memory memory;
-    bool memory_patterns; /* leave ORT's memory patterns as they are, on by default */
-    bool plain_weights;   /* no packed copies of weights: less memory, external weights stay mapped
-                             files; slower, docs/ort-memory.md says by how much */
-    OrtAllocator *env_allocator; /* what the host itself has registered with the env as its CPU
+    bool memory_patterns;    /* leave ORT's memory patterns as they are, on by default */
+    bool disable_prepacking; /* no packed copies of weights: less memory, external weights stay mapped
+                                files; slower, docs/ort-memory.md says by how much */
+    OrtAllocator *env_allocator; /* what the application itself has registered with the env as its CPU
                                     allocator; NULL: nothing. It is registered again after the
                                     creation. */
+    const OrtSessionOptions *ort_options; /* the application's own: cloned, never changed; memory,
+                                             memory_patterns, disable_prepacking and intra_threads are
+                                             set on the clone, nothing else. NULL: all graph
+                                             optimisations, sequential, threads that wait do not spin,
+                                             ORT's messages go to the runtime's log. */
+    ortp_session_create_fn create; /* NULL: ortpool calls CreateSession with path or model */
+    void *create_ctx;
 } ortp_session_options;
 #define ORTP_SESSION_OPTIONS_INIT ORTP_STRUCT_INIT(ortp_session_options)
 
 /*
  * Declares the weights to the budget first, so that a model that cannot fit is refused before ORT
  * is asked: the graph's bytes and what its initializers say they keep in external data files (those
- * of graphs inside nodes are not followed). Where the host gave no word, corrects that afterwards
- * to the larger of two figures: those bytes less what ORT packed into memory of the pool (0 with
- * plain_weights), and the anonymous memory that the process grew by less what ortpool mapped. Other
- * threads' growth counts too, so the second ends at four times the graph's bytes plus 8 MiB, where
- * those are known; a session that then does not fit is destroyed again.
+ * of graphs inside nodes are not followed). Where the application gave no word, corrects that
+ * afterwards to the larger of two figures: those bytes less what ORT packed into memory of the pool
+ * (0 with disable_prepacking), and the anonymous memory that the process grew by less what ortpool
+ * mapped. Other threads' growth counts too, so the second ends at four times the graph's bytes plus
+ * 8 MiB, where those are known (a `create` callback without path and model: no bound); a session that
+ * then does not fit is destroyed again.
  *
- * ORT up to 1.22 refuses a second CPU allocator in the env, where the host has one that
+ * ORT up to 1.22 refuses a second CPU allocator in the env, where the application has one that
  * env_allocator does not name (ORTP_E_ORT); later ones replace it for good. While a session is
  * created, no other session with session.use_env_allocators may be created in this env: it would
  * keep this one's allocator.
  *
  * Errors: NOTFOUND (no such file), INVAL (not a graph, says why; options NULL: the runtime is
- * required), BUDGET (for the weights the error says what limit would do), BUSY (this thread is
- * creating another session), NOMEM, SYS (the file cannot be read), ORT. Thread-safe: yes (one
- * creation at a time in the process).
+ * required; the callback gave no OrtSession, or with memory POOL one that does not use the env's
+ * allocator since it was created with other options or in another env), BUDGET (for the weights the
+ * error says what limit would do), BUSY (this thread is creating another session: inside a callback,
+ * a log function, a custom op), NOMEM, SYS (the file cannot be read), ORT (with ORT's message). After
+ * an error nothing is left, the callback's OrtSession included. Thread-safe: yes (one creation at a
+ * time in the process).
  */
 ORTP_API ORTP_CHECK ortp_status ortp_session_create(const ortp_session_options *options,
                                                     ortp_session **out, ortp_error *error);
-
 /*
- * Begins the creation of the application's own session: sets on `ort_options`, fresh ones for each
- * preparation (what is set stays set), what makes ORT use ortpool's memory (options->memory,
- * memory_patterns and plain_weights; intra_threads is not applied: the rest of ort_options is the
- * application's), declares the weights (of options->path or ->model; with neither,
- * options->declared_bytes), registers the allocator with the runtime's env. The caller then
- * creates one OrtSession in that env, on this thread, and calls ortp_session_adopt(); or, where
- * that failed, ortp_session_destroy(). Between the two, creations elsewhere in the process wait,
- * and no other session may be created in this env. Errors as ortp_session_create, but that nobody
- * looks yet whether it is a graph. Thread-safe: yes.
- */
-ORTP_API ORTP_CHECK ortp_status ortp_session_options_prepare(const ortp_session_options *options,
-                                                             OrtSessionOptions *ort_options,
-                                                             ortp_session **out, ortp_error *error);
-/*
- * Ends what ortp_session_options_prepare() began, on the same thread. `ort` stays the
- * application's: it runs by ortp_run() only, and is released after ortp_session_destroy() and
- * before ortp_runtime_destroy(), since it holds memory and the allocator of the runtime.
- *
- * Errors: BUDGET, NOMEM (what the process grew by does not fit; or `ort` is NULL since
- * CreateSession failed, and it failed because the budget had refused: error says what was asked
- * for), INVAL (ort is NULL for another reason, adopted already, created with other options than
- * the prepared ones), ORT. After an error only ortp_session_destroy() is legal; the caller then
- * releases `ort`. INVAL on another thread than the one that prepared it, and nothing happens.
- * Thread-safe: no, one owner.
- */
-ORTP_API ORTP_CHECK ortp_status ortp_session_adopt(ortp_session *session, OrtSession *ort,
-                                                   ortp_error *error);
-/*
- * Refunds what was declared. NULL is a no-op. OrtValues that ORT made in runs may live on; release
- * them before the runtime is destroyed. INVAL, and nothing freed, for one that another thread has
- * prepared and not adopted yet. Thread-safe: no, no run may be in progress and nobody else
- * may use it.
+ * Releases the OrtSession, refunds what was declared. NULL is a no-op. OrtValues that ORT made in runs
+ * may live on; release them before the runtime is destroyed. Thread-safe: no, no run may be in
+ * progress and nobody else may use it.
  */
 ORTP_API ortp_status ortp_session_destroy(ortp_session *session, ortp_error *error);
 
@@ -154,44 +156,44 @@ ORTP_API const ortp_port *ortp_session_output(const ortp_session *session, size_
 ORTP_API size_t ortp_session_find_input(const ortp_session *session, const char *name);
 ORTP_API size_t ortp_session_find_output(const ortp_session *session, const char *name);
 
-/* The underlying session; what is declared for it. Thread-safe: yes, both. */
+/* The underlying session, not to be released; what is declared for it. Thread-safe: yes, both. */
 ORTP_API OrtSession *ortp_session_ort(const ortp_session *session);
 ORTP_API size_t ortp_session_declared_bytes(const ortp_session *session);
-
-/*
- * Runs with one value per input and per output, in the session's order; all outputs preallocated
- * with their exact shapes. Does not wait for memory. Makes no allocation of its own, nor any of ORT
- * beyond the run's, where the graph's shapes are fixed or the runtime's api_version is 24 or more;
- * else ORT makes two small ones for each input. Errors: ORT (with its message), BUDGET (error says
- * what the run needs), NOMEM, SYS (no lock), INVAL (a NULL value; a session not adopted yet).
- * Thread-safe: yes.
- */
-ORTP_API ORTP_CHECK ortp_status ortp_session_run(ortp_session *session,
-                                                 const OrtValue *const *inputs, OrtValue **outputs,
-                                                 ortp_error *error);
 
 typedef struct ortp_run_options {
     size_t struct_size;
     const OrtRunOptions *ort; /* borrowed; NULL: the session's, default ones */
-    uint64_t
-        deadline_ms; /* by ortp_runtime_now_ms(): how long the run may wait for memory, before ORT
-                             is entered; 0: it does not wait. Time in ORT is not limited by it. */
+    uint64_t timeout_ms;      /* by the runtime's clock: how long the run may wait for memory, before ORT
+                                 is entered; 0: it does not wait. Time in ORT is not limited by it. */
 } ortp_run_options;
 #define ORTP_RUN_OPTIONS_INIT ORTP_STRUCT_INIT(ortp_run_options)
 
 /*
- * In place of OrtApi's Run: the same values, by name. outputs[i] NULL: ORT allocates it; the value
- * may outlive run and session, but not the runtime; once another run begins, the session ends or
- * memory is asked for, its own pages alone stay mapped for it, or its own block. A wait
- * is not ended by OrtRunOptions' terminate flag, and lasts until the deadline even where the need
- * is above the limit, which may be raised. Errors as ortp_session_run; TIMEOUT: no memory
- * came free until the deadline; VERSION. options NULL: defaults. Thread-safe: yes.
+ * In place of OrtApi's Run: one value for each name. The names are the graph's, in any order; outputs
+ * that are not named are not computed. Names NULL: the session's own, in its order, and the count must
+ * then be the session's (ortp_session_input_count(), ortp_session_output_count()).
+ *
+ * outputs[i] set: preallocated, with its exact shape. outputs[i] NULL: ORT allocates it, and on success
+ * the caller releases it by ortp_value_release(). The value may outlive run and session, but not the
+ * runtime; once another run begins, the session ends or memory is asked for, its own pages alone stay
+ * mapped for it, or its own block. On failure outputs that were NULL are NULL still.
+ *
+ * Makes no allocation of its own, nor any of ORT beyond the run's, where the graph's shapes are fixed or
+ * the runtime's api_version is 24 or more; else ORT makes two small ones for each input. options NULL:
+ * defaults. A wait is not ended by OrtRunOptions' terminate flag, and lasts until the timeout even where
+ * the need is above the limit, which may be raised.
+ *
+ * Errors: INVAL (a wrong count, says what was expected; a NULL input, a NULL name, no output), BUDGET
+ * (error says what the run needs), TIMEOUT (no memory came free in time), ORT (with its message, an
+ * unknown name among them), NOMEM, SYS (no lock), VERSION. Thread-safe: yes.
  */
-ORTP_API ORTP_CHECK ortp_status ortp_run(ortp_session *session, const ortp_run_options *options,
-                                         const char *const *input_names,
-                                         const OrtValue *const *inputs, size_t input_count,
-                                         const char *const *output_names, OrtValue **outputs,
-                                         size_t output_count, ortp_error *error);
+ORTP_API ORTP_CHECK ortp_status ortp_session_run(ortp_session *session,
+                                                 const ortp_run_options *options,
+                                                 const char *const *input_names,
+                                                 const OrtValue *const *inputs, size_t input_count,
+                                                 const char *const *output_names,
+                                                 OrtValue **outputs, size_t output_count,
+                                                 ortp_error *error);
 
 /*
  * Has `count` blocks ready, with their pages present, each as large as the most that a run of this
@@ -215,6 +217,8 @@ typedef struct ortp_session_info {
     size_t live_bytes_peak;
     uint64_t allocs;        /* calls of Alloc and Reserve that were served */
     uint64_t overflows;     /* of these: not from a ticket, but from the pool */
+    uint64_t outside_allocs; /* of these: while no ortp_session_run was in progress, see above */
+    uint64_t outside_bytes;  /* what those asked for, all together */
     uint64_t refusals;      /* calls of Alloc and Reserve that were refused */
     uint64_t overdrafts;    /* granted above the limit; 0 in builds that throw */
     size_t overdraft_bytes; /* held above the limit at this moment */

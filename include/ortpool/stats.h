@@ -73,6 +73,8 @@ typedef enum ortp_stats_group {
     COUNT(RUNTIME, ort_allocations, "allocations served to ORT")                                   \
     COUNT(RUNTIME, ort_overflows, "  of these outside a ticket")                                   \
     COUNT(RUNTIME, ort_refusals, "allocations refused to ORT")                                     \
+    COUNT(RUNTIME, outside_allocations, "allocations outside of ortp_session_run")                 \
+    BYTES(RUNTIME, outside_bytes, "  bytes that these asked for")                                  \
     COUNT(CACHE, cache_hits, "encoder cache hits")                                                 \
     COUNT(CACHE, cache_misses, "encoder cache misses")                                             \
     COUNT(CACHE, cache_evictions, "encoder cache evictions")                                       \

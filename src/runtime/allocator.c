@@ -63,9 +63,25 @@ static ortp__chunk *take_from_pool(ortp__allocator *allocator, size_t bytes, boo
     return chunk;
 }
 
+void ortp__allocator_enter(ortp__allocator *allocator)
+{
+    (void)atomic_fetch_add_explicit(&allocator->inside, 1, memory_order_relaxed);
+}
+
+void ortp__allocator_leave(ortp__allocator *allocator)
+{
+    (void)atomic_fetch_sub_explicit(&allocator->inside, 1, memory_order_relaxed);
+}
+
 static void *hand_out(ortp__allocator *allocator, ortp__chunk *chunk)
 {
     const size_t bytes = chunk->asked;
+    if (chunk->kind != ORTP__SOURCE_TICKET && READ(allocator->inside) == 0 &&
+        !READ(allocator->creating)) {
+        COUNT(allocator->served.outside_allocs);
+        (void)atomic_fetch_add_explicit(&allocator->served.outside_bytes, bytes,
+                                        memory_order_relaxed);
+    }
     (void)atomic_fetch_add_explicit(&allocator->live_count, 1, memory_order_relaxed);
     const size_t live =
         bytes + atomic_fetch_add_explicit(&allocator->live_bytes, bytes, memory_order_relaxed);
@@ -283,6 +299,8 @@ void ortp__allocator_release(ortp__allocator *allocator)
     retire(&allocator->served.allocs, &runtime->retired.allocs);
     retire(&allocator->served.overflows, &runtime->retired.overflows);
     retire(&allocator->served.refusals, &runtime->retired.refusals);
+    retire(&allocator->served.outside_allocs, &runtime->retired.outside_allocs);
+    retire(&allocator->served.outside_bytes, &runtime->retired.outside_bytes);
     atomic_store_explicit(&allocator->served.overdrafts, 0, memory_order_relaxed);
     atomic_store_explicit(&allocator->served.reserves, 0, memory_order_relaxed);
     atomic_store_explicit(&allocator->served.largest, 0, memory_order_relaxed);

@@ -26,6 +26,7 @@ typedef enum ortp__source {
 /* Counters of one session; relaxed, each by itself. */
 typedef struct ortp__served {
     _Atomic uint64_t allocs, reserves, overflows, refusals, overdrafts;
+    _Atomic uint64_t outside_allocs, outside_bytes; /* of allocs: with nobody inside */
     _Atomic size_t largest, live_bytes_peak;
 } ortp__served;
 
@@ -33,6 +34,7 @@ struct ortp__allocator {
     OrtAllocator ort; /* first: what ORT holds */
     ortp_runtime *runtime;
     _Atomic size_t live_count, live_bytes, overdraft_bytes;
+    _Atomic size_t inside; /* the session's runs by ortpool in progress, and its end */
     ortp__served served;
     _Atomic int refusal;          /* the ortp_status of the latest refusal, and ... */
     _Atomic size_t refused_bytes; /* ... what it had asked for */
@@ -49,6 +51,9 @@ struct ortp__allocator {
 ORTP_CHECK ortp_status ortp__allocator_acquire(ortp_runtime *runtime, ortp__allocator **out);
 /* Its session is gone; values may live on. Adds its counters to the runtime's. */
 void ortp__allocator_release(ortp__allocator *allocator);
+/* Around whatever is known to allocate: what is asked for with nobody inside counts as outside. Any thread. */
+void ortp__allocator_enter(ortp__allocator *allocator);
+void ortp__allocator_leave(ortp__allocator *allocator);
 /* OrtValues of sessions that are gone, when no session is left. */
 size_t ortp__allocators_live(ortp_runtime *runtime);
 /* Frees all, when nothing is live. */

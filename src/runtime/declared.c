@@ -29,7 +29,7 @@ static ortp_status declare(ortp_session *session, size_t more, ortp_error *error
     ortp_budget_info info = ORTP_BUDGET_INFO_INIT;
     ortp_budget_get_info(budget, &info);
     /* While ORT packs weights it holds both copies, the second in memory of ours. */
-    const bool packs = session->memory == ORTP_ORT_MEMORY_POOL && !session->plain_weights;
+    const bool packs = session->memory == ORTP_ORT_MEMORY_POOL && !session->disable_prepacking;
     const size_t packed = packs && session->declared_bytes == 0 ? more + more / 2 : 0;
     const size_t most = SIZE_MAX / 4;
     const bool countable = info.charged_bytes < most && more < most;
@@ -121,7 +121,7 @@ ortp_status ortp__declared_correct(ortp_session *session, ortp_error *error)
     }
     const size_t packed = session->packed_bytes;
     const size_t held =
-        session->estimate > packed && !session->plain_weights ? session->estimate - packed : 0;
+        session->estimate > packed && !session->disable_prepacking ? session->estimate - packed : 0;
     const size_t growth = growth_of(session);
     const size_t steady = growth > held ? growth : held;
     if (steady > session->declared_bytes) {

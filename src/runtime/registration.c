@@ -21,14 +21,6 @@ bool ortp__creation_begin(void)
     return !again;
 }
 
-bool ortp__creation_is_mine(void)
-{
-    ortp__lock(&gate);
-    const bool mine = creator == &self;
-    ortp__unlock(&gate);
-    return mine;
-}
-
 void ortp__creation_end(void)
 {
     ortp__lock(&gate);

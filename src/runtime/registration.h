@@ -16,8 +16,6 @@
  */
 bool ortp__creation_begin(void);
 void ortp__creation_end(void);
-/* Whether it is this thread that creates one. */
-bool ortp__creation_is_mine(void);
 
 /* The env's CPU allocator from here on; `hosts` (may be NULL) is the one that it replaces. Errors: ORT. */
 ORTP_CHECK ortp_status ortp__register(ortp__allocator *allocator, OrtAllocator *hosts,

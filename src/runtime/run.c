@@ -128,6 +128,7 @@ static ortp_status run_with_ticket(ortp_session *session, const call *c, uint64_
         return status;
     }
     out->entered = true;
+    ortp__allocator_enter(session->allocator);
     (void)atomic_fetch_add_explicit(&session->runtime->running, 1, memory_order_relaxed);
     ticket->escapes = need.escapes;
     ortp__ticket_begin(ticket);
@@ -145,6 +146,7 @@ static ortp_status run_with_ticket(ortp_session *session, const call *c, uint64_
         ortp__needs_learn(&session->needs, &learned);
     }
     (void)atomic_fetch_sub_explicit(&session->runtime->running, 1, memory_order_relaxed);
+    ortp__allocator_leave(session->allocator);
     ortp__admission_tell(session->runtime);
     return status;
 }
@@ -188,123 +190,100 @@ static ortp_status perform(ortp_session *session, const call *c, uint64_t key,
     return status;
 }
 
-static ortp_status check_session(const ortp_session *session, ortp_error *error)
-{
-    if (!session) {
-        return ortp__fail(error, ORTP_E_INVAL, "session: NULL cannot run");
-    }
-    if (!session->ready) {
-        return ortp__fail(error, ORTP_E_INVAL,
-                          "session: %s: no OrtSession was adopted, it cannot run", session->name);
-    }
-    return ORTP_OK;
-}
-
-static ortp_status check_values(const ortp_session *session, const OrtValue *const *inputs,
-                                OrtValue *const *outputs, ortp_error *error)
-{
-    if ((!inputs && session->inputs.count > 0) || (!outputs && session->outputs.count > 0)) {
-        return ortp__fail(error, ORTP_E_INVAL, "session: %s: inputs or outputs are NULL",
-                          session->name);
-    }
-    for (size_t i = 0; i < session->inputs.count; ++i) {
-        if (!inputs[i]) {
-            return ortp__fail(error, ORTP_E_INVAL, "session: %s: no value for input %s",
-                              session->name, session->inputs.names[i]);
-        }
-    }
-    for (size_t i = 0; i < session->outputs.count; ++i) {
-        if (!outputs[i]) {
-            return ortp__fail(error, ORTP_E_INVAL, "session: %s: no value for output %s",
-                              session->name, session->outputs.names[i]);
-        }
-    }
-    return ORTP_OK;
-}
-
-/* One value per port, in the session's order. */
-static call call_of(const ortp_session *session, const OrtValue *const *inputs,
-                    const ortp__outputs *outputs)
-{
-    return (call){session->run_options, session->inputs.names, inputs,        session->inputs.count,
-                  outputs->names,       outputs->values,       outputs->count};
-}
-
-ortp_status ortp_session_run(ortp_session *session, const OrtValue *const *inputs,
-                             OrtValue **outputs, ortp_error *error)
-{
-    ortp_status status = check_session(session, error);
-    if (status == ORTP_OK) {
-        status = check_values(session, inputs, outputs, error);
-    }
-    if (status != ORTP_OK) {
-        return status;
-    }
-    const ortp__outputs all = {session->outputs.names, outputs, session->outputs.count};
-    const call c = call_of(session, inputs, &all);
-    const ortp__patience none = {0};
-    return perform(session, &c, session->allocator ? key_of(session, &c) : 0, &none, error);
-}
-
 ortp_status ortp__session_run_keyed(ortp_session *session, uint64_t key,
                                     const ortp__patience *patience, const OrtValue *const *inputs,
                                     const ortp__outputs *outputs, ortp_error *error)
 {
-    const call c = call_of(session, inputs, outputs);
+    const call c = {session->run_options,  session->inputs.names, inputs,
+                    session->inputs.count, outputs->names,        outputs->values,
+                    outputs->count};
     return perform(session, &c, key, patience, error);
 }
 
-static ortp_status check_call(const ortp_session *session, const call *c, ortp_error *error)
+/* One side of a call against the session's; `names` may be replaced by the session's own. */
+static ortp_status check_side(const ortp_session *session, const char *what,
+                              const ortp__ports *ports, const char *const **names, bool values,
+                              size_t count, ortp_error *error)
 {
-    if ((c->input_count > 0 && (!c->input_names || !c->inputs)) || c->output_count == 0 ||
-        !c->output_names || !c->outputs) {
+    if (*names == NULL && count != ports->count) {
         return ortp__fail(error, ORTP_E_INVAL,
-                          "session: %s: names and values of inputs and of at least one output are "
-                          "required",
-                          session->name);
+                          "session: %s: %zu %ss given without names; the graph has %zu",
+                          session->name, count, what, ports->count);
     }
-    for (size_t i = 0; i < c->input_count; i++) {
-        if (!c->input_names[i] || !c->inputs[i]) {
-            return ortp__fail(error, ORTP_E_INVAL, "session: %s: input %zu has no %s",
-                              session->name, i, c->input_names[i] ? "value" : "name");
-        }
+    if (*names == NULL) {
+        *names = ports->names;
     }
-    for (size_t i = 0; i < c->output_count; i++) {
-        if (!c->output_names[i]) {
-            return ortp__fail(error, ORTP_E_INVAL, "session: %s: output %zu has no name",
-                              session->name, i);
+    if (!values && count > 0) {
+        return ortp__fail(error, ORTP_E_INVAL, "session: %s: the %ss are NULL", session->name,
+                          what);
+    }
+    for (size_t i = 0; i < count; i++) {
+        if ((*names)[i] == NULL) {
+            return ortp__fail(error, ORTP_E_INVAL, "session: %s: %s %zu has no name", session->name,
+                              what, i);
         }
     }
     return ORTP_OK;
 }
 
-ortp_status ortp_run(ortp_session *session, const ortp_run_options *given,
-                     const char *const *input_names, const OrtValue *const *inputs,
-                     size_t input_count, const char *const *output_names, OrtValue **outputs,
-                     size_t output_count, ortp_error *error)
+static ortp_status check_call(const ortp_session *session, call *c, ortp_error *error)
+{
+    ortp_status status = check_side(session, "input", &session->inputs, &c->input_names,
+                                    c->inputs != NULL, c->input_count, error);
+    if (status == ORTP_OK) {
+        status = check_side(session, "output", &session->outputs, &c->output_names,
+                            c->outputs != NULL, c->output_count, error);
+    }
+    if (status == ORTP_OK && c->output_count == 0) {
+        status = ortp__fail(error, ORTP_E_INVAL, "session: %s: no output is asked for",
+                            session->name);
+    }
+    for (size_t i = 0; i < c->input_count && status == ORTP_OK; i++) {
+        if (c->inputs[i] == NULL) {
+            status = ortp__fail(error, ORTP_E_INVAL, "session: %s: no value for input %s",
+                                session->name, c->input_names[i]);
+        }
+    }
+    return status;
+}
+
+/* The runtime's time at which a span from now ends; 0: there is no span. */
+static uint64_t deadline_after(const ortp_runtime *runtime, uint64_t timeout_ms)
+{
+    if (timeout_ms == 0) {
+        return 0;
+    }
+    const uint64_t now = ortp_runtime_now_ms(runtime);
+    return timeout_ms < UINT64_MAX - now ? now + timeout_ms : UINT64_MAX;
+}
+
+ortp_status ortp_session_run(ortp_session *session, const ortp_run_options *given,
+                             const char *const *input_names, const OrtValue *const *inputs,
+                             size_t input_count, const char *const *output_names,
+                             OrtValue **outputs, size_t output_count, ortp_error *error)
 {
     ortp_run_options options;
     ortp_status status = ortp__options_copy(&options, sizeof(options), given);
     if (status != ORTP_OK) {
         return ortp__fail(error, status, "session: run options of another version");
     }
-    status = check_session(session, error);
-    if (status != ORTP_OK) {
-        return status;
+    if (!session) {
+        return ortp__fail(error, ORTP_E_INVAL, "session: NULL cannot run");
     }
-    const call c = {options.ort ? options.ort : session->run_options,
-                    input_names,
-                    inputs,
-                    input_count,
-                    output_names,
-                    outputs,
-                    output_count};
+    call c = {options.ort ? options.ort : session->run_options,
+              input_names,
+              inputs,
+              input_count,
+              output_names,
+              outputs,
+              output_count};
     status = check_call(session, &c, error);
     if (status != ORTP_OK) {
         return status;
     }
     const uint64_t key = session->allocator ? key_of(session, &c) : 0;
-    const ortp__patience patience = {.deadline_ms = options.deadline_ms};
+    const ortp__patience patience = {.deadline_ms =
+                                         deadline_after(session->runtime, options.timeout_ms)};
     return perform(session, &c, key, &patience, error);
 }
 
@@ -344,6 +323,8 @@ void ortp__runtime_report(const void *object, ortp__figures *figures)
         sum.allocs += atomic_load_explicit(&a->served.allocs, memory_order_relaxed);
         sum.overflows += atomic_load_explicit(&a->served.overflows, memory_order_relaxed);
         sum.refusals += atomic_load_explicit(&a->served.refusals, memory_order_relaxed);
+        sum.outside_allocs += atomic_load_explicit(&a->served.outside_allocs, memory_order_relaxed);
+        sum.outside_bytes += atomic_load_explicit(&a->served.outside_bytes, memory_order_relaxed);
         overdraft += atomic_load_explicit(&a->overdraft_bytes, memory_order_relaxed);
     }
     ortp__unlock(&r->mutex);
@@ -356,4 +337,6 @@ void ortp__runtime_report(const void *object, ortp__figures *figures)
     stats->ort_allocations += sum.allocs;
     stats->ort_overflows += sum.overflows;
     stats->ort_refusals += sum.refusals;
+    stats->outside_allocations += sum.outside_allocs;
+    stats->outside_bytes += sum.outside_bytes;
 }

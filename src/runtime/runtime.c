@@ -305,6 +305,17 @@ uint32_t ortp__runtime_api_version(const ortp_runtime *runtime)
     return runtime->api_version;
 }
 
+ortp_status ortp_value_release(const ortp_runtime *runtime, OrtValue *value)
+{
+    if (!runtime) {
+        return ORTP_E_INVAL;
+    }
+    if (value) {
+        runtime->api->ReleaseValue(value);
+    }
+    return ORTP_OK;
+}
+
 ortp_status ortp_runtime_take_status(const ortp_runtime *runtime, OrtStatus *status,
                                      const char *what, ortp_error *error)
 {

@@ -22,7 +22,7 @@ struct ortp__allocator;
 /* Counters of sessions that are gone. */
 typedef struct ortp__retired {
     uint64_t runs, waits, turned_away;
-    uint64_t allocs, overflows, refusals;
+    uint64_t allocs, overflows, refusals, outside_allocs, outside_bytes;
 } ortp__retired;
 
 /*

@@ -45,7 +45,8 @@ static void ORT_API_CALL forward_log(void *param, OrtLoggingLevel severity, cons
     ortp__log(&runtime->log, level, "ONNX Runtime, %s: %s", log_id ? log_id : "", message);
 }
 
-OrtStatus *ortp__session_configure(const ortp_session_options *options,
+/* What makes ORT use this memory. The first that fails is the status. */
+static OrtStatus *configure_memory(const ortp_session_options *options,
                                    OrtSessionOptions *ort_options)
 {
     const OrtApi *api = options->runtime->api;
@@ -53,39 +54,35 @@ OrtStatus *ortp__session_configure(const ortp_session_options *options,
     if (!options->memory_patterns) {
         status = api->DisableMemPattern(ort_options);
     }
-    if (!status && options->plain_weights) {
+    if (!status && options->disable_prepacking) {
         status = api->AddSessionConfigEntry(ort_options, "session.disable_prepacking", "1");
     }
-    if (!status && options->memory == ORTP_ORT_MEMORY_PLAIN) {
+    if (!status && options->memory == ORTP_ORT_MEMORY_NO_ARENA) {
         status = api->DisableCpuMemArena(ort_options);
     }
     if (!status && options->memory == ORTP_ORT_MEMORY_POOL) {
         status = api->AddSessionConfigEntry(ort_options, "session.use_env_allocators", "1");
     }
+    if (!status && options->intra_threads > 0) {
+        status = api->SetIntraOpNumThreads(ort_options, (int)options->intra_threads);
+    }
     return status;
 }
 
-/* The settings of a session that ortpool creates itself. */
-static OrtStatus *configure(const ortp_session_options *options, OrtSessionOptions *ort_options,
-                            const char *name)
+/* The settings of a session whose application has none. */
+static OrtStatus *configure_defaults(const ortp_session_options *options,
+                                     OrtSessionOptions *ort_options, const char *name)
 {
     ortp_runtime *runtime = options->runtime;
     const OrtApi *api = runtime->api;
-    const uint32_t threads = options->intra_threads > 0 ? options->intra_threads : 1;
     OrtStatus *status = api->SetSessionGraphOptimizationLevel(ort_options, ORT_ENABLE_ALL);
     if (!status) {
         status = api->SetSessionExecutionMode(ort_options, ORT_SEQUENTIAL);
     }
     if (!status) {
-        status = ortp__session_configure(options, ort_options);
-    }
-    if (!status) {
-        status = api->SetIntraOpNumThreads(ort_options, (int)threads);
-    }
-    if (!status) {
         status = api->SetInterOpNumThreads(ort_options, 1);
     }
-    if (!status && threads > 1) { /* threads that wait must not burn a core */
+    if (!status && options->intra_threads != 1) { /* threads that wait must not burn a core */
         status = api->AddSessionConfigEntry(ort_options, "session.intra_op.allow_spinning", "0");
     }
     if (!status) {
@@ -98,6 +95,41 @@ static OrtStatus *configure(const ortp_session_options *options, OrtSessionOptio
         status = api->SetSessionLogSeverityLevel(ort_options, (int)ort_level(runtime->log.level));
     }
     return status;
+}
+
+/* A clone of the application's options, or defaults, with what ortpool sets. *out may be made on failure, too. */
+static OrtStatus *make_options(const ortp_session_options *options, const char *name,
+                               OrtSessionOptions **out)
+{
+    const OrtApi *api = options->runtime->api;
+    OrtStatus *status = options->ort_options ? api->CloneSessionOptions(options->ort_options, out)
+                                             : api->CreateSessionOptions(out);
+    if (!status && !options->ort_options) {
+        status = configure_defaults(options, *out, name);
+    }
+    return status ? status : configure_memory(options, *out);
+}
+
+uint64_t ortp__session_denials(const ortp_session *session)
+{
+    const ortp__allocator *allocator = session->allocator;
+    return allocator ? atomic_load_explicit(&allocator->served.refusals, memory_order_relaxed) -
+                           atomic_load_explicit(&allocator->served.overdrafts, memory_order_relaxed)
+                     : 0;
+}
+
+/* The status of the latest refusal, with what was asked for. */
+static ortp_status latest_refusal(const ortp_session *session, ortp_error *error)
+{
+    const ortp__allocator *allocator = session->allocator;
+    const int refusal = atomic_load_explicit(&allocator->refusal, memory_order_relaxed);
+    const size_t bytes = atomic_load_explicit(&allocator->refused_bytes, memory_order_relaxed);
+    ortp_budget_info info = ORTP_BUDGET_INFO_INIT;
+    ortp_budget_get_info(session->runtime->budget, &info);
+    return ortp__fail(error, (ortp_status)refusal,
+                      "%s: ONNX Runtime asked for %zu more bytes: %s; %zu of %zu are charged",
+                      session->name, bytes, ortp_status_text((ortp_status)refusal),
+                      info.charged_bytes, info.limit_bytes);
 }
 
 ortp_status ortp__session_take_status(const ortp_session *session, OrtStatus *status,
@@ -117,28 +149,7 @@ ortp_status ortp__session_take_status(const ortp_session *session, OrtStatus *st
         return ortp__fail(error, ORTP_E_NOMEM, "%s: ONNX Runtime: %s", session->name,
                           ortp_status_text(ORTP_E_NOMEM)); /* its own heap */
     }
-    return ortp__session_refusal(session, error);
-}
-
-ortp_status ortp__session_refusal(const ortp_session *session, ortp_error *error)
-{
-    const ortp__allocator *allocator = session->allocator;
-    const int refusal = atomic_load_explicit(&allocator->refusal, memory_order_relaxed);
-    const size_t bytes = atomic_load_explicit(&allocator->refused_bytes, memory_order_relaxed);
-    ortp_budget_info info = ORTP_BUDGET_INFO_INIT;
-    ortp_budget_get_info(session->runtime->budget, &info);
-    return ortp__fail(error, (ortp_status)refusal,
-                      "%s: ONNX Runtime asked for %zu more bytes: %s; %zu of %zu are charged",
-                      session->name, bytes, ortp_status_text((ortp_status)refusal),
-                      info.charged_bytes, info.limit_bytes);
-}
-
-uint64_t ortp__session_denials(const ortp_session *session)
-{
-    const ortp__allocator *allocator = session->allocator;
-    return allocator ? atomic_load_explicit(&allocator->served.refusals, memory_order_relaxed) -
-                           atomic_load_explicit(&allocator->served.overdrafts, memory_order_relaxed)
-                     : 0;
+    return latest_refusal(session, error);
 }
 
 /* ORT's code for a graph that it does not take says more than "an error of ORT". */
@@ -167,29 +178,79 @@ static ortp_status take_creation_status(const ortp_session *session, OrtStatus *
     return mapped;
 }
 
+static OrtStatus *call_ort(const ortp_session_options *options, const OrtSessionOptions *prepared,
+                           OrtSession **out)
+{
+    const ortp_runtime *runtime = options->runtime;
+    const OrtApi *api = runtime->api;
+    if (options->create) {
+        return options->create(options->create_ctx, runtime->env, prepared, out);
+    }
+    return options->path ? api->CreateSession(runtime->env, options->path, prepared, out)
+                         : api->CreateSessionFromArray(runtime->env, options->model,
+                                                       options->model_bytes, prepared, out);
+}
+
+/*
+ * Whether the session allocates from ours: asked for one allocation, which is answered with a room of this
+ * call's own. Where ORT cannot be asked it is taken to.
+ */
+static bool uses_our_memory(const ortp_session *session)
+{
+    const ortp_runtime *runtime = session->runtime;
+    const OrtApi *api = runtime->api;
+    ortp__allocator *ours = session->allocator;
+    OrtAllocator *theirs = NULL;
+    if (!ours || ortp_runtime_take_status(
+                     runtime, api->CreateAllocator(session->ort, runtime->cpu, &theirs), NULL,
+                     NULL) != ORTP_OK) {
+        return true;
+    }
+    _Alignas(64) unsigned char room[4 * ORTP__CHUNK_HEADER];
+    ours->probe = (ortp__chunk *)(void *)room;
+    void *data = ortp__entry_try(theirs, ORTP__CHUNK_HEADER);
+    const bool asked = !data || data == ortp__chunk_data(ours->probe);
+    if (data) {
+        theirs->Free(theirs, data);
+    }
+    ours->probe = NULL;
+    api->ReleaseAllocator(theirs);
+    return asked;
+}
+
+/* What a callback calls a success need not be one. */
+static ortp_status check_created(const ortp_session *session, ortp_error *error)
+{
+    if (!session->ort) {
+        return ortp__fail(error, ORTP_E_INVAL,
+                          "session: %s: the create callback succeeded without an OrtSession",
+                          session->name);
+    }
+    if (!uses_our_memory(session)) {
+        return ortp__fail(error, ORTP_E_INVAL,
+                          "session: %s: the create callback made its OrtSession with other options "
+                          "than those given, or in another env",
+                          session->name);
+    }
+    return ORTP_OK;
+}
+
 static ortp_status open_session(ortp_session *session, const ortp_session_options *options,
                                 ortp_error *error)
 {
     const ortp_runtime *runtime = session->runtime;
-    const OrtApi *api = runtime->api;
-    OrtSessionOptions *ort_options = NULL;
-    ortp_status status = ortp_runtime_take_status(runtime, api->CreateSessionOptions(&ort_options),
-                                                  session->name, error);
-    if (status != ORTP_OK) {
-        return status;
-    }
-    status = ortp_runtime_take_status(runtime, configure(options, ort_options, session->name),
-                                      session->name, error);
+    OrtSessionOptions *prepared = NULL;
+    ortp_status status = ortp_runtime_take_status(
+        runtime, make_options(options, session->name, &prepared), session->name, error);
     if (status == ORTP_OK) {
-        OrtStatus *created =
-            options->path
-                ? api->CreateSession(runtime->env, options->path, ort_options, &session->ort)
-                : api->CreateSessionFromArray(runtime->env, options->model, options->model_bytes,
-                                              ort_options, &session->ort);
-        status = take_creation_status(session, created, error);
-        session->owns_ort = status == ORTP_OK;
+        status = take_creation_status(session, call_ort(options, prepared, &session->ort), error);
     }
-    api->ReleaseSessionOptions(ort_options);
+    if (status == ORTP_OK && options->create) {
+        status = check_created(session, error);
+    }
+    if (prepared) {
+        runtime->api->ReleaseSessionOptions(prepared);
+    }
     return status;
 }
 
@@ -217,8 +278,9 @@ static ortp_status open_memory(ortp_session *session, ortp_error *error)
     return ORTP_OK;
 }
 
-ortp_status ortp__session_begin(ortp_session *session, const ortp_session_options *options,
-                                ortp_error *error)
+/* Through the gate; declares, registers. */
+static ortp_status begin(ortp_session *session, const ortp_session_options *options,
+                         ortp_error *error)
 {
     ortp_status status = ortp__declared_estimate(session, options, error);
     if (status != ORTP_OK) {
@@ -226,8 +288,8 @@ ortp_status ortp__session_begin(ortp_session *session, const ortp_session_option
     }
     if (!ortp__creation_begin()) {
         return ortp__fail(error, ORTP_E_BUSY,
-                          "session: %s: this thread is creating another one (prepared and not "
-                          "adopted, or inside a callback)",
+                          "session: %s: this thread is creating another session: not inside a "
+                          "create callback, a log function or a custom op",
                           session->name);
     }
     session->creating = true;
@@ -290,7 +352,8 @@ static void unlist_session(ortp_session *session)
     ortp__unlock(&runtime->mutex);
 }
 
-ortp_status ortp__session_finish(ortp_session *session, ortp_error *error)
+/* The session exists: unregisters, corrects what is declared, leaves the gate, loads the ports. */
+static ortp_status finish(ortp_session *session, ortp_error *error)
 {
     const ortp_runtime *runtime = session->runtime;
     close_registration(session);
@@ -316,7 +379,8 @@ ortp_status ortp__session_finish(ortp_session *session, ortp_error *error)
     return status;
 }
 
-void ortp__session_free(ortp_session *session)
+/* Takes what is there, the gate included, after any failure and at the end. */
+static void free_session(ortp_session *session)
 {
     ortp_runtime *runtime = session->runtime;
     const OrtApi *api = runtime->api;
@@ -325,8 +389,14 @@ void ortp__session_free(ortp_session *session)
     if (session->run_options) {
         api->ReleaseRunOptions(session->run_options);
     }
-    if (session->ort && session->owns_ort) {
+    if (session->ort) {
+        if (session->allocator) { /* what ORT asks for to end is nobody's forgotten call */
+            ortp__allocator_enter(session->allocator);
+        }
         api->ReleaseSession(session->ort);
+        if (session->allocator) {
+            ortp__allocator_leave(session->allocator);
+        }
     }
     if (session->weights) {
         ortp__ticket_close(session->weights, NULL);
@@ -348,8 +418,7 @@ void ortp__session_free(ortp_session *session)
     ortp__heap_trim(); /* what ORT freed is declared no more, so it must not stay in the heap */
 }
 
-static ortp_status check_options(const ortp_session_options *options, bool needs_graph,
-                                 ortp_error *error)
+static ortp_status check_options(const ortp_session_options *options, ortp_error *error)
 {
     if (!options->runtime) {
         return ortp__fail(error, ORTP_E_INVAL, "session: runtime is NULL");
@@ -358,9 +427,10 @@ static ortp_status check_options(const ortp_session_options *options, bool needs
         return ortp__fail(error, ORTP_E_INVAL,
                           "session: give a path or the graph's bytes, one of them");
     }
-    if (needs_graph && !options->path && !options->model) {
+    if (!options->create && !options->path && !options->model) {
         return ortp__fail(error, ORTP_E_INVAL,
-                          "session: give a path or the graph's bytes, one of them");
+                          "session: give a path or the graph's bytes, one of them, or a create "
+                          "callback");
     }
     if (options->model && options->model_bytes == 0) {
         return ortp__fail(error, ORTP_E_INVAL, "session: the graph's bytes are none");
@@ -368,7 +438,7 @@ static ortp_status check_options(const ortp_session_options *options, bool needs
     if (options->intra_threads > INT32_MAX) {
         return ortp__fail(error, ORTP_E_INVAL, "session: %u threads", options->intra_threads);
     }
-    if ((unsigned)options->memory > ORTP_ORT_MEMORY_PLAIN) {
+    if ((unsigned)options->memory > ORTP_ORT_MEMORY_NO_ARENA) {
         return ortp__fail(error, ORTP_E_INVAL, "session: unknown memory %d", (int)options->memory);
     }
     if (!options->runtime->pool) {
@@ -377,11 +447,12 @@ static ortp_status check_options(const ortp_session_options *options, bool needs
     return ORTP_OK;
 }
 
-ortp_status ortp__session_new(const ortp_session_options *options, bool needs_graph,
-                              ortp_session **out, ortp_error *error)
+/* Options checked, struct and name. */
+static ortp_status new_session(const ortp_session_options *options, ortp_session **out,
+                               ortp_error *error)
 {
     *out = NULL;
-    ortp_status status = check_options(options, needs_graph, error);
+    ortp_status status = check_options(options, error);
     if (status != ORTP_OK) {
         return status;
     }
@@ -396,7 +467,7 @@ ortp_status ortp__session_new(const ortp_session_options *options, bool needs_gr
     ortp_session *session = memory;
     session->runtime = runtime;
     session->memory = options->memory;
-    session->plain_weights = options->plain_weights;
+    session->disable_prepacking = options->disable_prepacking;
     session->env_allocator = options->env_allocator;
     const char *name = options->name ? options->name : options->path;
     status = ortp__copy_text(runtime, name ? name : "graph", &session->name);
@@ -409,7 +480,7 @@ ortp_status ortp__session_new(const ortp_session_options *options, bool needs_gr
     session->needs_made = ortp__needs_init(&session->needs);
     if (!session->needs_made) {
         status = ortp__fail(error, ORTP_E_SYS, "session: no mutex");
-        ortp__session_free(session);
+        free_session(session);
         return status;
     }
     list_session(session);
@@ -431,34 +502,30 @@ ortp_status ortp_session_create(const ortp_session_options *given, ortp_session 
         return ortp__fail(error, status, "session: options of another version");
     }
     ortp_session *session;
-    status = ortp__session_new(&options, true, &session, error);
+    status = new_session(&options, &session, error);
     if (status != ORTP_OK) {
         return status;
     }
-    status = ortp__session_begin(session, &options, error);
+    status = begin(session, &options, error);
     if (status == ORTP_OK) {
         status = open_session(session, &options, error);
     }
     if (status == ORTP_OK) {
-        status = ortp__session_finish(session, error);
+        status = finish(session, error);
     }
     if (status != ORTP_OK) {
-        ortp__session_free(session);
+        free_session(session);
         return status;
     }
-    session->ready = true;
     *out = session;
     return ORTP_OK;
 }
 
 ortp_status ortp_session_destroy(ortp_session *session, ortp_error *error)
 {
-    if (session && session->creating && !ortp__creation_is_mine()) {
-        /* This thread cannot end what another one's ORT calls go to. */
-        return ortp__fail(error, ORTP_E_INVAL, "session: another thread is creating it");
-    }
+    (void)error; /* nothing of it fails */
     if (session) {
-        ortp__session_free(session);
+        free_session(session);
     }
     return ORTP_OK;
 }
@@ -500,6 +567,8 @@ ortp_status ortp_session_get_info(const ortp_session *session, ortp_session_info
         info.live_bytes_peak = load(&served->live_bytes_peak);
         info.allocs = atomic_load_explicit(&served->allocs, memory_order_relaxed);
         info.overflows = atomic_load_explicit(&served->overflows, memory_order_relaxed);
+        info.outside_allocs = atomic_load_explicit(&served->outside_allocs, memory_order_relaxed);
+        info.outside_bytes = atomic_load_explicit(&served->outside_bytes, memory_order_relaxed);
         info.refusals = atomic_load_explicit(&served->refusals, memory_order_relaxed);
         info.overdrafts = atomic_load_explicit(&served->overdrafts, memory_order_relaxed);
         info.overdraft_bytes = load(&allocator->overdraft_bytes);

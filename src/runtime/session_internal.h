@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The session: session.c creates it, adopt.c lets the host create it, declared.c says what it
- * holds beside the pool, run.c runs it, session_ports.c asks ORT what goes in and out.
+ * The session: session.c creates it, declared.c says what it holds beside the pool, run.c runs it, session_ports.c asks ORT what goes in and out.
  */
 #ifndef ORTP_SESSION_INTERNAL_H
 #define ORTP_SESSION_INTERNAL_H
@@ -31,16 +30,14 @@ typedef struct ortp__footprint {
 /* Nothing changes between creation and destruction but the counters and what needs knows. */
 struct ortp_session {
     ortp_runtime *runtime;
-    OrtSession *ort; /* NULL: prepared, not adopted yet */
-    bool owns_ort;
+    OrtSession *ort;
     OrtRunOptions *run_options; /* one for all runs: ORT would make one for each */
     char *name;
     ortp_ort_memory memory;
     size_t declared_bytes; /* on the budget */
     ortp__ports inputs;
     ortp__ports outputs;
-    bool plain_weights;
-    bool ready;        /* may run */
+    bool disable_prepacking;
     bool listed;       /* in the runtime's list */
     bool fixed_shapes; /* no input has a free dimension: all runs need the same */
 
@@ -67,24 +64,6 @@ struct ortp_session {
 };
 
 /*
- * The creation, in the order in which the two callers, ortp_session_create() and
- * ortp_session_options_prepare() with ortp_session_adopt(), go through it. After any failure
- * ortp__session_free() takes what is there, the gate included.
- */
-/* Options checked, struct and name. */
-ORTP_CHECK ortp_status ortp__session_new(const ortp_session_options *options, bool needs_graph,
-                                         ortp_session **out, ortp_error *error);
-/* Through the gate; declares, registers. */
-ORTP_CHECK ortp_status ortp__session_begin(ortp_session *session,
-                                           const ortp_session_options *options, ortp_error *error);
-/* What makes ORT use this memory. The first that fails is the status. */
-OrtStatus *ortp__session_configure(const ortp_session_options *options,
-                                   OrtSessionOptions *ort_options);
-/* The session exists: unregisters, corrects what is declared, leaves the gate, loads the ports. */
-ORTP_CHECK ortp_status ortp__session_finish(ortp_session *session, ortp_error *error);
-void ortp__session_free(ortp_session *session);
-
-/*
  * What is declared, in this order: from the graph's bytes or the host's word; charged before ORT is
  * asked; then, by what the process grew by, the steady residue. Errors: as ortp_session_create.
  */
@@ -99,8 +78,6 @@ ORTP_CHECK ortp_status ortp__session_take_status(const ortp_session *session, Or
                                                  uint64_t denials_before, ortp_error *error);
 /* Refusals that ORT saw; those granted above the limit are none. */
 uint64_t ortp__session_denials(const ortp_session *session);
-/* The status of the latest refusal, with what was asked for. */
-ORTP_CHECK ortp_status ortp__session_refusal(const ortp_session *session, ortp_error *error);
 
 /* Fills session->inputs and outputs. Errors: ORT, NOMEM, BUDGET; free_ports takes what is there. */
 ORTP_CHECK ortp_status ortp__session_load_ports(ortp_session *session, ortp_error *error);

@@ -28,7 +28,7 @@ typedef struct ortp__outputs {
 } ortp__outputs;
 
 /*
- * As ortp_session_run(), but for some of the outputs, with patience (TIMEOUT, CANCELLED), and takes the
+ * As ortp_session_run(), with all inputs in the session's order and patience (TIMEOUT, CANCELLED), and takes the
  * caller's word that runs of one `key` want the same outputs and have inputs of the same shapes: so no
  * call of ORT is made but the run itself.
  */

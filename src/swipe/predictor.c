@@ -70,6 +70,7 @@ static ortp_status make_model(ortp_predictor *p, const ortp_predictor_options *g
     options.ort_memory = given->ort_memory;
     options.memory_patterns = given->memory_patterns;
     options.path = given->path;
+    options.intra_threads = 1;
     return ortp_model_create(&options, &p->model, error);
 }
 

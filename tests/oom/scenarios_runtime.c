@@ -69,7 +69,8 @@ static ortp_status try_run(ortp_session *session, ortp_tensor_pool *tensors, ort
         }
     }
     if (status == ORTP_OK) {
-        status = ortp_session_run(session, (const OrtValue *const *)values, &values[inputs], error);
+        status = ortp_session_run(session, NULL, NULL, (const OrtValue *const *)values, inputs, NULL,
+                                  &values[inputs], 1, error);
     }
     for (size_t i = 0; i < PORTS; i++) {
         assert_int_equal(ortp_tensor_release(held[i]), ORTP_OK);
@@ -129,40 +130,40 @@ static ortp_status try_overdraft(ortp_session *session, ortp_error *error)
 static ortp_status try_plain(ortp_session_options options, ortp_error *error)
 {
     ortp_session *session = NULL;
-    options.memory = ORTP_ORT_MEMORY_PLAIN;
+    options.memory = ORTP_ORT_MEMORY_NO_ARENA;
     const ortp_status status = ortp_session_create(&options, &session, error);
     assert_int_equal(status == ORTP_OK, session != NULL);
     assert_int_equal(ortp_session_destroy(session, NULL), ORTP_OK);
     return status;
 }
 
-/* A session that the host makes, with the real table: what fails is ortpool's. */
+static OrtStatus *create_own(void *ctx, OrtEnv *env, const OrtSessionOptions *options,
+                             OrtSession **out)
+{
+    return ((const OrtApi *)ctx)->CreateSession(env, test_file(ADD), options, out);
+}
+
+/* A session of the application's own options and call. */
 static ortp_status try_own(ortp_session_options options, ortp_tensor_pool *tensors,
                            ortp_error *error)
 {
     const OrtApi *api = test_ort_api();
     ortp_session *session = NULL;
     OrtSessionOptions *own = NULL;
-    OrtSession *ort = NULL;
     assert_null(api->CreateSessionOptions(&own));
     options.path = test_file(ADD);
     options.model = NULL;
     options.model_bytes = 0;
-    ortp_status status = ortp_session_options_prepare(&options, own, &session, error);
+    options.ort_options = own;
+    options.create = create_own;
+    options.create_ctx = (void *)(uintptr_t)ortp_runtime_api(options.runtime);
+    ortp_status status = ortp_session_create(&options, &session, error);
     assert_int_equal(status == ORTP_OK, session != NULL);
-    if (status == ORTP_OK) {
-        OrtStatus *failure =
-            api->CreateSession(ortp_runtime_env(options.runtime), options.path, own, &ort);
-        assert_int_equal(failure == NULL, ort != NULL);
-        api->ReleaseStatus(failure);
-        status = ortp_session_adopt(session, ort, error);
-    }
+    api->ReleaseSessionOptions(own);
     if (status == ORTP_OK) {
         status = try_run(session, tensors, error);
     }
     assert_int_equal(ortp_session_destroy(session, NULL), ORTP_OK);
-    api->ReleaseSession(ort);
-    api->ReleaseSessionOptions(own);
     return status;
 }
 

@@ -143,7 +143,7 @@ static void expect(ortp_status status, const ortp_error *error, bool hit, tally 
     assert_true(error->message[0] != '\0');
 }
 
-/* Sequential ones by ortp_session_create(), parallel ones around the host's own creation. */
+/* Sequential ones with ortpool's options, parallel ones with the application's. */
 static ortp_status create(own_session *own, ortp_runtime *runtime, graph_kind kind, const way *w,
                           ortp_error *error)
 {

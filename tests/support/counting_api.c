@@ -52,6 +52,7 @@ static bool makes_object(counting_call call)
     case COUNTING_CreateEnv:
     case COUNTING_CreateCpuMemoryInfo:
     case COUNTING_CreateSessionOptions:
+    case COUNTING_CloneSessionOptions:
     case COUNTING_CreateSession:
     case COUNTING_CreateSessionFromArray:
     case COUNTING_CreateRunOptions:

@@ -22,6 +22,8 @@
     X(CreateCpuMemoryInfo,                                                                         \
       (enum OrtAllocatorType type, enum OrtMemType mem, OrtMemoryInfo * *out), (type, mem, out))   \
     X(CreateSessionOptions, (OrtSessionOptions * *out), (out))                                     \
+    X(CloneSessionOptions, (const OrtSessionOptions *options, OrtSessionOptions **out),            \
+      (options, out))                                                                              \
     X(SetSessionGraphOptimizationLevel,                                                            \
       (OrtSessionOptions * options, GraphOptimizationLevel level), (options, level))               \
     X(SetSessionExecutionMode, (OrtSessionOptions * options, ExecutionMode mode), (options, mode)) \

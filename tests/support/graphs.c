@@ -265,6 +265,9 @@ ortp_session *graph_session(ortp_runtime *runtime, graph_kind kind,
     options.struct_size = sizeof(options);
     options.runtime = runtime;
     options.path = graph_file(kind);
+    if (options.intra_threads == 0) {
+        options.intra_threads = 1;
+    }
     ortp_session *session = NULL;
     ortp_error error = ORTP_ERROR_INIT;
     assert_ok(ortp_session_create(&options, &session, &error), error);
@@ -275,7 +278,7 @@ ortp_status graph_run(ortp_session *session, const ortp_run_options *options,
                       const graph_feed *feed, OrtValue **output, ortp_error *error)
 {
     *output = NULL;
-    return ortp_run(session, options, feed->input_names, (const OrtValue *const *)feed->inputs,
+    return ortp_session_run(session, options, feed->input_names, (const OrtValue *const *)feed->inputs,
                     feed->input_count, &feed->output_name, output, 1, error);
 }
 
@@ -298,7 +301,7 @@ ortp_status graph_run_into(ortp_session *session, const ortp_run_options *option
                            const graph_feed *feed, const graph_place *place, ortp_error *error)
 {
     OrtValue *output = place->value;
-    return ortp_run(session, options, feed->input_names, (const OrtValue *const *)feed->inputs,
+    return ortp_session_run(session, options, feed->input_names, (const OrtValue *const *)feed->inputs,
                     feed->input_count, &feed->output_name, &output, 1, error);
 }
 
@@ -317,27 +320,16 @@ ortp_status own_session_open(own_session *own, ortp_runtime *runtime, graph_kind
     const own_options none = {.threads = 1};
     const own_options *options = given ? given : &none;
     *own = (own_session){NULL, NULL};
+    OrtSessionOptions *ort_options =
+        host_options(options->threads > 0 ? options->threads : 1, options->parallel);
     ortp_session_options session = options->session;
     session.struct_size = sizeof(session);
     session.runtime = runtime;
     session.path = graph_file(kind);
-    OrtSessionOptions *ort_options =
-        host_options(options->threads > 0 ? options->threads : 1, options->parallel);
-    ortp_status status = ortp_session_options_prepare(&session, ort_options, &own->session, error);
+    session.ort_options = ort_options;
+    const ortp_status status = ortp_session_create(&session, &own->session, error);
     if (status == ORTP_OK) {
-        status = ortp_runtime_take_status(runtime,
-                                          test_ort_api()->CreateSession(ortp_runtime_env(runtime),
-                                                                        session.path, ort_options,
-                                                                        &own->ort),
-                                          "the host's session", error);
-        if (status == ORTP_OK) {
-            status = ortp_session_adopt(own->session, own->ort, error);
-        }
-        if (status != ORTP_OK) {
-            (void)ortp_session_destroy(own->session, NULL);
-            test_ort_api()->ReleaseSession(own->ort);
-            *own = (own_session){NULL, NULL};
-        }
+        own->ort = ortp_session_ort(own->session);
     }
     test_ort_api()->ReleaseSessionOptions(ort_options);
     return status;
@@ -346,7 +338,6 @@ ortp_status own_session_open(own_session *own, ortp_runtime *runtime, graph_kind
 void own_session_close(own_session *own)
 {
     assert_int_equal(ortp_session_destroy(own->session, NULL), ORTP_OK);
-    test_ort_api()->ReleaseSession(own->ort);
     *own = (own_session){NULL, NULL};
 }
 

@@ -86,7 +86,7 @@ double graph_answer_difference(const graph_answer *answer, const OrtValue *value
 /* cmocka: `more` (may be NULL) with runtime and path filled in. */
 ortp_session *graph_session(ortp_runtime *runtime, graph_kind kind,
                             const ortp_session_options *more);
-/* Any thread: ortp_run() with the output that ORT makes. */
+/* Any thread: ortp_session_run() with the output that ORT makes. */
 ortp_status graph_run(ortp_session *session, const ortp_run_options *options,
                       const graph_feed *feed, OrtValue **output, ortp_error *error);
 /* A value of the output's shape over memory of the test's own, to be run into. */
@@ -105,10 +105,10 @@ ortp_status graph_run_into(ortp_session *session, const ortp_run_options *option
 /* cmocka: runs, compares, releases. */
 void graph_check(ortp_session *session, const graph_feed *feed, const graph_answer *expected);
 
-/* A session of the application's own between ortp_session_options_prepare() and _adopt(). */
+/* A session with OrtSessionOptions of the application's own. */
 typedef struct own_session {
     ortp_session *session;
-    OrtSession *ort;
+    OrtSession *ort; /* the session's */
 } own_session;
 
 typedef struct own_options {

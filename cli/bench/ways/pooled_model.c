@@ -93,6 +93,7 @@ way *pooled_model_open(const way_setup *setup, ortp_path path)
     model.runtime = p->runtime;
     model.tensors = p->tensors;
     model.directory = setup->directory;
+    model.intra_threads = 1;
     model.path = path == ORTP_PATH_INCREMENTAL ? path : ORTP_PATH_BATCHED;
     bench_must(ortp_model_create(&model, &p->model, &error), &error);
     p->params = (ortp_search_params)ORTP_SEARCH_PARAMS_INIT;

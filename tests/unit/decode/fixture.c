@@ -20,6 +20,7 @@ ortp_status fixture_try(fixture *f, const char *folder, ortp_path path,
     model.tensors = f->tensors;
     model.directory = folder;
     model.path = path;
+    model.intra_threads = 1;
     const ortp_status status = ortp_model_create(&model, &f->model, error);
     f->manifest = status == ORTP_OK ? ortp_model_manifest(f->model) : NULL;
     return status;

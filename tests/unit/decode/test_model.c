@@ -15,6 +15,7 @@ static void open_bad(fixture *f, const char *directory, ortp_status expected, co
     options.runtime = f->runtime;
     options.tensors = f->tensors;
     options.directory = directory;
+    options.intra_threads = 1;
     ortp_budget_info before = ORTP_BUDGET_INFO_INIT;
     ortp_budget_info after = ORTP_BUDGET_INFO_INIT;
     /* Once before: the runtime keeps the allocators that it makes for sessions. */
@@ -105,6 +106,7 @@ static ortp_status open_on(const char *running, const char *needed, ortp_error *
     model.runtime = f.runtime;
     model.tensors = f.tensors;
     model.directory = "model.test";
+    model.intra_threads = 1;
     const ortp_status status = ortp_model_create(&model, &f.model, error);
     assert_true((f.model != NULL) == (status == ORTP_OK));
     fixture_close(&f);
@@ -370,6 +372,7 @@ static void each_failure_is_clean(void **state)
             options.runtime = f.runtime;
             options.tensors = f.tensors;
             options.directory = test_file(TINY);
+            options.intra_threads = 1;
             ortp_model *model = NULL;
             ortp_status status = ortp_model_create(&options, &model, &error);
             if (status == ORTP_OK) {

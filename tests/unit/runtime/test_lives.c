@@ -121,59 +121,6 @@ static void outputs_in_a_hosts_pool_keep_the_runtime(void **state)
     graph_world_close(&w);
 }
 
-/* The application's OrtSession holds packed weights until it releases it. */
-static void a_session_that_is_not_released_keeps_the_runtime(void **state)
-{
-    (void)state;
-    ortp_runtime *runtime = test_runtime_create(NULL);
-    const test_use before = test_use_of(runtime);
-    own_session own;
-    ortp_error error = ORTP_ERROR_INIT;
-    assert_ok(own_session_open(&own, runtime, GRAPH_ENCODER, NULL, &error), error);
-    assert_true(test_session_info(own.session).weights_bytes > 0);
-    assert_true(test_use_of(runtime).in_use_bytes[ORTP_LABEL_WEIGHTS] >=
-                test_session_info(own.session).weights_bytes);
-    const size_t weights = test_pool_info(runtime).in_use_bytes[ORTP_LABEL_WEIGHTS];
-    assert_int_equal(ortp_session_destroy(own.session, NULL), ORTP_OK);
-    assert_int_equal(test_pool_info(runtime).in_use_bytes[ORTP_LABEL_WEIGHTS], weights);
-    assert_int_equal(ortp_runtime_destroy(runtime, NULL), ORTP_E_BUSY);
-    graph_world w;
-    graph_feed_make(&w.feed, GRAPH_ENCODER, 20);
-    graph_answer_by_host(&w.expected, runtime, &w.feed, 1);
-    graph_answer still; /* it can still run, past ortpool */
-    graph_answer_by(&still, own.ort, &w.feed);
-    assert_memory_equal(still.data, w.expected.data, still.bytes);
-    graph_answer_free(&still);
-    graph_world_close(&w);
-    test_ort_api()->ReleaseSession(own.ort);
-    test_assert_use(runtime, &before);
-    test_runtime_destroy(runtime);
-}
-
-/* Nothing of ours is in it, so nobody is kept; ORT lets go of an allocator that is gone. */
-static void a_session_without_weights_may_be_released_last(void **state)
-{
-    (void)state;
-    OrtEnv *env = NULL;
-    assert_null(test_ort_api()->CreateEnv(ORT_LOGGING_LEVEL_ERROR, "host", &env));
-    ortp_runtime_options options = ORTP_RUNTIME_OPTIONS_INIT;
-    options.env = env;
-    ortp_runtime *runtime = test_runtime_create(&options);
-    own_session own;
-    ortp_error error = ORTP_ERROR_INIT;
-    assert_ok(own_session_open(&own, runtime, GRAPH_ADD, NULL, &error), error);
-    graph_world w;
-    graph_feed_make(&w.feed, GRAPH_ADD, 100);
-    graph_answer_by_host(&w.expected, runtime, &w.feed, 1);
-    graph_check(own.session, &w.feed, &w.expected);
-    assert_int_equal(test_session_info(own.session).live_count, 0);
-    assert_int_equal(ortp_session_destroy(own.session, NULL), ORTP_OK);
-    test_runtime_destroy(runtime);
-    test_ort_api()->ReleaseSession(own.ort);
-    test_ort_api()->ReleaseEnv(env);
-    graph_world_close(&w);
-}
-
 /* A later session may have what the first one's allocator was made of. */
 static void late_frees_find_their_own_allocator(void **state)
 {
@@ -433,8 +380,6 @@ int main(void)
         cmocka_unit_test(outputs_outlive_their_runs),
         cmocka_unit_test(outputs_outlive_their_session_but_not_the_runtime),
         cmocka_unit_test(outputs_in_a_hosts_pool_keep_the_runtime),
-        cmocka_unit_test(a_session_that_is_not_released_keeps_the_runtime),
-        cmocka_unit_test(a_session_without_weights_may_be_released_last),
         cmocka_unit_test(late_frees_find_their_own_allocator),
         cmocka_unit_test(outputs_without_elements),
         cmocka_unit_test(lives_leave_the_budget_where_it_was),

@@ -24,7 +24,7 @@ static ortp_pool_info pool_of(const ortp_runtime *runtime)
 static void orts_own_memory_takes_no_ticket(void **state)
 {
     (void)state;
-    static const ortp_ort_memory memories[] = {ORTP_ORT_MEMORY_ARENA, ORTP_ORT_MEMORY_PLAIN};
+    static const ortp_ort_memory memories[] = {ORTP_ORT_MEMORY_ARENA, ORTP_ORT_MEMORY_NO_ARENA};
     for (size_t i = 0; i < 4; ++i) {
         ortp_runtime *runtime = test_runtime_create(NULL);
         graph_feed feed;
@@ -127,7 +127,7 @@ static void memory_patterns_may_be_left_on(void **state)
     test_runtime_destroy(runtime);
 }
 
-static void plain_weights_take_less(void **state)
+static void a_session_without_prepacking_takes_less(void **state)
 {
     (void)state;
     static const graph_kind kinds[] = {GRAPH_ENCODER, GRAPH_DECODER};
@@ -138,7 +138,7 @@ static void plain_weights_take_less(void **state)
         graph_answer expected;
         graph_feed_make(&feed, kinds[i], sizes[i]);
         graph_answer_by_host(&expected, runtime, &feed, 1);
-        const ortp_session_options options = {.plain_weights = true};
+        const ortp_session_options options = {.disable_prepacking = true};
         ortp_session *packed = graph_session(runtime, kinds[i], NULL);
         ortp_session *plain = graph_session(runtime, kinds[i], &options);
         OrtValue *output = NULL;
@@ -345,7 +345,7 @@ int main(void)
         cmocka_unit_test(orts_own_memory_takes_no_ticket),
         cmocka_unit_test(other_memories_are_refused),
         cmocka_unit_test(memory_patterns_may_be_left_on),
-        cmocka_unit_test(plain_weights_take_less),
+        cmocka_unit_test(a_session_without_prepacking_takes_less),
         cmocka_unit_test(info_of_a_session),
         cmocka_unit_test(ort_can_ask_for_statistics),
         cmocka_unit_test(the_runtimes_figures_are_those_of_all_its_sessions),
