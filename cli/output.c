@@ -83,8 +83,12 @@ static void json_answer(FILE *file, const answer *a)
         fprintf(file, ",\"score\":%.6g,\"confidence\":%.4f}", p->candidates[i].score,
                 p->candidates[i].confidence);
     }
-    fprintf(file, "],\"cache\":\"%s\",\"us\":%llu}\n", p->cache_hit ? "hit" : "miss",
-            (unsigned long long)p->microseconds);
+    fprintf(file,
+            "],\"cache\":\"%s\",\"us\":%llu,\"stages_us\":{\"features\":%llu,\"encoder\":%llu,"
+            "\"decoder\":%llu,\"search\":%llu}}\n",
+            p->cache_hit ? "hit" : "miss", (unsigned long long)p->microseconds,
+            (unsigned long long)p->features_us, (unsigned long long)p->encoder_us,
+            (unsigned long long)p->decoder_us, (unsigned long long)p->search_us);
 }
 
 /* ---- table ---- */

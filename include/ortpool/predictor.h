@@ -88,6 +88,14 @@ typedef struct ortp_prediction {
     size_t points; /* rows fed to the encoder */
     size_t decoder_runs;
     uint64_t microseconds; /* from call to return */
+    /*
+     * Of these, by stage, in microseconds by CLOCK_MONOTONIC; their sum is at most `microseconds`. Not in
+     * them: waiting for a turn, a decode state or room for another try, and the encoder cache's own work.
+     */
+    uint64_t features_us; /* points to features */
+    uint64_t encoder_us;  /* the encoder's run, with what it waits for memory; 0 on a cache hit */
+    uint64_t decoder_us;  /* the decoder's runs, likewise */
+    uint64_t search_us;   /* the search and the words' order, without the decoder's runs */
 } ortp_prediction;
 #define ORTP_PREDICTION_INIT ORTP_STRUCT_INIT(ortp_prediction)
 

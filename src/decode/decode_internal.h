@@ -194,6 +194,7 @@ struct ortp_decoder {
     uint32_t *next_states; /* [V], what a constraint answers */
     int32_t *next_tokens;  /* [V] */
     size_t runs;           /* of the last search */
+    uint64_t run_us;       /* what they took */
     size_t logits_rows;    /* of the last run */
     /* one search */
     ortp_tensor *encoded;

@@ -99,6 +99,11 @@ size_t ortp__decoder_buffer_bytes(const ortp_decoder *decoder)
     return bytes;
 }
 
+uint64_t ortp__decoder_last_run_us(const ortp_decoder *decoder)
+{
+    return decoder->run_us;
+}
+
 size_t ortp_decoder_last_runs(const ortp_decoder *decoder)
 {
     return decoder->runs;

@@ -34,6 +34,9 @@ void ortp__decoder_wait_beside(ortp_decoder *decoder, bool beside);
 ORTP_CHECK ortp_status ortp__decoder_warm(ortp_decoder *decoder, size_t bucket_index, size_t beams,
                                           bool weighs, ortp_error *error);
 
+/* Microseconds that the decoder runs of the last search took. */
+uint64_t ortp__decoder_last_run_us(const ortp_decoder *decoder);
+
 /* What a decoder has of control memory, and in its buffers, blocks' rounding left out. */
 size_t ortp__decoder_control_bytes(const ortp_decoder *decoder);
 size_t ortp__decoder_buffer_bytes(const ortp_decoder *decoder);

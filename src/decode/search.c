@@ -266,8 +266,10 @@ static ortp_status run_rows(const search *s, size_t first, size_t rows)
     set_rows(s, first, rows);
     ortp_status status = poll(s);
     if (status == ORTP_OK) {
+        const uint64_t start_us = ortp__now_us();
         status = step ? ortp__step_run(decoder, s->width, s->error)
                       : ortp__decoder_run(decoder, rows, s->error);
+        decoder->run_us += ortp__now_us() - start_us;
     }
     const float *logits = ortp_tensor_data(decoder->buffers->tensor[ORTP__BUFFER_LOGITS]);
     double *log_probs = ortp_tensor_data(decoder->buffers->tensor[ORTP__BUFFER_PROBABILITIES]);
@@ -375,6 +377,7 @@ ortp_status ortp_decoder_search(ortp_decoder *decoder, ortp_tensor *encoded, siz
     }
     *count = 0;
     decoder->runs = 0;
+    decoder->run_us = 0;
     ortp_status status = capacity > 0 ? ortp__out_check(results) : ORTP_OK;
     if (status != ORTP_OK) {
         return ortp__fail(error, status, "ortp_decoder_search: results without struct_size");

@@ -20,6 +20,7 @@ typedef struct source {
     ortp_tensor *owned;
     ortp_tensor *encoded; /* of one of the two */
     size_t length;
+    uint64_t run_us; /* that the encoder took; 0: the cache had it */
     bool hit;
 } source;
 
@@ -125,7 +126,9 @@ static ortp_status encode(ortp_predictor *p, ortp__state *state, size_t rows,
     const ortp_encoder_input input = {
         .features = state->features, .keys = state->keys, .length = rows};
     const ortp__patience patience = {asked->deadline_at_ms, asked->stop, asked->stop_ctx, beside};
+    const uint64_t start_us = ortp__now_us();
     status = ortp__model_encode_patient(p->model, &input, &patience, &s->owned, error);
+    s->run_us = ortp__now_us() - start_us;
     if (status != ORTP_OK) {
         return status;
     }
@@ -195,6 +198,7 @@ static ortp_status search(ortp_predictor *p, ortp__state *state, const source *s
     params.stop = asked->stop;
     params.stop_ctx = asked->stop_ctx;
     params.deadline_at_ms = asked->deadline_at_ms;
+    const uint64_t start_us = ortp__now_us();
     size_t count = 0;
     state->results[0].struct_size = sizeof state->results[0];
     const ortp_status status =
@@ -214,6 +218,8 @@ static ortp_status search(ortp_predictor *p, ortp__state *state, const source *s
     out->cache_hit = s->hit;
     out->points = s->length;
     out->decoder_runs = ortp_decoder_last_runs(state->decoder);
+    out->decoder_us = ortp__decoder_last_run_us(state->decoder);
+    out->search_us = ortp__now_us() - start_us - out->decoder_us;
     return ORTP_OK;
 }
 
@@ -224,12 +230,15 @@ ortp_status ortp__predict(ortp_predictor *p, ortp__state *state, const ortp_swip
     source s = {0};
     ortp__decoder_wait_beside(state->decoder, beside);
     size_t rows = 0;
+    const uint64_t start_us = ortp__now_us();
     ortp_status status =
         ortp_swipe_features(&p->config, swipe, state->features, state->keys, &rows, error);
+    out->features_us = ortp__now_us() - start_us;
     if (status == ORTP_OK) {
         status = encode(p, state, rows, asked, beside, rehearsal, &s, error);
     }
     if (status == ORTP_OK) {
+        out->encoder_us = s.run_us;
         status = search(p, state, &s, asked, out, error);
     }
     source_release(&s);

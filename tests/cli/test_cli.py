@@ -284,7 +284,12 @@ class Predict(OrtCase):
         self.assertEqual([row["id"] for row in self.reference], [row["id"] for row in rows])
         right = 0
         for got, row in zip(self.reference, rows):
-            self.assertEqual(set(got), {"id", "candidates", "cache", "us"})
+            self.assertEqual(set(got), {"id", "candidates", "cache", "us", "stages_us"})
+            stages = got["stages_us"]
+            self.assertEqual(set(stages), {"features", "encoder", "decoder", "search"})
+            self.assertLessEqual(sum(stages.values()), got["us"])
+            self.assertGreater(stages["decoder"], 0)
+            self.assertEqual(stages["encoder"] == 0, got["cache"] == "hit")
             self.assertIn(got["cache"], ("hit", "miss"))
             self.assertGreater(got["us"], 0)
             self.assertLessEqual(len(got["candidates"]), 3)

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /* The predictor's contract: options, words, deadline and cancel, the cache, its parts, its end. */
+#define _POSIX_C_SOURCE 200809L /* nanosleep */
+
 #include "rig.h"
 
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
-#include <stddef.h>
 #include <string.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -378,6 +380,99 @@ static void destroy_with_a_decoder(void **state)
     rig_close(&r);
 }
 
+#define RUN_US 3000u  /* a run takes at least, in the test below */
+#define STOP_US 2000u /* so does asking whether to stop */
+
+static void sleep_us(unsigned microseconds)
+{
+    const struct timespec span = {.tv_nsec = (long)microseconds * 1000};
+    (void)nanosleep(&span, NULL);
+}
+
+static OrtStatus *ORT_API_CALL slow_run(OrtSession *session, const OrtRunOptions *options,
+                                        const char *const *input_names,
+                                        const OrtValue *const *inputs, size_t input_count,
+                                        const char *const *output_names, size_t output_count,
+                                        OrtValue **outputs)
+{
+    sleep_us(RUN_US);
+    return test_ort_api()->Run(session, options, input_names, inputs, input_count, output_names,
+                               output_count, outputs);
+}
+
+static bool slow_stop(void *ctx)
+{
+    ++*(size_t *)ctx;
+    sleep_us(STOP_US);
+    return false;
+}
+
+static uint64_t stages_of(const ortp_prediction *p)
+{
+    return p->features_us + p->encoder_us + p->decoder_us + p->search_us;
+}
+
+/* Each stage has its own time and none of another's: else they would add up to more than there was. */
+static void stages(void **state)
+{
+    (void)state;
+    counting_api_reset();
+    OrtApi *api = (OrtApi *)counting_api_use(test_ort_api());
+    api->Run = slow_run;
+    static const ortp_path paths[] = {ORTP_PATH_BATCHED, ORTP_PATH_SEQUENTIAL};
+    for (size_t i = 0; i < 2; i++) {
+        rig r;
+        const rig_options options = {.api = api, .predictor = {.path = paths[i]}};
+        rig_open(&r, &options);
+        size_t asked = 0;
+        ortp_predict_options predict = ORTP_PREDICT_OPTIONS_INIT;
+        predict.stop = slow_stop;
+        predict.stop_ctx = &asked;
+        for (int hit = 0; hit < 2; hit++) {
+            asked = 0;
+            ortp_prediction out = ORTP_PREDICTION_INIT;
+            ortp_error error = ORTP_ERROR_INIT;
+            assert_ok(ortp_predictor_predict(r.predictor, &rows.rows[0].swipe, &predict, &out,
+                                             &error),
+                      error);
+            assert_int_equal(out.cache_hit, hit);
+            assert_true(out.decoder_runs > 0);
+            assert_true(out.decoder_us >= out.decoder_runs * RUN_US);
+            assert_true(out.search_us >= out.decoder_runs * STOP_US);
+            assert_int_equal(asked, out.decoder_runs + (hit ? 0 : 1));
+            if (hit) {
+                assert_int_equal(out.encoder_us, 0);
+                assert_true(stages_of(&out) <= out.microseconds);
+            } else { /* it was asked once before the encoder's run, which is of no stage */
+                assert_true(out.encoder_us >= RUN_US);
+                assert_true(stages_of(&out) + STOP_US <= out.microseconds);
+            }
+        }
+        rig_close(&r);
+    }
+    counting_api_reset();
+}
+
+/* As they come, without delays. */
+static void stages_add_up(void **state)
+{
+    (void)state;
+    rig r;
+    rig_open(&r, NULL);
+    uint64_t features = 0;
+    for (size_t round = 0; round < 4; round++) {
+        for (size_t i = 0; i < rows.count; i++) {
+            const ortp_prediction p = rig_predict(&r, &rows.rows[i], 0);
+            assert_true(stages_of(&p) <= p.microseconds);
+            assert_true(p.decoder_us > 0);
+            assert_int_equal(p.encoder_us == 0, p.cache_hit);
+            features += p.features_us;
+        }
+    }
+    assert_true(features > 0);
+    rig_close(&r);
+}
+
 static void close_refuses(void **state)
 {
     (void)state;
@@ -412,6 +507,8 @@ int main(void)
         cmocka_unit_test(destroy_with_a_lease),
         cmocka_unit_test(destroy_with_an_output),
         cmocka_unit_test(destroy_with_a_decoder),
+        cmocka_unit_test(stages),
+        cmocka_unit_test(stages_add_up),
         cmocka_unit_test(close_refuses),
     };
     return cmocka_run_group_tests(tests, read_rows, free_rows);
