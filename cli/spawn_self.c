@@ -12,21 +12,47 @@
 
 #define PRELOAD "LD_PRELOAD="
 
-/*
- * Beside the program, or where it is installed: see CMakeLists.txt. false: there is none, or none that
- * LD_PRELOAD can name: spaces and colons part its entries.
- */
-static bool find_heap_count(const char *program, char *path, size_t capacity)
+/* This program's own path, absolute. 0, or an errno. */
+static int find_program(char *path, size_t capacity)
+{
+    const ssize_t length = readlink("/proc/self/exe", path, capacity - 1);
+    if (length < 0) {
+        return errno;
+    }
+    path[length] = '\0';
+    return 0;
+}
+
+/* The counting library, open: beside the program, or where it is installed: see CMakeLists.txt. -1: none. */
+static int open_heap_count(const char *program)
 {
     static const char *const places[] = {"libortpool-heapcount.so", ORTPOOL_HEAPCOUNT};
-    const int folder = (int)(strrchr(program, '/') - program); /* an absolute path */
+    const int folder = (int)(strrchr(program, '/') - program);
     for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
-        const int length = snprintf(path, capacity, "%.*s/%s", folder, program, places[i]);
-        if ((size_t)length < capacity && strpbrk(path, " :") == NULL && access(path, R_OK) == 0) {
-            return true;
+        char path[4096 + 64];
+        const int length = snprintf(path, sizeof(path), "%.*s/%s", folder, program, places[i]);
+        const int fd = (size_t)length < sizeof(path) ? open(path, O_RDONLY | O_CLOEXEC) : -1;
+        if (fd >= 0) {
+            return fd;
         }
     }
-    return false;
+    return -1;
+}
+
+const char *spawn_heap_count_missing(void)
+{
+#if defined(ORTPOOL_SANITIZED)
+    return "a sanitizer has the heap";
+#else
+    char program[4096];
+    const int fd = find_program(program, sizeof(program)) == 0 ? open_heap_count(program) : -1;
+    if (fd < 0) {
+        return "libortpool-heapcount.so cannot be read, neither beside the program nor "
+               "at " ORTPOOL_HEAPCOUNT " from there";
+    }
+    (void)close(fd);
+    return NULL;
+#endif
 }
 
 static void append(char *list, size_t capacity, const char *path)
@@ -38,23 +64,28 @@ static void append(char *list, size_t capacity, const char *path)
     }
 }
 
-/* The environment with `preload`, an entry of LD_PRELOAD= to fill, in the place of its own. To be freed; NULL:
- * as it is. */
-static char **environment_of(const spawn_options *options, const char *program, char *preload,
+/*
+ * The environment with `preload`, an entry of LD_PRELOAD= to fill, in the place of its own. To be freed; NULL: as
+ * it is. Blanks and colons separate the entries of LD_PRELOAD, so that it cannot name a library in a folder
+ * with such a name: the child inherits the library open and LD_PRELOAD names its descriptor.
+ */
+static char **environment_of(const spawn_options *options, int counter, char *preload,
                              size_t capacity)
 {
-    char counter[4096] = "";
+    char counter_path[32] = "";
     size_t count = 0;
     while (environ[count] != NULL) {
         count++;
     }
-    const bool counts = options->count_heap && find_heap_count(program, counter, sizeof(counter));
-    char **out = counts || options->preload != NULL ? calloc(count + 2, sizeof(*out)) : NULL;
+    char **out = counter >= 0 || options->preload != NULL ? calloc(count + 2, sizeof(*out)) : NULL;
     if (out == NULL) {
         return NULL;
     }
+    if (counter >= 0) {
+        snprintf(counter_path, sizeof(counter_path), "/proc/self/fd/%d", counter);
+    }
     snprintf(preload, capacity, PRELOAD);
-    append(preload, capacity, counts ? counter : NULL);
+    append(preload, capacity, counter_path);
     append(preload, capacity, options->preload);
     append(preload, capacity, getenv("LD_PRELOAD"));
     if (strlen(preload) + 1 >= capacity) { /* what others preload goes first */
@@ -95,6 +126,13 @@ static char **line_of(const spawn_options *options, const char *program)
     return (char **)line;
 }
 
+static void shut(int fd)
+{
+    if (fd >= 0) {
+        (void)close(fd);
+    }
+}
+
 /* Its pipes' ends of the child at its standard streams; -1: ours. */
 static int start(const spawn_options *options, const char *program, int input, int output,
                  pid_t *pid)
@@ -104,7 +142,8 @@ static int start(const spawn_options *options, const char *program, int input, i
     if (line == NULL) {
         return ENOMEM;
     }
-    char **environment = environment_of(options, program, preload, sizeof(preload));
+    const int counter = options->count_heap ? open_heap_count(program) : -1;
+    char **environment = environment_of(options, counter, preload, sizeof(preload));
     posix_spawn_file_actions_t actions;
     int error = posix_spawn_file_actions_init(&actions);
     if (error == 0) {
@@ -114,6 +153,9 @@ static int start(const spawn_options *options, const char *program, int input, i
         if (error == 0) {
             error = posix_spawn_file_actions_adddup2(&actions, output, STDOUT_FILENO);
         }
+        if (error == 0 && counter >= 0) { /* onto itself: stays open in the child alone */
+            error = posix_spawn_file_actions_adddup2(&actions, counter, counter);
+        }
         if (error == 0) {
             /* The program is an absolute path, a tracer is looked for. */
             error = (options->tracer != NULL ? posix_spawnp : posix_spawn)(
@@ -121,16 +163,10 @@ static int start(const spawn_options *options, const char *program, int input, i
         }
         (void)posix_spawn_file_actions_destroy(&actions);
     }
+    shut(counter);
     free(environment);
     free(line);
     return error;
-}
-
-static void shut(int fd)
-{
-    if (fd >= 0) {
-        (void)close(fd);
-    }
 }
 
 int spawn_self(const spawn_options *options, spawned *out)
@@ -138,12 +174,11 @@ int spawn_self(const spawn_options *options, spawned *out)
     char program[4096];
     int in[2] = {-1, -1}, from[2] = {-1, -1};
     *out = (spawned){-1, -1, -1};
-    const ssize_t length = readlink("/proc/self/exe", program, sizeof(program) - 1);
-    if (length < 0) {
-        return errno;
+    int error = find_program(program, sizeof(program));
+    if (error != 0) {
+        return error;
     }
-    program[length] = '\0';
-    int error = pipe2(from, O_CLOEXEC) != 0 ? errno : 0;
+    error = pipe2(from, O_CLOEXEC) != 0 ? errno : 0;
     if (error == 0 && options->has_input && pipe2(in, O_CLOEXEC) != 0) {
         error = errno;
     }

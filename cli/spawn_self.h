@@ -19,6 +19,9 @@ typedef struct spawned {
     int input, output; /* our ends; -1: none */
 } spawned;
 
+/* Why count_heap counts nothing; NULL: it counts. Static text. */
+const char *spawn_heap_count_missing(void);
+
 /* 0, or an errno. What it inherits otherwise is ours. */
 int spawn_self(const spawn_options *options, spawned *out);
 

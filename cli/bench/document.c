@@ -162,6 +162,8 @@ static json_t *method_json(const collection *c)
     bench_put(out, "tail", json_integer((json_int_t)c->options->tail));
     bench_put(out, "starts", json_integer((json_int_t)c->options->starts));
     bench_put(out, "traced", json_boolean(c->traced));
+    const char *missing = spawn_heap_count_missing();
+    bench_put(out, "heap_missing", missing != NULL ? json_string(missing) : json_null());
     bench_put(out, "cut_short", json_boolean(c->cut_short));
     return out;
 }

@@ -277,7 +277,7 @@ int row_serve(const row_options *options)
                        .ort_version = library.version,
                        .keyboard = r.inputs.keyboard};
     setup.api = timed_api(&library, &setup.api_version, r.counts_heap);
-    if (r.kind != NULL && r.kind->mimalloc && !r.counts_heap &&
+    if (options->preloaded &&
         dlsym(RTLD_DEFAULT, "mi_version") == NULL) {
         bench_die(options->name, "libmimalloc was not preloaded");
     }

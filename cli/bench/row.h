@@ -25,6 +25,7 @@ typedef struct row_options {
     size_t first;       /* the swipe that is predicted first */
     bool once;          /* that one and no other: a start, no rounds */
     bool cold;          /* no warm-up */
+    bool preloaded;     /* a library that takes the heap over was preloaded: mimalloc */
     double spin_us;
 } row_options;
 

@@ -30,18 +30,20 @@ bool row_options_read(int argc, char **argv, row_options *out)
                          .first = strtoul(argv[6], NULL, 10),
                          .once = strchr(argv[7], 'o') != NULL,
                          .cold = strchr(argv[7], 'c') != NULL,
+                         .preloaded = strchr(argv[7], 'p') != NULL,
                          .spin_us = strtod(argv[8], NULL)};
     return true;
 }
 
 static int start(row_process *p, const row_options *o, const row_about *about)
 {
-    char most[NUMBER], beam[NUMBER], first[NUMBER], spin[NUMBER], mode[4];
+    char most[NUMBER], beam[NUMBER], first[NUMBER], spin[NUMBER], mode[8];
     snprintf(most, sizeof(most), "%zu", o->most);
     snprintf(beam, sizeof(beam), "%zu", o->beam);
     snprintf(first, sizeof(first), "%zu", o->first);
     snprintf(spin, sizeof(spin), "%.1f", o->spin_us);
-    snprintf(mode, sizeof(mode), "-%s%s", o->once ? "o" : "", o->cold ? "c" : "");
+    snprintf(mode, sizeof(mode), "-%s%s%s", o->once ? "o" : "", o->cold ? "c" : "",
+             about->preload != NULL ? "p" : "");
     const char *const arguments[] = {"bench", "row", o->name, o->folder, o->swipes, most,
                                      beam,    first, mode,    spin,      NULL};
     return spawn_self(&(spawn_options){.arguments = (char *const *)arguments,

@@ -124,6 +124,13 @@ static void write_counts(FILE *out, const json_t *document)
         cell(out, 8, 1, bench_figure(row, "decoder_runs"));
         fputc('\n', out);
     }
+    const json_t *method = json_object_get(document, "method");
+    if (json_is_string(json_object_get(method, "heap_missing"))) {
+        fprintf(out, "  tensors and heap: not counted: %s\n", bench_text(method, "heap_missing"));
+    }
+    if (json_is_false(json_object_get(method, "traced"))) {
+        fputs("  memory calls: not counted: strace is not installed, or may not trace\n", out);
+    }
 }
 
 static void write_starts(FILE *out, const json_t *document)

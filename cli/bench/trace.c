@@ -2,6 +2,8 @@
 /* The rows' system calls for memory, counted by strace in processes of their own, which it slows down. */
 #include "trace.h"
 
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -85,13 +87,16 @@ static bool trace_row(collection *c, collected_row *row, const char *path)
 
 bool trace_rows(collection *c)
 {
-    char path[] = "/tmp/ortpool-trace-XXXXXX";
+    char path[PATH_MAX];
+    const char *folder = getenv("TMPDIR");
+    const int length = snprintf(path, sizeof(path), "%s/ortpool-trace-XXXXXX",
+                                folder != NULL && *folder != '\0' ? folder : "/tmp");
     c->traced = can_trace();
     if (!c->traced) {
         c->done += 3 * c->count;
         return true;
     }
-    const int fd = mkstemp(path);
+    const int fd = (size_t)length < sizeof(path) ? mkstemp(path) : -1;
     if (fd < 0) {
         c->traced = false;
         return true;

@@ -21,6 +21,7 @@
 #include "percentiles.h"
 #include "process.h"
 #include "progress.h"
+#include "spawn_self.h"
 
 /* ---- one run ---- */
 
@@ -373,6 +374,10 @@ static void measure_opened(measuring *m, row *out, process_memory before, double
     put(out, "shapes", json_integer((json_int_t)m->feed.turn_count));
     put(out, "input_bytes", json_integer((json_int_t)m->feed.turns[0].bytes));
     put_times(out, &t, t.heap_counted);
+    const char *missing = t.heap_counted ? NULL : spawn_heap_count_missing();
+    if (missing != NULL) {
+        put(out, "heap_missing", json_string(missing));
+    }
     percentiles_free(&t.times);
     const process_memory warm = process_memory_now();
     put(out, "ledger", ledger_of(&m->subject));

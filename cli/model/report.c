@@ -96,6 +96,20 @@ static void put_value(FILE *file, unit u, double value)
     }
 }
 
+/* Why no process counted its heap; "": some did. */
+static const char *heap_missing(const json_t *const *rows, size_t count)
+{
+    double value;
+    const char *why = "";
+    for (size_t i = 0; i < count; i++) {
+        if (figure(rows[i], "heap_allocations_per_run", &value)) {
+            return "";
+        }
+        why = text_of(rows[i], "heap_missing");
+    }
+    return why;
+}
+
 static void put_lines(FILE *file, const json_t *const *rows, size_t count)
 {
     for (size_t line = 0; line < sizeof(lines) / sizeof(lines[0]); line++) {
@@ -105,6 +119,12 @@ static void put_lines(FILE *file, const json_t *const *rows, size_t count)
             any = any || line_value(rows[i], line, &value);
         }
         if (!any) {
+            const char *why = strcmp(lines[line].path, "heap_allocations_per_run") == 0
+                                  ? heap_missing(rows, count)
+                                  : "";
+            if (*why != '\0') {
+                fprintf(file, "%-*snot counted: %s\n", LABEL_COLUMNS, lines[line].label, why);
+            }
             continue;
         }
         fprintf(file, "%-*s", LABEL_COLUMNS, lines[line].label);
