@@ -84,8 +84,6 @@ def complaints_of(text, macros, tried):
         if name.endswith("_create") and thing + "_destroy" not in functions:
             said.append("%s: there is no %s_destroy" % (name, thing))
     for match in re.finditer(r"\b(wait|patience|deadline|timeout)(_at)?_ms\b", text):
-        if match.group(0) == "deadline_ms" and "deadline_ms" in structs.get("ortp_run_options", ""):
-            continue  # becomes timeout_ms with the next change of sessions
         if match.group(0) not in ("timeout_ms", "deadline_at_ms"):
             said.append("%s: a span is timeout_ms, a time deadline_at_ms" % match.group(0))
     return said, len(functions), len(filled)
