@@ -19,7 +19,6 @@ import sys
 import textwrap
 
 README_LINES, COLUMNS = 160, 120
-PROSE_FROM = ("embedding.md", "command.md", "promises.md", "limits.md", "install.md", "migration.md", "telemetry.md")
 MARKS = ("model", "swipe")
 
 
@@ -101,7 +100,7 @@ def check(top, tests):
                 problems.append(f"{name} has {len(lines)} lines, more than {README_LINES}")
             problems += [f"{name}: line {number} has {len(line)} characters"
                          for number, line in enumerate(lines, 1) if len(line) > COLUMNS]
-        elif page.name in PROSE_FROM:
+        else:
             problems += [f"{name}: {problem}" for problem in long_lines(page)]
     if whole == 0:
         problems.append("README.md shows no example as a whole")
