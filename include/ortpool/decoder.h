@@ -17,7 +17,7 @@
  *                    second score, double [V S + 4 n (S + 1)], n the most beams
  *
  * Threads: decoders and buffers have one owner at a time; all functions that take one (warm,
- * logits, last_runs, get_info, destroy too) are for that owner alone. Creating is thread-safe, one
+ * last_runs, get_info, destroy too) are for that owner alone. Creating is thread-safe, one
  * model and tensor pool may serve many at once; ortp_search_params_from() and ortp_plan_estimate()
  * only read the manifest and are thread-safe.
  *
@@ -221,9 +221,6 @@ ORTP_API size_t ortp_decoder_last_runs(const ortp_decoder *decoder);
  * BUDGET, NOMEM, ORT. */
 ORTP_API ORTP_CHECK ortp_status ortp_decoder_warm(ortp_decoder *decoder, size_t bucket_index,
                                                   size_t beams, ortp_error *error);
-/* After a search or warm-up step: the logits of the last run, f32 [n,T,V] or [n,V], valid until the
- * next. For tests and tools. */
-ORTP_API const float *ortp_decoder_logits(const ortp_decoder *decoder, size_t *rows);
 
 /* ---- plan: bytes before any is taken ---- */
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The lexicon: a trie over the words a to z with their frequencies, in one block of the pool, and the
- * search constraint made from it. Walking a prefix allocates nothing.
+ * search constraint made from it. The constraint allocates nothing.
  */
 #ifndef ORTPOOL_LEXICON_H
 #define ORTPOOL_LEXICON_H
@@ -36,18 +36,9 @@ ORTP_API ORTP_CHECK ortp_status ortp_lexicon_create(const ortp_lexicon_options *
 /* Always ORTP_OK. Thread-safe: no, nobody else may be using it, nor a constraint made from it. */
 ORTP_API ortp_status ortp_lexicon_destroy(ortp_lexicon *lexicon, ortp_error *error);
 
-/* All below: thread-safe, no allocation, no error. Node 0 is the root (the empty prefix). */
+/* All below: thread-safe, no allocation, no error. */
 ORTP_API size_t ortp_lexicon_words(const ortp_lexicon *lexicon);
-ORTP_API size_t ortp_lexicon_nodes(const ortp_lexicon *lexicon);
 ORTP_API size_t ortp_lexicon_bytes(const ortp_lexicon *lexicon);
-/* The node of `prefix` (letters a to z, `length` of them); false where no word begins so. */
-ORTP_API bool ortp_lexicon_walk(const ortp_lexicon *lexicon, uint32_t from, const char *prefix,
-                                size_t length, uint32_t *node);
-/* Letters ('a' to 'z', rising) that may follow and their nodes; both arrays hold 26. */
-ORTP_API size_t ortp_lexicon_children(const ortp_lexicon *lexicon, uint32_t node, char *letters,
-                                      uint32_t *nodes);
-/* Whether a word ends at `node`; *log_count (may be NULL): ln(count + 1), within 2e-4. */
-ORTP_API bool ortp_lexicon_is_word(const ortp_lexicon *lexicon, uint32_t node, double *log_count);
 ORTP_API bool ortp_lexicon_contains(const ortp_lexicon *lexicon, const char *word);
 
 /*

@@ -109,7 +109,7 @@ size_t ortp_decoder_last_runs(const ortp_decoder *decoder)
     return decoder->runs;
 }
 
-const float *ortp_decoder_logits(const ortp_decoder *decoder, size_t *rows)
+const float *ortp__decoder_logits(const ortp_decoder *decoder, size_t *rows)
 {
     if (rows != NULL) {
         *rows = decoder->logits_rows;

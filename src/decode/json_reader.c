@@ -46,11 +46,10 @@ static size_t next_byte(void *buffer, size_t room, void *ctx)
 static ortp_status parse(ortp__json *r, const char *path)
 {
     char reason[ORTP__ERRNO_BYTES];
-    FILE *file = ortp__file_open(path);
-    if (file == NULL) {
-        const int number = errno;
-        return ortp__fail(r->error, ortp__open_status(number), "%s: cannot be opened: %s", path,
-                          ortp__errno_text(number, reason));
+    FILE *file = NULL;
+    const ortp_status opened = ortp__file_open_named(path, &file, r->error);
+    if (opened != ORTP_OK) {
+        return opened;
     }
     /* A failed read would be taken for the end; the first one shows a directory. */
     const int first = fgetc(file);

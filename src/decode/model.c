@@ -15,11 +15,10 @@
 static ortp_status hash_file(XXH3_state_t *hash, const char *path, ortp_error *error)
 {
     char reason[ORTP__ERRNO_BYTES];
-    FILE *file = ortp__file_open(path);
-    if (file == NULL) {
-        const int number = errno;
-        return ortp__fail(error, ortp__open_status(number), "%s: cannot be opened: %s", path,
-                          ortp__errno_text(number, reason));
+    FILE *file = NULL;
+    const ortp_status opened = ortp__file_open_named(path, &file, error);
+    if (opened != ORTP_OK) {
+        return opened;
     }
     uint64_t total = 0;
     size_t got = 0;

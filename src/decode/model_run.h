@@ -37,6 +37,10 @@ ORTP_CHECK ortp_status ortp__decoder_warm(ortp_decoder *decoder, size_t bucket_i
 /* Microseconds that the decoder runs of the last search took. */
 uint64_t ortp__decoder_last_run_us(const ortp_decoder *decoder);
 
+/* After a search or warm-up step: the logits of the last run, f32 [n,T,V] or [n,V], valid until the
+ * next; NULL before. For tests. One owner at a time, as the decoder. */
+const float *ortp__decoder_logits(const ortp_decoder *decoder, size_t *rows);
+
 /* What a decoder has of control memory, and in its buffers, blocks' rounding left out. */
 size_t ortp__decoder_control_bytes(const ortp_decoder *decoder);
 size_t ortp__decoder_buffer_bytes(const ortp_decoder *decoder);

@@ -112,7 +112,7 @@ static ortp_status poll(const search *s)
                           s->decoder->runs);
     }
     if (p->deadline_at_ms > 0 &&
-        ortp__clock_ms(ortp__runtime_clock(s->decoder->model->runtime)) >= p->deadline_at_ms) {
+        ortp_runtime_now_ms(s->decoder->model->runtime) >= p->deadline_at_ms) {
         return ortp__fail(s->error, ORTP_E_TIMEOUT,
                           "search: the deadline passed after %zu decoder runs", s->decoder->runs);
     }

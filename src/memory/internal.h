@@ -38,6 +38,10 @@ ORTP__PRIVATE_API void ortp__log(const ortp_logger *logger, ortp_log_level level
                                  const char *format, ...)
     ORTP_PRINTF(3, 4);
 
+/* As ortp__file_open(); on failure the error says path and reason. Errors: NOTFOUND, NOMEM, SYS. */
+ORTP__PRIVATE_API ORTP_CHECK ortp_status ortp__file_open_named(const char *path, FILE **out,
+                                                               ortp_error *error);
+
 /* The caller's allocator or malloc/free; INVAL when only one of the two functions is set. */
 ORTP__PRIVATE_API ortp_status ortp__alloc_resolve(const ortp_alloc *given, ortp_alloc *out);
 ORTP__PRIVATE_API void *ortp__raw_alloc(const ortp_alloc *alloc, size_t bytes); /* zeroed */
@@ -55,7 +59,7 @@ bool ortp__budget_has_room(const ortp_budget *budget, size_t bytes);
 /* What the ledger counts for the block: its part of a mapping, padding included. */
 size_t ortp__block_footprint(const ortp_block *block);
 
-ORTP__PRIVATE_API uint64_t ortp__clock_ms(const ortp_clock *clock);
+uint64_t ortp__clock_ms(const ortp_clock *clock);
 /* The same, or a few milliseconds before, at a fraction of the cost: for stamps. */
 uint64_t ortp__clock_stamp_ms(const ortp_clock *clock);
 

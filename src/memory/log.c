@@ -5,6 +5,7 @@
  */
 #include "internal.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -66,4 +67,16 @@ void ortp__log(const ortp_logger *logger, ortp_log_level level, const char *form
         }
     }
     logger->fn(logger->ctx, level, line);
+}
+
+ortp_status ortp__file_open_named(const char *path, FILE **out, ortp_error *error)
+{
+    *out = ortp__file_open(path);
+    if (*out != NULL) {
+        return ORTP_OK;
+    }
+    char reason[ORTP__ERRNO_BYTES];
+    const int number = errno;
+    return ortp__fail(error, ortp__open_status(number), "%s: cannot be opened: %s", path,
+                      ortp__errno_text(number, reason));
 }

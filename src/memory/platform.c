@@ -369,12 +369,14 @@ bool ortp__pages_decommit(void *pages, size_t bytes)
 
 void ortp__pages_populate(void *pages, size_t bytes)
 {
-    if (bytes == 0 || madvise(pages, bytes, MADV_POPULATE_WRITE) == 0) {
+    const size_t page = ortp__page_size();
+    const size_t before = (uintptr_t)pages % page; /* in the same page, so in the same mapping */
+    unsigned char *at = (unsigned char *)pages - before;
+    if (bytes == 0 || madvise(at, before + bytes, MADV_POPULATE_WRITE) == 0) {
         return;
     }
+    bytes += before;
     /* Touch: adding nothing, in one step, leaves what a neighbour writes in the same page alone. */
-    size_t page = ortp__page_size();
-    unsigned char *at = pages;
     for (size_t i = 0; i < bytes; i += page) {
         (void)__atomic_fetch_or(&at[i], 0u, __ATOMIC_RELAXED);
     }

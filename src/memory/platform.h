@@ -63,10 +63,10 @@ ORTP__PRIVATE_API const char *ortp__errno_text(int number, char text[ORTP__ERRNO
  * A file to be read; NULL with errno, ESPIPE where it is no file but a pipe or a device, which could make
  * its reader wait for ever.
  */
-ORTP__PRIVATE_API FILE *ortp__file_open(const char *path);
+FILE *ortp__file_open(const char *path);
 
 /* What a file that cannot be opened is for a caller: NOTFOUND, NOMEM or SYS. */
-ORTP__PRIVATE_API ortp_status ortp__open_status(int number);
+ortp_status ortp__open_status(int number);
 
 /* false: the system refused. */
 ORTP__PRIVATE_API bool ortp__mutex_init(ortp__mutex *mutex, ortp__rank rank);
@@ -123,7 +123,7 @@ uint64_t ortp__now_about_ms(void);
 ORTP__PRIVATE_API uint64_t ortp__now_us(void);
 /* A time that a call after this one does not return again. */
 uint64_t ortp__moment(void);
-ORTP__PRIVATE_API size_t ortp__page_size(void);
+size_t ortp__page_size(void);
 size_t ortp__processor_count(void);
 /* A number of the calling thread, well mixed, the same as long as it lives. */
 size_t ortp__thread_hash(void);
@@ -137,7 +137,7 @@ void *ortp__pages_reserve(size_t bytes);
 bool ortp__pages_commit(void *pages, size_t bytes);
 /* Address space alone again, contents gone; false, and nothing changed, when the system refuses. */
 bool ortp__pages_decommit(void *pages, size_t bytes);
-/* Makes the pages present and writable; keeps contents. */
+/* Makes the pages of these bytes present and writable, from any address on; keeps contents. */
 ORTP__PRIVATE_API void ortp__pages_populate(void *pages, size_t bytes);
 void ortp__pages_advise_huge(void *pages, size_t bytes);
 

@@ -3,6 +3,7 @@
  * The lexicon: one block with the trie (lexicon_internal.h shows its form), and the walks over it.
  */
 #include "lexicon_internal.h"
+#include "lexicon_walk.h"
 
 #include <math.h>
 #include <string.h>
@@ -102,7 +103,7 @@ size_t ortp_lexicon_words(const ortp_lexicon *lexicon)
     return lexicon->word_count;
 }
 
-size_t ortp_lexicon_nodes(const ortp_lexicon *lexicon)
+size_t ortp__lexicon_nodes(const ortp_lexicon *lexicon)
 {
     return lexicon->node_count;
 }
@@ -128,7 +129,7 @@ static uint32_t find_child(const ortp__node *nodes, uint32_t node, uint32_t lett
     return (nodes[child].packed & ORTP__NODE_LETTER) == letter ? child : 0;
 }
 
-bool ortp_lexicon_walk(const ortp_lexicon *lexicon, uint32_t from, const char *prefix,
+bool ortp__lexicon_walk(const ortp_lexicon *lexicon, uint32_t from, const char *prefix,
                        size_t length, uint32_t *node)
 {
     if (from >= lexicon->node_count) {
@@ -148,7 +149,7 @@ bool ortp_lexicon_walk(const ortp_lexicon *lexicon, uint32_t from, const char *p
     return true;
 }
 
-size_t ortp_lexicon_children(const ortp_lexicon *lexicon, uint32_t node, char *letters,
+size_t ortp__lexicon_children(const ortp_lexicon *lexicon, uint32_t node, char *letters,
                              uint32_t *nodes)
 {
     if (node >= lexicon->node_count || lexicon->nodes[node].child == 0) {
@@ -168,7 +169,7 @@ size_t ortp_lexicon_children(const ortp_lexicon *lexicon, uint32_t node, char *l
     return count;
 }
 
-bool ortp_lexicon_is_word(const ortp_lexicon *lexicon, uint32_t node, double *log_count)
+bool ortp__lexicon_is_word(const ortp_lexicon *lexicon, uint32_t node, double *log_count)
 {
     if (node >= lexicon->node_count || (lexicon->nodes[node].packed & ORTP__NODE_WORD) == 0) {
         return false;
@@ -182,8 +183,8 @@ bool ortp_lexicon_is_word(const ortp_lexicon *lexicon, uint32_t node, double *lo
 bool ortp_lexicon_contains(const ortp_lexicon *lexicon, const char *word)
 {
     uint32_t node = 0;
-    return ortp_lexicon_walk(lexicon, 0, word, strlen(word), &node) &&
-           ortp_lexicon_is_word(lexicon, node, NULL);
+    return ortp__lexicon_walk(lexicon, 0, word, strlen(word), &node) &&
+           ortp__lexicon_is_word(lexicon, node, NULL);
 }
 
 /* The state of a beam that no word begins like. */
@@ -213,13 +214,13 @@ static size_t constraint_next(void *ctx, uint32_t state, int32_t *tokens, uint32
     const ortp_lexicon_constraint *c = ctx;
     char letters[ORTP__LETTERS];
     uint32_t nodes[ORTP__LETTERS];
-    const size_t found = ortp_lexicon_children(c->lexicon, state, letters, nodes);
+    const size_t found = ortp__lexicon_children(c->lexicon, state, letters, nodes);
     const size_t count = found < capacity ? found : capacity;
     for (size_t i = 0; i < count; i++) {
         tokens[i] = c->first_letter + (letters[i] - 'a');
         states[i] = nodes[i];
     }
-    *may_end = ortp_lexicon_is_word(c->lexicon, state, NULL);
+    *may_end = ortp__lexicon_is_word(c->lexicon, state, NULL);
     if (c->free_score == 0.0 || (state != FREE && state >= c->lexicon->node_count)) {
         return count;
     }
@@ -237,7 +238,7 @@ static double constraint_score(void *ctx, uint32_t state)
 {
     const ortp_lexicon_constraint *c = ctx;
     double log_count = 0.0;
-    return ortp_lexicon_is_word(c->lexicon, state, &log_count) ? c->weight * worth(c, log_count)
+    return ortp__lexicon_is_word(c->lexicon, state, &log_count) ? c->weight * worth(c, log_count)
                                                                : c->free_score;
 }
 

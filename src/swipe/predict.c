@@ -49,8 +49,7 @@ static ortp_status poll(const ortp_predictor *p, const ortp__asked *asked, ortp_
     if (asked->stop != NULL && asked->stop(asked->stop_ctx)) {
         return ortp__fail(error, ORTP_E_CANCELLED, "predict: stopped before the encoder's run");
     }
-    const ortp_clock *clock = ortp__runtime_clock(p->runtime);
-    if (asked->deadline_at_ms > 0 && ortp__clock_ms(clock) >= asked->deadline_at_ms) {
+    if (asked->deadline_at_ms > 0 && ortp_runtime_now_ms(p->runtime) >= asked->deadline_at_ms) {
         return ortp__fail(error, ORTP_E_TIMEOUT,
                           "predict: the deadline passed before the encoder's run");
     }

@@ -28,10 +28,7 @@ typedef struct held {
 /* Warm-up's own runs touch one tensor of each shape; the others are for predictions beside it. */
 static void make_present(const ortp_tensor *tensor)
 {
-    const uintptr_t page = ortp__page_size();
-    unsigned char *data = ortp_tensor_data(tensor);
-    const size_t before = (uintptr_t)data % page; /* in the same mapping */
-    ortp__pages_populate(data - before, before + ortp_tensor_bytes(tensor));
+    ortp__pages_populate(ortp_tensor_data(tensor), ortp_tensor_bytes(tensor));
 }
 
 static ortp_status hold_encoded(ortp_predictor *p, held *h, size_t source, ortp_error *error)

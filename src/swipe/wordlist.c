@@ -233,14 +233,12 @@ static ortp_status read_stream(ortp__wordlist *list, FILE *file, ortp_error *err
 
 static ortp_status read_text(ortp__wordlist *list, ortp_error *error)
 {
-    FILE *file = ortp__file_open(list->path);
-    if (file == NULL) {
-        char reason[ORTP__ERRNO_BYTES];
-        const int number = errno;
-        return ortp__fail(error, ortp__open_status(number), "%s: cannot be opened: %s", list->path,
-                          ortp__errno_text(number, reason));
+    FILE *file = NULL;
+    ortp_status status = ortp__file_open_named(list->path, &file, error);
+    if (status != ORTP_OK) {
+        return status;
     }
-    const ortp_status status = read_stream(list, file, error);
+    status = read_stream(list, file, error);
     (void)fclose(file);
     return status;
 }

@@ -222,6 +222,14 @@ class Installed(unittest.TestCase):
         used = {name for name in undefined(predict) & ours if name.startswith("ortp__")}
         self.assertEqual(used, self.mapped("ortpool.map")["ORTPOOL_PRIVATE_0_1"])
 
+    def test_command_uses_the_public_interface(self):
+        """All but the usual code that the bench compares with, which searches by the library's own bookkeeping."""
+        table = call("nm", "-A", "--undefined-only", os.path.join(BUILD, "cli", "libortpool_cli_parts.a"))
+        inside = {words[0].split(":")[1] for words in map(str.split, table.splitlines())
+                  if len(words) > 2 and words[-1].startswith("ortp__")}
+        self.assertLessEqual(inside, {"plain.c.o", "plain_search.c.o", "usual.c.o", "well_used.c.o"})
+        self.assertIn("ortp_predictor_predict", table)
+
     def test_pages_that_headers_name(self):
         """docs/... in a header is a page below the folder of the documentation."""
         include = os.path.join(self.prefix, "include", "ortpool")

@@ -6,6 +6,7 @@
 #include "fuzz.h"
 
 #include "counting_alloc.h"
+#include "lexicon_walk.h"
 
 #include <ortpool/lexicon.h>
 
@@ -29,8 +30,8 @@ static void check_words(const ortp_lexicon *lexicon, const char *text, size_t si
             MUST(letters <= ORTP_LEXICON_WORD_MAX && text[at + letters] == '\t');
             uint32_t node;
             double log_count = -1;
-            MUST(ortp_lexicon_walk(lexicon, 0, text + at, letters, &node));
-            MUST(ortp_lexicon_is_word(lexicon, node, &log_count));
+            MUST(ortp__lexicon_walk(lexicon, 0, text + at, letters, &node));
+            MUST(ortp__lexicon_is_word(lexicon, node, &log_count));
             double count = 0; /* digits to the end of the line, which may be that of the input */
             for (size_t i = at + letters + 1; i < end && text[i] >= '0' && text[i] <= '9'; i++) {
                 count = count * 10 + (text[i] - '0');
@@ -47,18 +48,18 @@ static void check_words(const ortp_lexicon *lexicon, const char *text, size_t si
 /* Every node is reached from the root once: as many as the lexicon says. */
 static void check_nodes(const ortp_lexicon *lexicon)
 {
-    const size_t nodes = ortp_lexicon_nodes(lexicon);
+    const size_t nodes = ortp__lexicon_nodes(lexicon);
     size_t children = 0, words = 0;
     for (uint32_t node = 0; node < nodes; node++) {
         char letters[26];
         uint32_t next[26];
-        const size_t count = ortp_lexicon_children(lexicon, node, letters, next);
+        const size_t count = ortp__lexicon_children(lexicon, node, letters, next);
         MUST(count <= 26);
         for (size_t i = 0; i < count; i++) {
             MUST(next[i] > node && next[i] < nodes && (i == 0 || letters[i] > letters[i - 1]));
         }
         children += count;
-        words += ortp_lexicon_is_word(lexicon, node, NULL);
+        words += ortp__lexicon_is_word(lexicon, node, NULL);
     }
     MUST(children + 1 == nodes && words == ortp_lexicon_words(lexicon));
 }

@@ -2,6 +2,8 @@
 /* The usual code: see naive.h. */
 #include "naive.h"
 
+#include "lexicon_walk.h"
+
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -98,8 +100,8 @@ static double look_ahead(naive *n, uint32_t node)
     char letters[LETTERS];
     uint32_t nodes[LETTERS];
     double most = 0;
-    ortp_lexicon_is_word(n->lexicon, node, &most);
-    size_t children = ortp_lexicon_children(n->lexicon, node, letters, nodes);
+    ortp__lexicon_is_word(n->lexicon, node, &most);
+    size_t children = ortp__lexicon_children(n->lexicon, node, letters, nodes);
     for (size_t i = 0; i < children; i++) {
         most = fmax(most, look_ahead(n, nodes[i]));
     }
@@ -120,7 +122,7 @@ naive *naive_create(const OrtApi *api, OrtEnv *env, const ortp_predictor *settin
     n->lexicon = ortp_predictor_lexicon(settings);
     n->path = path;
     if (n->config->look_ahead > 0) {
-        n->hopes = malloc(ortp_lexicon_nodes(n->lexicon) * sizeof(*n->hopes));
+        n->hopes = malloc(ortp__lexicon_nodes(n->lexicon) * sizeof(*n->hopes));
         if (!n->hopes) {
             out_of_memory();
             naive_destroy(n);
@@ -449,7 +451,7 @@ static int by_rank(const void *a, const void *b)
 /* The letters that may follow a beam, and their nodes: those of words first; returns how many. */
 static size_t following(const naive *n, uint32_t node, char *letters, uint32_t *nodes)
 {
-    size_t words = ortp_lexicon_children(n->lexicon, node, letters, nodes), count = words;
+    size_t words = ortp__lexicon_children(n->lexicon, node, letters, nodes), count = words;
     for (char letter = 'a'; n->config->free_score != 0 && letter <= 'z'; letter++) {
         if (!memchr(letters, letter, words)) {
             letters[count] = letter;
@@ -494,7 +496,7 @@ static bool expand(search *s, size_t index, const float *logits, candidate *list
     }
     double log_count, end = b->score + logp[n->manifest->eos];
     bool ok = true;
-    if (ortp_lexicon_is_word(n->lexicon, b->node, &log_count)) {
+    if (ortp__lexicon_is_word(n->lexicon, b->node, &log_count)) {
         ok = finish_word(s, b, end, n->config->frequency_weight * worth(n, log_count));
     } else if (n->config->free_score != 0 && b->length > 1) {
         ok = finish_word(s, b, end, n->config->free_score);

@@ -8,6 +8,7 @@
 
 #include "fixture.h"
 #include "machine.h"
+#include "model_run.h"
 
 #define RESULTS 64u
 
@@ -53,7 +54,7 @@ static void check_first_logits(const fixture *f, ortp_decoder *decoder, ortp_ten
         error);
     assert_int_equal(count, 0); /* the empty sequence may not end */
     assert_int_equal(ortp_decoder_last_runs(decoder), 1);
-    const float *logits = ortp_decoder_logits(decoder, &rows);
+    const float *logits = ortp__decoder_logits(decoder, &rows);
     assert_int_equal(rows, 1);
     assert_int_equal(json_array_size(json_object_get(from, "logits_after_sos")),
                      f->manifest->vocabulary);
@@ -194,7 +195,7 @@ static void logits_after_a_prefix(void **state)
             error);
         assert_int_equal(found, 0);
         assert_int_equal(ortp_decoder_last_runs(decoder), count + 1);
-        const float *logits = ortp_decoder_logits(decoder, NULL);
+        const float *logits = ortp__decoder_logits(decoder, NULL);
         assert_logits(logits + count * f.manifest->vocabulary,
                       json_object_get(expected, "logits_after_prefix"));
         assert_int_equal(ortp_tensor_release(memory), ORTP_OK);
@@ -320,9 +321,9 @@ static void padding_is_written_each_time(void **state)
             ortp_decoder_search(decoder, memory, length, &params, NULL, &result, 1, &count, &error),
             error);
         if (i == 0) {
-            memcpy(first, ortp_decoder_logits(decoder, NULL), bytes);
+            memcpy(first, ortp__decoder_logits(decoder, NULL), bytes);
         } else if (i == 2) {
-            assert_memory_equal(first, ortp_decoder_logits(decoder, NULL), bytes);
+            assert_memory_equal(first, ortp__decoder_logits(decoder, NULL), bytes);
         }
     }
     free(first);
@@ -372,7 +373,7 @@ static void replicated_rows_are_all_filled(void **state)
                                       &count, &error),
                   error);
         size_t rows = 0;
-        const float *logits = ortp_decoder_logits(decoder, &rows);
+        const float *logits = ortp__decoder_logits(decoder, &rows);
         const size_t row = f.manifest->max_tokens * f.manifest->vocabulary;
         assert_int_equal(rows, 8);
         assert_logits(logits, json_object_get(expected, "logits_after_sos"));

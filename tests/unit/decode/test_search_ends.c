@@ -3,6 +3,7 @@
 #include <math.h>
 #include <stdio.h>
 
+#include "model_run.h"
 #include "world.h"
 
 static void cancels_before_any_run(void **state)
@@ -179,7 +180,7 @@ static void the_budget_refuses_buffers(void **state)
     assert_int_equal(
         ortp_decoder_search(decoder, w->memory, w->length, NULL, NULL, &result, 1, &count, &error),
         ORTP_E_BUDGET);
-    assert_null(ortp_decoder_logits(decoder, NULL));
+    assert_null(ortp__decoder_logits(decoder, NULL));
     assert_int_equal(ortp_budget_set_limit(budget, ORTP_UNLIMITED, NULL), ORTP_OK);
     assert_ok(
         ortp_decoder_search(decoder, w->memory, w->length, NULL, NULL, &result, 1, &count, &error),

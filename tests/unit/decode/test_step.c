@@ -3,6 +3,7 @@
  * The incremental path: which models and versions take it, and that it finds what the decoder of whole
  * sequences finds, for every width and bucket and sequences of the full length.
  */
+#include "model_run.h"
 #include "rounds.h"
 
 #include <math.h>
@@ -333,7 +334,7 @@ static void a_warm_search_makes_no_value(void **state)
     }
     assert_int_equal(values_made(&f), before);
     size_t rows = 0;
-    assert_non_null(ortp_decoder_logits(decoder, &rows));
+    assert_non_null(ortp__decoder_logits(decoder, &rows));
     assert_int_equal(rows, 8);
     ortp_decoder_destroy(decoder, NULL);
     fixture_close(&f);

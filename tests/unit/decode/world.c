@@ -2,6 +2,8 @@
 /* See world.h. */
 #include "world.h"
 
+#include "model_run.h"
+
 #include <math.h>
 
 static size_t tree_next(void *ctx, uint32_t state, int32_t *tokens, uint32_t *states,
@@ -104,7 +106,7 @@ static void learn(world *w, ortp_decoder *decoder, uint32_t node)
                                   &count, &error),
               error);
     assert_int_equal(ortp_decoder_last_runs(decoder), p.length + 1);
-    const float *logits = ortp_decoder_logits(decoder, NULL) + p.length * VOCABULARY;
+    const float *logits = ortp__decoder_logits(decoder, NULL) + p.length * VOCABULARY;
     double sum = 0.0;
     for (size_t i = 0; i < VOCABULARY; i++) {
         sum += exp((double)logits[i]);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The lexicon: what is read and refused, and every walk against the words themselves. */
 #include "counting_alloc.h"
+#include "lexicon_walk.h"
 #include "test_ort.h"
 
 #include <ortpool/lexicon.h>
@@ -87,8 +88,8 @@ static double log_count(const ortp_lexicon *lexicon, const char *word)
 {
     uint32_t node = 0;
     double value = -1.0;
-    if (ortp_lexicon_walk(lexicon, 0, word, strlen(word), &node)) {
-        (void)ortp_lexicon_is_word(lexicon, node, &value);
+    if (ortp__lexicon_walk(lexicon, 0, word, strlen(word), &node)) {
+        (void)ortp__lexicon_is_word(lexicon, node, &value);
     }
     return value;
 }
@@ -99,22 +100,22 @@ static void tiny_list(void **state)
     ortp_lexicon *lexicon =
         load(f, "to\t3\ntea\t0\nten\t20\nt\t5\ninn\t9223372036854775807\nin\t1\n");
     assert_int_equal(ortp_lexicon_words(lexicon), 6);
-    assert_int_equal(ortp_lexicon_nodes(lexicon), 9); /* root t i to te in tea ten inn */
+    assert_int_equal(ortp__lexicon_nodes(lexicon), 9); /* root t i to te in tea ten inn */
     assert_int_equal(ortp_lexicon_bytes(lexicon), 9 * (8 + 1));
     char letters[26];
     uint32_t nodes[26];
-    assert_int_equal(ortp_lexicon_children(lexicon, 0, letters, nodes), 2);
+    assert_int_equal(ortp__lexicon_children(lexicon, 0, letters, nodes), 2);
     assert_memory_equal(letters, "it", 2);
     uint32_t t = 0;
-    assert_true(ortp_lexicon_walk(lexicon, 0, "t", 1, &t));
+    assert_true(ortp__lexicon_walk(lexicon, 0, "t", 1, &t));
     assert_int_equal(t, nodes[1]);
-    assert_int_equal(ortp_lexicon_children(lexicon, t, letters, nodes), 2);
+    assert_int_equal(ortp__lexicon_children(lexicon, t, letters, nodes), 2);
     assert_memory_equal(letters, "eo", 2);
     uint32_t ten = 0;
-    assert_true(ortp_lexicon_walk(lexicon, t, "en", 2, &ten)); /* from a node, not the root */
+    assert_true(ortp__lexicon_walk(lexicon, t, "en", 2, &ten)); /* from a node, not the root */
     assert_true(fabs(log_count(lexicon, "ten") - log(21.0)) < 2e-4);
-    assert_true(ortp_lexicon_is_word(lexicon, ten, NULL));
-    assert_int_equal(ortp_lexicon_children(lexicon, ten, letters, nodes), 0);
+    assert_true(ortp__lexicon_is_word(lexicon, ten, NULL));
+    assert_int_equal(ortp__lexicon_children(lexicon, ten, letters, nodes), 0);
     assert_true(fabs(log_count(lexicon, "tea")) < 2e-4);
     assert_true(fabs(log_count(lexicon, "inn") - 63.0 * log(2.0)) < 2e-4);
     assert_true(ortp_lexicon_contains(lexicon, "t"));
@@ -128,11 +129,11 @@ static void tiny_list(void **state)
     assert_false(ortp_lexicon_contains(lexicon, "`"));
     assert_false(ortp_lexicon_contains(lexicon, "")); /* the root is no word */
     uint32_t node = 77;
-    assert_true(ortp_lexicon_walk(lexicon, ten, "", 0, &node));
+    assert_true(ortp__lexicon_walk(lexicon, ten, "", 0, &node));
     assert_int_equal(node, ten);
-    assert_false(ortp_lexicon_walk(lexicon, 9, "", 0, &node));
-    assert_int_equal(ortp_lexicon_children(lexicon, UINT32_MAX, letters, nodes), 0);
-    assert_false(ortp_lexicon_is_word(lexicon, 9, NULL));
+    assert_false(ortp__lexicon_walk(lexicon, 9, "", 0, &node));
+    assert_int_equal(ortp__lexicon_children(lexicon, UINT32_MAX, letters, nodes), 0);
+    assert_false(ortp__lexicon_is_word(lexicon, 9, NULL));
     ortp_lexicon_destroy(lexicon, NULL);
     ortp_lexicon_destroy(NULL, NULL);
 }
@@ -140,17 +141,17 @@ static void tiny_list(void **state)
 static void assert_same(const ortp_lexicon *a, const ortp_lexicon *b)
 {
     assert_int_equal(ortp_lexicon_words(a), ortp_lexicon_words(b));
-    assert_int_equal(ortp_lexicon_nodes(a), ortp_lexicon_nodes(b));
-    for (uint32_t node = 0; node < ortp_lexicon_nodes(a); node++) {
+    assert_int_equal(ortp__lexicon_nodes(a), ortp__lexicon_nodes(b));
+    for (uint32_t node = 0; node < ortp__lexicon_nodes(a); node++) {
         char letters[2][26];
         uint32_t nodes[2][26];
         double counts[2] = {0, 0};
-        const size_t n = ortp_lexicon_children(a, node, letters[0], nodes[0]);
-        assert_int_equal(ortp_lexicon_children(b, node, letters[1], nodes[1]), n);
+        const size_t n = ortp__lexicon_children(a, node, letters[0], nodes[0]);
+        assert_int_equal(ortp__lexicon_children(b, node, letters[1], nodes[1]), n);
         assert_memory_equal(letters[0], letters[1], n);
         assert_memory_equal(nodes[0], nodes[1], n * sizeof nodes[0][0]);
-        assert_int_equal(ortp_lexicon_is_word(a, node, &counts[0]),
-                         ortp_lexicon_is_word(b, node, &counts[1]));
+        assert_int_equal(ortp__lexicon_is_word(a, node, &counts[0]),
+                         ortp__lexicon_is_word(b, node, &counts[1]));
         assert_true(counts[0] == counts[1]);
     }
 }
@@ -222,7 +223,7 @@ static void longest_word(void **state)
     fixture *f = *state;
     ortp_lexicon *lexicon = load(f, LETTERS_31 LETTERS_31 "\t4\n" LETTERS_31 "\t7\n");
     assert_int_equal(ortp_lexicon_words(lexicon), 2);
-    assert_int_equal(ortp_lexicon_nodes(lexicon), 63);
+    assert_int_equal(ortp__lexicon_nodes(lexicon), 63);
     assert_true(ortp_lexicon_contains(lexicon, LETTERS_31 LETTERS_31));
     ortp_lexicon_destroy(lexicon, NULL);
 }
@@ -386,9 +387,9 @@ static void compare_all(const ortp_lexicon *lexicon, const line *lines, size_t c
     size_t depth = 0;
     size_t found = 0;
     size_t visited = 1;
-    level[0].count = ortp_lexicon_children(lexicon, 0, level[0].letters, level[0].nodes);
+    level[0].count = ortp__lexicon_children(lexicon, 0, level[0].letters, level[0].nodes);
     level[0].next = 0;
-    assert_false(ortp_lexicon_is_word(lexicon, 0, NULL));
+    assert_false(ortp__lexicon_is_word(lexicon, 0, NULL));
     for (;;) {
         if (level[depth].next == level[depth].count) {
             if (depth == 0) {
@@ -404,19 +405,19 @@ static void compare_all(const ortp_lexicon *lexicon, const line *lines, size_t c
         word[++depth] = '\0';
         visited++;
         double log_of = 0.0;
-        if (ortp_lexicon_is_word(lexicon, node, &log_of)) {
+        if (ortp__lexicon_is_word(lexicon, node, &log_of)) {
             assert_true(found < count);
             assert_string_equal(word, lines[found].word);
             assert_true(fabs(log_of - log(lines[found].count + 1.0)) < 2e-4);
             found++;
         }
         level[depth].count =
-            ortp_lexicon_children(lexicon, node, level[depth].letters, level[depth].nodes);
+            ortp__lexicon_children(lexicon, node, level[depth].letters, level[depth].nodes);
         level[depth].next = 0;
-        assert_true(level[depth].count > 0 || ortp_lexicon_is_word(lexicon, node, NULL));
+        assert_true(level[depth].count > 0 || ortp__lexicon_is_word(lexicon, node, NULL));
     }
     assert_int_equal(found, count);
-    assert_int_equal(visited, ortp_lexicon_nodes(lexicon));
+    assert_int_equal(visited, ortp__lexicon_nodes(lexicon));
 }
 
 static void whole_list(void **state)
@@ -429,7 +430,7 @@ static void whole_list(void **state)
     assert_int_equal(ortp_lexicon_words(lexicon), 297672);
     assert_true(ortp_lexicon_bytes(lexicon) < 9000000);
     print_message("%zu words, %zu nodes, %zu bytes\n", ortp_lexicon_words(lexicon),
-                  ortp_lexicon_nodes(lexicon), ortp_lexicon_bytes(lexicon));
+                  ortp__lexicon_nodes(lexicon), ortp_lexicon_bytes(lexicon));
     /* What loading took is given back: the struct and one block are left. */
     ortp_pool_info pool = ORTP_POOL_INFO_INIT;
     ortp_pool_get_info(f->pool, &pool);
@@ -518,12 +519,12 @@ static void hopes(void **state)
     const ortp_constraint c = ortp_lexicon_make_constraint(&storage);
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         uint32_t node = 0;
-        assert_true(ortp_lexicon_walk(lexicon, 0, cases[i].prefix, strlen(cases[i].prefix), &node));
+        assert_true(ortp__lexicon_walk(lexicon, 0, cases[i].prefix, strlen(cases[i].prefix), &node));
         assert_true(fabs(c.hope(c.ctx, node) - 2.0 * log(cases[i].most + 1.0)) <= 2.0 * 0.09);
     }
     storage.count_limit = 100.0; /* hopes and scores alike */
     uint32_t ten = 0;
-    assert_true(ortp_lexicon_walk(lexicon, 0, "ten", 3, &ten));
+    assert_true(ortp__lexicon_walk(lexicon, 0, "ten", 3, &ten));
     storage.weight = 1.0;
     assert_true(fabs(c.final_score(c.ctx, ten) - log(2001.0 / (1.0 + 2001.0 / 100.0))) < 1e-4);
     assert_true(fabs(c.hope(c.ctx, ten) - 2.0 * log(2001.0 / (1.0 + 2001.0 / 100.0))) < 0.02);
