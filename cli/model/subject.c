@@ -162,7 +162,8 @@ static bool run_with(const subject *s, const OrtRunOptions *options, const OrtVa
     run.ort = options;
     ortp_error told = ORTP_ERROR_INIT;
     return fine(
-        ortp_session_run(s->session, &run, input_names, inputs, in, s->output_names, outputs, out, &told),
+        ortp_session_run(s->session, &run, input_names, inputs, in, s->output_names, outputs, out,
+                         &told),
         &told, error);
 }
 

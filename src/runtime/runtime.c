@@ -229,8 +229,8 @@ ortp_status ortp_runtime_destroy(ortp_runtime *runtime, ortp_error *error)
     if (live > 0) {
         return ortp__fail(
             error, ORTP_E_BUSY,
-            "runtime: %zu allocations live that ONNX Runtime made here: OrtValues of runs, "
-            "adopted sessions that are not released",
+            "runtime: %zu allocations live that ONNX Runtime made here: OrtValues of runs that are "
+            "not released",
             live);
     }
     ortp_status status = close_memory(runtime, error);

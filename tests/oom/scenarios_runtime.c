@@ -69,8 +69,8 @@ static ortp_status try_run(ortp_session *session, ortp_tensor_pool *tensors, ort
         }
     }
     if (status == ORTP_OK) {
-        status = ortp_session_run(session, NULL, NULL, (const OrtValue *const *)values, inputs, NULL,
-                                  &values[inputs], 1, error);
+        status = ortp_session_run(session, NULL, NULL, (const OrtValue *const *)values, inputs,
+                                  NULL, &values[inputs], 1, error);
     }
     for (size_t i = 0; i < PORTS; i++) {
         assert_int_equal(ortp_tensor_release(held[i]), ORTP_OK);

@@ -278,8 +278,9 @@ ortp_status graph_run(ortp_session *session, const ortp_run_options *options,
                       const graph_feed *feed, OrtValue **output, ortp_error *error)
 {
     *output = NULL;
-    return ortp_session_run(session, options, feed->input_names, (const OrtValue *const *)feed->inputs,
-                    feed->input_count, &feed->output_name, output, 1, error);
+    return ortp_session_run(session, options, feed->input_names,
+                            (const OrtValue *const *)feed->inputs, feed->input_count,
+                            &feed->output_name, output, 1, error);
 }
 
 void graph_place_make(graph_place *place, const graph_feed *feed)
@@ -301,8 +302,9 @@ ortp_status graph_run_into(ortp_session *session, const ortp_run_options *option
                            const graph_feed *feed, const graph_place *place, ortp_error *error)
 {
     OrtValue *output = place->value;
-    return ortp_session_run(session, options, feed->input_names, (const OrtValue *const *)feed->inputs,
-                    feed->input_count, &feed->output_name, &output, 1, error);
+    return ortp_session_run(session, options, feed->input_names,
+                            (const OrtValue *const *)feed->inputs, feed->input_count,
+                            &feed->output_name, &output, 1, error);
 }
 
 void graph_check(ortp_session *session, const graph_feed *feed, const graph_answer *expected)

@@ -113,8 +113,9 @@ static void outputs_of_one_block_give_back_each(void **state)
         const test_use before = test_use_of(runtime);
         OrtValue *outputs[2] = {NULL, NULL};
         ortp_error error = ORTP_ERROR_INIT;
-        assert_ok(ortp_session_run(session, NULL, feed.input_names, (const OrtValue *const *)feed.inputs,
-                           feed.input_count, names, outputs, 2, &error),
+        assert_ok(ortp_session_run(session, NULL, feed.input_names,
+                                   (const OrtValue *const *)feed.inputs, feed.input_count, names,
+                                   outputs, 2, &error),
                   error);
         const size_t all = test_pool_info(runtime).in_use_bytes[ORTP_LABEL_RUN];
         assert_true(all >= 2 * bytes);
@@ -153,8 +154,9 @@ static void outputs_are_freed_while_their_block_gives_back(void **state)
     for (int round = 0; round < ROUNDS; ++round) {
         OrtValue *outputs[2] = {NULL, NULL};
         ortp_error error = ORTP_ERROR_INIT;
-        assert_ok(ortp_session_run(session, NULL, feed.input_names, (const OrtValue *const *)feed.inputs,
-                           feed.input_count, names, outputs, 2, &error),
+        assert_ok(ortp_session_run(session, NULL, feed.input_names,
+                                   (const OrtValue *const *)feed.inputs, feed.input_count, names,
+                                   outputs, 2, &error),
                   error);
         pthread_t thread;
         assert_int_equal(pthread_create(&thread, NULL, relieve_once, runtime), 0);
@@ -257,8 +259,9 @@ static OrtValue *output_named(ortp_session *session, const graph_feed *feed, con
 {
     OrtValue *output = NULL;
     ortp_error error = ORTP_ERROR_INIT;
-    assert_ok(ortp_session_run(session, NULL, feed->input_names, (const OrtValue *const *)feed->inputs,
-                       feed->input_count, &name, &output, 1, &error),
+    assert_ok(ortp_session_run(session, NULL, feed->input_names,
+                               (const OrtValue *const *)feed->inputs, feed->input_count, &name,
+                               &output, 1, &error),
               error);
     return output;
 }

@@ -46,25 +46,29 @@ static void names_say_which_value_is_which(void **state)
     ortp_error error = ORTP_ERROR_INIT;
     for (int round = 0; round < 4; ++round) { /* the first learns what the later ones use */
         OrtValue *outputs[2] = {NULL, NULL};
-        assert_ok(ortp_session_run(session, NULL, swapped, inputs, 2, both, outputs, 2, &error), error);
+        assert_ok(ortp_session_run(session, NULL, swapped, inputs, 2, both, outputs, 2,
+                                   &error), error);
         assert_true(element(outputs[0], 1) == (x + y) * y && element(outputs[1], 1) == x + y);
         test_ort_api()->ReleaseValue(outputs[0]);
         test_ort_api()->ReleaseValue(outputs[1]);
 
         outputs[0] = NULL; /* a subset: the first, then the second */
-        assert_ok(ortp_session_run(session, NULL, swapped, crossed, 2, &both[0], outputs, 1, &error),
+        assert_ok(ortp_session_run(session, NULL, swapped, crossed, 2, &both[0], outputs, 1,
+                                   &error),
                   error);
         assert_true(element(outputs[0], 1) == (x + y) * x);
         test_ort_api()->ReleaseValue(outputs[0]);
         outputs[0] = NULL;
-        assert_ok(ortp_session_run(session, NULL, swapped, inputs, 2, &both[1], outputs, 1, &error), error);
+        assert_ok(ortp_session_run(session, NULL, swapped, inputs, 2, &both[1], outputs, 1,
+                                   &error), error);
         assert_true(element(outputs[0], 1) == x + y);
         test_ort_api()->ReleaseValue(outputs[0]);
 
         memset(place.data, 0, 16); /* one that is given beside one that ORT makes */
         outputs[0] = place.value;
         outputs[1] = NULL;
-        assert_ok(ortp_session_run(session, NULL, swapped, inputs, 2, both, outputs, 2, &error), error);
+        assert_ok(ortp_session_run(session, NULL, swapped, inputs, 2, both, outputs, 2,
+                                   &error), error);
         assert_ptr_equal(outputs[0], place.value);
         assert_true(((float *)place.data)[1] == (x + y) * y && element(outputs[1], 1) == x + y);
         test_ort_api()->ReleaseValue(outputs[1]);
@@ -93,14 +97,16 @@ static void wrong_arguments_are_refused(void **state)
     OrtValue *output = NULL;
     const uint64_t calls = counting_api_calls(COUNTING_Run);
     ortp_error error = ORTP_ERROR_INIT;
-    assert_int_equal(ortp_session_run(NULL, NULL, feed.input_names, inputs, 2, names, &output, 1, &error),
-                     ORTP_E_INVAL);
+    assert_int_equal(
+        ortp_session_run(NULL, NULL, feed.input_names, inputs, 2, names, &output, 1, &error),
+        ORTP_E_INVAL);
     assert_int_equal(
         ortp_session_run(session, NULL, feed.input_names, missing, 2, names, &output, 1, &error),
         ORTP_E_INVAL);
     assert_non_null(strstr(error.message, "no value for input y"));
-    assert_int_equal(ortp_session_run(session, NULL, nameless, inputs, 2, names, &output, 1, &error),
-                     ORTP_E_INVAL);
+    assert_int_equal(
+        ortp_session_run(session, NULL, nameless, inputs, 2, names, &output, 1, &error),
+        ORTP_E_INVAL);
     assert_int_equal( /* without names the count is the graph's */
         ortp_session_run(session, NULL, NULL, inputs, 1, names, &output, 1, &error), ORTP_E_INVAL);
     assert_non_null(strstr(error.message, "1 inputs given without names; the graph has 2"));
@@ -111,10 +117,12 @@ static void wrong_arguments_are_refused(void **state)
     assert_int_equal(
         ortp_session_run(session, NULL, feed.input_names, inputs, 2, names, &output, 0, &error),
         ORTP_E_INVAL);
-    assert_int_equal(ortp_session_run(session, NULL, feed.input_names, NULL, 2, names, &output, 1, &error),
-                     ORTP_E_INVAL);
-    assert_int_equal(ortp_session_run(session, NULL, feed.input_names, inputs, 2, names, NULL, 1, &error),
-                     ORTP_E_INVAL);
+    assert_int_equal(
+        ortp_session_run(session, NULL, feed.input_names, NULL, 2, names, &output, 1, &error),
+        ORTP_E_INVAL);
+    assert_int_equal(
+        ortp_session_run(session, NULL, feed.input_names, inputs, 2, names, NULL, 1, &error),
+        ORTP_E_INVAL);
     ortp_run_options run = {.struct_size = 0};
     assert_int_equal(
         ortp_session_run(session, &run, feed.input_names, inputs, 2, names, &output, 1, &error),
@@ -195,7 +203,8 @@ static void values_of_any_rank(void **state)
                 ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT, &input));
             ortp_error error = ORTP_ERROR_INIT;
             const OrtValue *const inputs[1] = {input};
-            assert_ok(ortp_session_run(session, NULL, in, inputs, 1, out, &output, 1, &error), error);
+            assert_ok(ortp_session_run(session, NULL, in, inputs, 1, out, &output, 1,
+                                       &error), error);
             assert_true(element(output, count - 1) == data[count - 1]);
             test_ort_api()->ReleaseValue(output);
             test_ort_api()->ReleaseValue(input);
@@ -534,7 +543,8 @@ static void a_known_run_that_does_not_fit_never_enters_ort(void **state)
         test_assert_use(runtime, &before);
     }
     assert_int_equal(counting_api_calls(COUNTING_Run), calls);
-    assert_int_equal(ortp_session_run(session, NULL, NULL, inputs, 3, NULL, outputs, 2, &error), ORTP_E_BUDGET);
+    assert_int_equal(
+        ortp_session_run(session, NULL, NULL, inputs, 3, NULL, outputs, 2, &error), ORTP_E_BUDGET);
     assert_int_equal(counting_api_calls(COUNTING_Run), calls);
     assert_int_equal(test_session_info(session).runs, 3);
     assert_ok(graph_run_into(session, NULL, &small, &small_place, &error), error); /* fits */

@@ -562,12 +562,14 @@ static void runs_are_checked_and_counted(void **state)
     ((float *)ortp_tensor_data(t[0]))[1] = 1.5f;
     ((float *)ortp_tensor_data(t[1]))[1] = 2.25f;
     ortp_error error = ORTP_ERROR_INIT;
-    assert_int_equal(ortp_session_run(session, NULL, NULL, inputs, 2, NULL, outputs, 1, &error), ORTP_OK);
+    assert_int_equal(
+        ortp_session_run(session, NULL, NULL, inputs, 2, NULL, outputs, 1, &error), ORTP_OK);
     assert_true(((float *)ortp_tensor_data(t[2]))[1] == 3.75f);
     assert_int_equal(ortp_session_runs(session), 1);
 
     counting_api_fail(COUNTING_Run, 1);
-    assert_int_equal(ortp_session_run(session, NULL, NULL, inputs, 2, NULL, outputs, 1, &error), ORTP_E_ORT);
+    assert_int_equal(
+        ortp_session_run(session, NULL, NULL, inputs, 2, NULL, outputs, 1, &error), ORTP_E_ORT);
     assert_non_null(strstr(error.message, "add.onnx: made to fail: Run"));
     const OrtValue *missing[2] = {inputs[0], NULL};
     assert_int_equal(ortp_session_run(session, NULL, NULL, missing, 2, NULL, outputs, 1, &error),
@@ -588,7 +590,8 @@ static void runs_are_checked_and_counted(void **state)
         ORTP_E_ORT);
     assert_true(error.ort_code == ORT_INVALID_ARGUMENT ||
                 error.ort_code == ORT_RUNTIME_EXCEPTION); /* 1.22 and older */
-    assert_int_equal(ortp_session_run(session, NULL, NULL, inputs, 2, NULL, outputs, 1, &error), ORTP_OK);
+    assert_int_equal(
+        ortp_session_run(session, NULL, NULL, inputs, 2, NULL, outputs, 1, &error), ORTP_OK);
     assert_int_equal(ortp_session_runs(session), 2);
 
     assert_int_equal(ortp_tensor_release(wrong), ORTP_OK);
