@@ -37,7 +37,7 @@ typedef enum ortp_stats_group {
 } ortp_stats_group;
 
 /* BYTES(group, name, text), COUNT(group, name, text): gauges in bytes and counters, in the order they are
- * shown. */
+ * shown. outside_bytes is a counter, too: it only grows. */
 #define ORTP_STATS_MAP(BYTES, COUNT)                                                               \
     BYTES(MEMORY, limit, "budget limit")                                                           \
     BYTES(MEMORY, charged, "charged: mapped + declared")                                           \
@@ -73,7 +73,7 @@ typedef enum ortp_stats_group {
     COUNT(RUNTIME, ort_allocations, "allocations served to ORT")                                   \
     COUNT(RUNTIME, ort_overflows, "  of these outside a ticket")                                   \
     COUNT(RUNTIME, ort_refusals, "allocations refused to ORT")                                     \
-    COUNT(RUNTIME, outside_allocations, "allocations outside of ortp_session_run")                 \
+    COUNT(RUNTIME, outside_allocations, "allocations outside of session runs")                     \
     BYTES(RUNTIME, outside_bytes, "  bytes that these asked for")                                  \
     COUNT(CACHE, cache_hits, "encoder cache hits")                                                 \
     COUNT(CACHE, cache_misses, "encoder cache misses")                                             \

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #define ROOM 8192
+#define TEXT_COLUMNS 36 /* of the table: a longer text would push its figure out of line */
 #define ALL_GROUPS                                                                                 \
     (ORTP_STATS_RUNTIME | ORTP_STATS_CACHE | ORTP_STATS_MODEL | ORTP_STATS_PREDICTOR)
 
@@ -178,12 +179,14 @@ static void table_has_all_lines(void **state)
     assert_int_equal(length, strlen(text + 1));
     char *end;
 #define CHECK_BYTES(group, name, description)                                                      \
+    assert_true(strlen(description) <= TEXT_COLUMNS);                                              \
     assert_non_null(line_of(text, description));                                                   \
     assert_int_equal(strtoull(line_of(text, description), &end, 10), s.name / 1024);               \
     assert_int_equal(*end, '.');                                                                   \
     assert_int_equal(strtoull(end + 1, &end, 10), s.name % 1024 * 10 / 1024);                      \
     assert_int_equal(strncmp(end, " KiB\n", 5), 0);
 #define CHECK_COUNT(group, name, description)                                                      \
+    assert_true(strlen(description) <= TEXT_COLUMNS);                                              \
     assert_non_null(line_of(text, description));                                                   \
     assert_int_equal(strtoull(line_of(text, description), &end, 10), s.name);                      \
     assert_int_equal(*end, '\n');
