@@ -284,6 +284,7 @@ class Installed(unittest.TestCase):
         }
         self.assertEqual(set(packages), set(wanted))
         root = os.path.join(self.folder, "root")
+        owners = {}
         for name, (depends, files, without) in wanted.items():
             with self.subTest(name):
                 said = call("dpkg-deb", "-f", packages[name], "Depends")
@@ -295,6 +296,9 @@ class Installed(unittest.TestCase):
                 for one in files + [f"share/doc/{name}/LICENSE"]:
                     self.assertTrue([path for path in paths if path.endswith("/" + one)], one)
                 self.assertFalse([path for path in paths if re.search(without, path)])
+                for path in paths:
+                    if not path.endswith("/"):  # dpkg refuses a file that another package has
+                        self.assertEqual(owners.setdefault(path, name), name, path)
                 call("dpkg-deb", "-x", packages[name], root)
         for path, _, names in os.walk(root):
             for name in names:
