@@ -56,7 +56,7 @@ static void a_program_over_orts_objects(void **state)
     assert_true(ortpool::trim(runtime) > 0);
     const std::string ledger = ortpool::ledger(runtime);
     assert_true(ledger.find("charged: mapped + declared") != std::string::npos);
-    assert_true(ledger.find("allocations outside of ortp_session_run") != std::string::npos);
+    assert_true(ledger.find("allocations outside of session runs") != std::string::npos);
 }
 
 static void failures_are_exceptions(void **state)
