@@ -54,6 +54,7 @@ void shared_open(shared_rig *r, const swipe_rows *rows, size_t runtimes)
     for (size_t model = 0; model < 2; model++) {
         for (size_t i = 0; i < SHARED_SWIPES; i++) {
             ortp_error error = ORTP_ERROR_INIT;
+            r->expected[model][i] = (ortp_prediction)ORTP_PREDICTION_INIT;
             assert_ok(predict(r, model, i, &r->expected[model][i], &error), error);
             assert_true(r->expected[model][i].candidate_count > 0);
         }
