@@ -28,7 +28,9 @@ import os
 import sys
 
 import numpy as np
-import onnxruntime
+
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # ORT would start a telemetry client
+import onnxruntime  # noqa: E402
 
 POINTS, FEATURES, TOKENS, SOS, EOS, FIRST_LETTER = 150, 6, 20, 2, 3, 4
 BEAMS = (1, 8, 32)

@@ -7,9 +7,13 @@
  * Several runtimes may live in one process; they share ORT's process-wide env as ORT has it.
  *
  * Telemetry: recent official builds of ORT for Linux (seen in 1.29) start a client with the
- * process's first env: a thread, a device id below the home folder, uploads. A runtime that makes
- * the env tells it to send no events. To keep it from starting at all, set ORT_DISABLE_TELEMETRY=1
- * in the environment before the first env is made.
+ * process's first env: a thread, a log in /tmp, a device id below the home folder, uploads. The
+ * library sets no environment variable: the environment is the application's. A runtime that
+ * creates the env (options.env NULL) calls DisableTelemetryEvents on it at once: no events are
+ * sent, but the client has started. On an env that the application passes neither that nor
+ * EnableTelemetryEvents is called. To keep the client from starting at all, set
+ * ORT_DISABLE_TELEMETRY=1 in the environment before the first env is created, as by
+ * setenv("ORT_DISABLE_TELEMETRY", "1", 0) at the start of main().
  *
  * Order of life: tensors, OrtValues -> tensor pools, sessions -> runtime -> (pool, budget of the host).
  */
