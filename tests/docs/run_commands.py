@@ -54,7 +54,8 @@ TABLE = [
     (r"scripts/(?:coverage|mutation|fuzz|test_ort_versions)\.sh.*", BUILDS),
     (r"scripts/(?:setup|test|demo|bench)\.sh.*", STEP),
     (r"scripts/bench_weights\.sh.*", Skip("needs the Python package onnx")),
-    (r"(scripts/bench_(?:model|python|pages|readme)\.py).*", r"python3 \1 --help"), # what they measure needs registries
+    (r"scripts/bench_python\.py.*", Skip("needs the Python packages NumPy and onnxruntime")),
+    (r"(scripts/bench_(?:model|pages|readme)\.py).*", r"python3 \1 --help"),  # what they measure needs registries
     (r"build/fuzz/.*", BUILDS),
     (r"training/make_samples\.py.*", r"python3 training/make_samples.py --check"),
     (r"training/\S+.*", Skip("needs recordings, weights or PyTorch")),
@@ -67,6 +68,7 @@ TABLE = [
                                                   r"--shape trajectory_features=1,5,6 --shape nearest_keys=1,5"),
     (r"(?:build/release/)?ortpool bench pool.*", r"ortpool bench pool --rounds 1 --sizes 64"),
     (r"(?:build/release/)?ortpool bench --json > A\.json", rf"ortpool bench {FEW} --json > TEMP/A.json"),
+    (r"ortpool bench --most .*--pool", "ortpool bench --most 1 --rounds 1 --starts 1 --tail 100 --typing 2 --rows batched"),
     (r"(?:build/release/)?ortpool bench(?: --.*)?", f"ortpool bench {FEW}"),
     (r"(?:build/release/)?ortpool soak(?: --.*)?", "ortpool soak --model tests/graphs/tiny --predictions 20"),
     (r"(?:build/release/)?ortpool (predict|eval) (?:\[?FILE.*)", rf"head -n 3 {MODEL}/samples.jsonl | ortpool \1 -"),
