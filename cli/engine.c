@@ -150,7 +150,7 @@ int engine_open(engine *e, const run_options *options, bool cache_off)
 {
     *e = (engine){0};
     char message[2 * sizeof(e->model)];
-    if (!find_model(options->model, e->model, sizeof(e->model), message, sizeof(message))) {
+    if (!find_model("--model", options->model, e->model, sizeof(e->model), message, sizeof(message))) {
         fprintf(stderr, "ortpool: %s\n", message);
         return EXIT_SETUP;
     }

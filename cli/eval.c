@@ -32,7 +32,7 @@ static const subcommand eval_command = {
             "  --path PATH      auto (default), incremental, batched or sequential\n"
             "  --pool KIND      thread (default) or striped\n"
             "  --budget SIZE    limit of all memory that ortpool maps or declares:\n"
-            "                   512K, 64M, 1G, or bytes (none)\n"
+            "                   512K, 64M or 64MiB, 1G, or bytes (none)\n"
             "  --threads N      predictions in parallel, 1 to 64 (1)\n"
             "  --no-warmup      start at once; the first predictions pay for the set-up\n"
             "  --stats[=json]   print the memory ledger at the end; with --json or =json\n"

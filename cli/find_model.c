@@ -50,10 +50,10 @@ bool find_bundled_model(char *folder, size_t capacity)
     return take_bundled(base, executable_folder(base, sizeof(base)), folder, capacity);
 }
 
-bool find_model(const char *named, char *folder, size_t capacity, char *message,
-                size_t message_capacity)
+bool find_model(const char *option, const char *named, char *folder, size_t capacity,
+                char *message, size_t message_capacity)
 {
-    const char *who = "--model";
+    const char *who = option != NULL ? option : "";
     if (named == NULL) {
         named = getenv("ORTPOOL_MODEL");
         who = "ORTPOOL_MODEL";
@@ -65,8 +65,8 @@ bool find_model(const char *named, char *folder, size_t capacity, char *message,
         }
         int number = errno != 0 ? errno : ENAMETOOLONG; /* nothing was called with such a name */
         snprintf(message, message_capacity,
-                 "%s: no model in '%.1024s': model.json cannot be read there: %s", who, named,
-                 strerror(number));
+                 "%s%sno model in '%.1024s': model.json cannot be read there: %s", who,
+                 *who != '\0' ? ": " : "", named, strerror(number));
         return false;
     }
     char base[PATH_MAX];
@@ -80,7 +80,8 @@ bool find_model(const char *named, char *folder, size_t capacity, char *message,
              "    models/swipe-en\n"
              "    %s/../../models/swipe-en\n"
              "    %s/../share/ortpool/models/swipe-en\n"
-             "Name its folder with --model.",
-             known ? base : "(executable)", known ? base : "(executable)");
+             "Name its folder%s%s.",
+             known ? base : "(executable)", known ? base : "(executable)",
+             option != NULL ? " with " : "", option != NULL ? option : "");
     return false;
 }

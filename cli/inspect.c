@@ -565,7 +565,7 @@ static int check(inspection *i)
 static int read_model(inspection *i)
 {
     char message[2 * sizeof(i->directory)];
-    if (!find_model(i->named, i->directory, sizeof(i->directory), message, sizeof(message))) {
+    if (!find_model(NULL, i->named, i->directory, sizeof(i->directory), message, sizeof(message))) {
         return fail(message);
     }
     ortp_error error = ORTP_ERROR_INIT;

@@ -8,6 +8,7 @@
 
 #include "commands.h"
 #include "engine.h"
+#include "find_model.h"
 #include "interrupt.h"
 #include "options.h"
 
@@ -33,8 +34,18 @@ static const char help[] =
     "\n"
     "  --help     this, or a command's own: ortpool predict --help\n"
     "  --version  versions of ortpool and of the ONNX Runtime found\n"
-    "\n"
-    "To begin with: ortpool predict models/swipe-en/samples.jsonl --stats\n";
+    "  help       this, or a command's own: ortpool help predict\n";
+
+/* A first command line that works here: the bundled swipes, where there are some. */
+static void print_help(void)
+{
+    char folder[4096];
+    fputs(help, stdout);
+    if (find_bundled_model(folder, sizeof(folder)) && strchr(folder, '\'') == NULL) {
+        const char *quote = strpbrk(folder, " \"$`&;()<>|*?\\") != NULL ? "'" : "";
+        printf("\nTo begin with: ortpool predict %s%s/samples.jsonl%s --stats\n", quote, folder, quote);
+    }
+}
 
 static int refuse(const char *what, const char *which)
 {
@@ -73,6 +84,27 @@ static bool hold_standard_streams(void)
     return true;
 }
 
+static int run_command(int argc, char **argv)
+{
+    for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
+        if (strcmp(argv[0], commands[i].name) == 0) {
+            return finish(commands[i].run(argc, argv));
+        }
+    }
+    return refuse(argv[0][0] == '-' ? "no option" : "no command", argv[0]);
+}
+
+/* help predict, help bench pool: as predict --help. */
+static int help_of(int argc, char **argv)
+{
+    char option[] = "--help";
+    char *line[] = {argv[0], argc > 1 ? argv[1] : option, option, NULL};
+    if (argc > 2 || (argc == 2 && (strcmp(argv[0], "bench") != 0 || strcmp(argv[1], "pool") != 0))) {
+        return refuse("help of one command, and this is a second one:", argv[argc - 1]);
+    }
+    return run_command(argc + 1, line);
+}
+
 int main(int argc, char **argv)
 {
     if (!hold_standard_streams()) {
@@ -83,7 +115,10 @@ int main(int argc, char **argv)
     }
     const char *first = argv[1];
     if (strcmp(first, "--help") == 0 || strcmp(first, "-h") == 0 || strcmp(first, "help") == 0) {
-        fputs(help, stdout);
+        if (strcmp(first, "help") == 0 && argc > 2) {
+            return help_of(argc - 2, argv + 2);
+        }
+        print_help();
         return finish(EXIT_ANSWERED);
     }
     if (strcmp(first, "--version") == 0) {
@@ -93,10 +128,5 @@ int main(int argc, char **argv)
     if (!interrupt_install()) {
         return refuse("the system has no file descriptors left", "");
     }
-    for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
-        if (strcmp(first, commands[i].name) == 0) {
-            return finish(commands[i].run(argc - 1, argv + 1));
-        }
-    }
-    return refuse(first[0] == '-' ? "no option" : "no command", first);
+    return run_command(argc - 1, argv + 1);
 }

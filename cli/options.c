@@ -63,10 +63,10 @@ static const char *take(int option, const char *text, void *ctx)
         return NULL;
     case OPT_BUDGET:
         return size_parse(text, &out->budget) ? NULL
-                                              : "a size above 0 such as 512K, 64M, 1G or bytes";
+                                              : "a size above 0 such as 512K, 64MiB, 1G or bytes";
     case OPT_STATS:
         out->stats = text == NULL ? STATS_DEFAULT : STATS_JSON;
-        return text == NULL || strcmp(text, "json") == 0 ? NULL : "nothing or 'json'";
+        return text == NULL || strcmp(text, "json") == 0 ? NULL : "'json', the one value it takes";
     case OPT_NO_WARMUP:
         out->no_warmup = true;
         return NULL;

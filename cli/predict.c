@@ -36,7 +36,7 @@ static const subcommand predict_command = {
         "  --pool KIND      thread: free blocks cached per thread (default);\n"
         "                   striped: shared, lock-striped\n"
         "  --budget SIZE    limit of all memory that ortpool maps or declares:\n"
-        "                   512K, 64M, 1G, or bytes (none)\n"
+        "                   512K, 64M or 64MiB, 1G, or bytes (none)\n"
         "  --threads N      predictions in parallel, 1 to 64 (1); the output stays in\n"
         "                   input order\n"
         "  --no-warmup      predict at once; the first predictions pay for the set-up\n"

@@ -4,6 +4,7 @@
 
 #include <stdint.h>
 #include <stdio.h>
+#include <string.h>
 
 /* Reads digits; returns what follows them, or NULL where there are none or they overflow. */
 static const char *read_digits(const char *text, size_t *value)
@@ -50,7 +51,8 @@ bool size_parse(const char *text, size_t *bytes)
     }
     if (*rest != '\0') {
         int shift = unit_shift(*rest);
-        if (shift < 0 || rest[1] != '\0' || value > (SIZE_MAX >> shift)) {
+        const bool ended = rest[1] == '\0' || strcmp(rest + 1, "iB") == 0;
+        if (shift < 0 || !ended || value > (SIZE_MAX >> shift)) {
             return false;
         }
         value <<= shift;

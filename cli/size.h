@@ -7,7 +7,8 @@
 #include <stddef.h>
 
 /*
- * "512K", "64M", "1G", "2T" (powers of 1024, either case) or plain bytes; nothing before or after.
+ * "512K", "64M", "1G", "2T" (powers of 1024, either case), "512KiB", "64MiB" and so on as size_format() has them, or
+ * plain bytes; nothing before, between or after.
  * False, and *bytes unchanged, for anything else, for 0 and for what does not fit size_t.
  */
 bool size_parse(const char *text, size_t *bytes);

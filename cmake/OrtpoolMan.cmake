@@ -9,6 +9,7 @@ function(help out)
     if(NOT result EQUAL 0)
         message(FATAL_ERROR "${PROGRAM} ${ARGN} --help: exit status ${result}")
     endif()
+    string(REGEX REPLACE "\nTo begin with:[^\n]*\n" "" text "${text}") # has a folder of this machine
     string(REPLACE "\\" "\\e" text "${text}")
     string(REPLACE "-" "\\-" text "${text}")
     string(REGEX REPLACE "\n([.'])" "\n\\\\&\\1" text "${text}")

@@ -36,6 +36,11 @@ NAMES = {
 RESAMPLES = 4000
 
 
+def terminal():
+    """Whether standard error takes a carriage return."""
+    return sys.stderr.isatty() and os.environ.get("TERM", "dumb") != "dumb"
+
+
 def run(program, arguments, keep):
     """Every line of JSON that it writes, shown as progress."""
     environment = dict(os.environ, ORT_DISABLE_TELEMETRY="1")
@@ -49,8 +54,10 @@ def run(program, arguments, keep):
                 keep.write(line)
             done = lines[-1]
             place = done.get("order", f"{done.get('threads')} threads, round {done.get('round')}")
-            print(f"\r{done['bench']}: {done['memory']}, {place:<30}", end="", file=sys.stderr)
-    print(file=sys.stderr)
+            if terminal():
+                print(f"\r{done['bench']}: {done['memory']}, {place:<30}", end="", file=sys.stderr)
+    if terminal():
+        print(file=sys.stderr)
     if process.returncode != 0:
         sys.exit(f"{os.path.basename(program)} ended with {process.returncode}")
     return lines

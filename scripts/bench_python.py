@@ -36,6 +36,11 @@ LEAST = 1e-300
 CANDIDATES = 16  # whose shapes are compared
 
 
+def terminal():
+    """Whether standard error takes a carriage return."""
+    return sys.stderr.isatty() and os.environ.get("TERM", "dumb") != "dumb"
+
+
 class Words:
     """The lexicon as a trie: node -> {token: node}, log counts where a word ends, and the largest of the words below a node."""
 
@@ -364,7 +369,8 @@ def main():
     for number in range(options.rounds):
         for i in range(len(names)):
             name = names[(number + i) % len(names)]
-            print(f"\rround {number + 1} of {options.rounds}: {name[0]} in {name[1]:<8}", end="", file=sys.stderr)
+            if terminal():
+                print(f"\rround {number + 1} of {options.rounds}: {name[0]} in {name[1]:<8}", end="", file=sys.stderr)
             medians[name].append(statistics.median(rows[name].round()))
     print(file=sys.stderr)
     figures, good = [], same

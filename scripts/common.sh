@@ -17,7 +17,8 @@ fi
 export PYTHONDONTWRITEBYTECODE=1 # its caches would stay in the source tree
 ORTPOOL_CACHE=${XDG_CACHE_HOME:-$HOME/.cache}/ortpool
 
-if [ -t 1 ]; then
+# No carriage return and no escape in a file, nor where the terminal knows none.
+if [ -t 1 ] && [ -n "${TERM:-}" ] && [ "$TERM" != dumb ]; then
     on_terminal=1
 else
     on_terminal=0

@@ -47,11 +47,11 @@ static bool put_folder(choice *c, row_model model, const char *folder, const cha
 static bool find_folders(choice *c)
 {
     char found[PATH_MAX], message[2 * PATH_MAX];
-    if (c->model == NULL && find_model(NULL, found, sizeof(found), message, sizeof(message)) &&
+    if (c->model == NULL && find_model("--model", NULL, found, sizeof(found), message, sizeof(message)) &&
         put_folder(c, ROW_MODEL, found, "-fp32")) {
         (void)put_folder(c, ROW_MODEL_INT8, found, "");
         (void)put_folder(c, ROW_MODEL_USUAL, found, "-usual");
-    } else if (!find_model(c->model, found, sizeof(found), message, sizeof(message))) {
+    } else if (!find_model("--model", c->model, found, sizeof(found), message, sizeof(message))) {
         fprintf(stderr, "ortpool bench: %s\n", message);
         return false;
     } else {

@@ -265,6 +265,9 @@ static int bench_predictions(wishes *w)
         code = write_all(w, document); /* what there is, where a part failed */
         code = whole ? code : EXIT_SETUP;
         json_decref(document);
+    } else if (interrupt_signal() != 0) {
+        fputs("ortpool bench: interrupted before the first round was whole: nothing was measured\n",
+              stderr);
     }
     collection_free(&c);
     return interrupt_signal() != 0 ? 128 + interrupt_signal() : code;

@@ -44,7 +44,7 @@ static const char help[] =
     "  --allocator ort|none|ortpool|all\n"
     "                            whose memory: ONNX Runtime's arena, the C library's, or\n"
     "                            ortpool's; all (default): side by side\n"
-    "  --budget SIZE             ortpool's hard limit: 64M, 1G; default: none\n"
+    "  --budget SIZE             ortpool's hard limit: 64M or 64MiB, 1G; default: none\n"
     "  --save-outputs DIR        outputs of the first run as DIR/NAME.npy\n"
     "  --json                    one JSON object\n"
     "  --help, --version\n"
@@ -143,7 +143,7 @@ static const char *take(int option, const char *text, void *ctx)
     case OPT_BUDGET:
         return size_parse(text, &m->subject.budget)
                    ? NULL
-                   : "a size above 0 such as 512K, 64M, 1G or bytes";
+                   : "a size above 0 such as 512K, 64MiB, 1G or bytes";
     case OPT_SAVE:
         m->save_outputs = text;
         return *text != '\0' ? NULL : "a folder";
@@ -346,7 +346,8 @@ static int measure_all(const wishes *w, char **argv, int argc)
     }
     if (code == EXIT_ANSWERED && count > 0) {
         code = print(w, rows, count);
-    } else if (code == EXIT_ANSWERED) {
+    } else if (interrupt_signal() != 0) {
+        fputs("ortpool run: interrupted before the runs were made: nothing was measured\n", stderr);
         code = 128 + interrupt_signal();
     }
     for (size_t i = 0; i < count; i++) {

@@ -197,6 +197,14 @@ static bool open_installed(ort_library *library, text *out)
     return false;
 }
 
+/* For a program that is installed and for one in the folder of the sources. */
+static void say_help(text *out)
+{
+    say(out, "\nInstall ONNX Runtime 1.%u or newer, or unpack a release of it and set ORTPOOL_ONNXRUNTIME to its "
+             "folder.\nIn the folder of ortpool's sources, `make demo` fetches one.",
+        ORT_LOADER_API_MIN);
+}
+
 bool ort_library_open(ort_library *library, char *message, size_t message_bytes)
 {
     memset(library, 0, sizeof(*library));
@@ -216,6 +224,7 @@ bool ort_library_open(ort_library *library, char *message, size_t message_bytes)
         } else {
             say(&out, "\n    ORTPOOL_ONNXRUNTIME=%s: no lib/libonnxruntime.so in it", folder);
         }
+        say_help(&out);
         return false;
     }
     say(&out, "\n    ORTPOOL_ONNXRUNTIME is not set");
@@ -228,8 +237,9 @@ bool ort_library_open(ort_library *library, char *message, size_t message_bytes)
             return true;
         }
     } else {
-        say(&out, "\n    %s/onnxruntime-*: none fetched; scripts/setup.sh fetches one",
+        say(&out, "\n    %s/onnxruntime-*: none there",
             looked[0] ? looked : "(no home folder)");
     }
+    say_help(&out);
     return false;
 }

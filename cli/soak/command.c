@@ -40,7 +40,7 @@ static const char help[] =
     "  --path PATH      auto (default), incremental, batched or sequential\n"
     "  --pool KIND      thread (default) or striped\n"
     "  --budget SIZE    limit of all memory that ortpool maps or declares, above which\n"
-    "                   the pressure never raises it: 512K, 64M, 1G, or bytes (none)\n"
+    "                   the pressure never raises it: 512K, 64M or 64MiB, 1G, or bytes (none)\n"
     "  --json           one JSON object instead of tables\n"
     "  --model DIR      folder with model.json (ORTPOOL_MODEL, or else\n"
     "                   models/swipe-en here or beside the program)\n"
@@ -115,7 +115,7 @@ static const char *take(int option, const char *text, void *ctx)
     case OPT_BUDGET:
         return size_parse(text, &out->engine.budget)
                    ? NULL
-                   : "a size above 0 such as 512K, 64M, 1G or bytes";
+                   : "a size above 0 such as 512K, 64MiB, 1G or bytes";
     case OPT_MODEL:
         out->engine.model = text;
         return *text != '\0' ? NULL : "a model's folder";

@@ -21,8 +21,8 @@ NONSENSE = {
     "--path": (["", "x", "Batched", "batched ", "both"], "'auto', 'sequential', 'batched' or 'incremental'"),
     "--pool": (["", "x", "Thread", "thread,striped"], "'thread' or 'striped'"),
     "--budget": (["", "x", "-1", "0", "0K", "1.5M", "64 M", "64MB", "M", "99999999999999999999G", "18014398509481984K"],
-                 "a size above 0 such as 512K, 64M, 1G or bytes"),
-    "--stats": (["", "x", "JSON", "table"], "nothing or 'json'"),
+                 "a size above 0 such as 512K, 64MiB, 1G or bytes"),
+    "--stats": (["", "x", "JSON", "table"], "'json', the one value it takes"),
     "--model": ([""], "a model's folder"),
 }
 OF_PREDICT_ALONE = {"--top"}

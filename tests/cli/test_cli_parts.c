@@ -40,6 +40,9 @@ static void sizes_are_read(void **state)
                 {"64M", 64u << 20},
                 {"1g", (size_t)1 << 30},
                 {"2T", (size_t)2 << 40},
+                {"512KiB", 512u << 10},
+                {"18MiB", 18u << 20},
+                {"1GiB", (size_t)1 << 30},
                 {"18446744073709551615", SIZE_MAX}};
     for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
         size_t bytes = 0;
@@ -48,7 +51,7 @@ static void sizes_are_read(void **state)
     }
     static const char *const bad[] = {
         "",         "0", "0M",   "-1",  "+1",   " 1",  "1 ",
-        "1.5G",     "M", "64MB", "64Q", "0x10", "1e6", "18446744073709551616",
+        "1.5G",     "M", "64MB", "64Mi", "64mib", "64 MiB", "64iB", "64MiBs", "64Q", "0x10", "1e6", "18446744073709551616",
         "16777216T"};
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         size_t bytes = 7;

@@ -25,7 +25,7 @@ OPTIONS = {
     "--beam": (NOT_A_NUMBER + ["33"], "a number from 1 to 32"),
     "--path": (["", "x", "Batched"], "'auto', 'sequential', 'batched' or 'incremental'"),
     "--pool": (["", "x", "Thread"], "'thread' or 'striped'"),
-    "--budget": (["", "x", "0", "64MB"], "a size above 0 such as 512K, 64M, 1G or bytes"),
+    "--budget": (["", "x", "0", "64MB"], "a size above 0 such as 512K, 64MiB, 1G or bytes"),
     "--model": ([""], "a model's folder"),
     "--json": None,
     "--help": None,

@@ -15,6 +15,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 
 sys.dont_write_bytecode = True  # the source folder stays as it is
 
@@ -68,7 +69,7 @@ class Places(FolderCase):
             real = os.path.realpath(self.below("a", "b"))
             for text in ("no model found", "    ORTPOOL_MODEL (not set)\n", "    models/swipe-en\n",
                          f"    {real}/../../models/swipe-en\n",
-                         f"    {real}/../share/ortpool/models/swipe-en\n", "--model"):
+                         f"    {real}/../share/ortpool/models/swipe-en\n", "Name its folder."):
                 self.assertIn(text.strip("\n"), done.stderr)
 
     def test_one_place_after_the_other(self):
@@ -104,6 +105,88 @@ class Places(FolderCase):
             done = cli.run("predict", "--model", "n" * length)
             self.ends(done, 2)
             self.assertIn("File name too long\n", done.err)
+
+
+class Messages(cli.Case):
+    """What is said names what was typed and what the reader can do."""
+
+    def test_model_as_operand_or_option(self):
+        done = cli.run("inspect", "nosuch")
+        self.ends(done, 2)
+        self.assertTrue(done.err.startswith("ortpool: no model in 'nosuch': "), done.err)
+        done = cli.run("predict", "--model", "nosuch", "README.md")
+        self.assertTrue(done.err.startswith("ortpool: --model: no model in 'nosuch': "), done.err)
+
+    def test_help_of_a_command(self):
+        for command in (["predict"], ["eval"], ["inspect"], ["run"], ["bench"], ["bench", "pool"], ["soak"]):
+            done = cli.run("help", *command)
+            self.ends(done, 0)
+            self.assertEqual(done.out, cli.run(*command, "--help").out)
+            self.assertTrue(done.out.startswith("usage: ortpool " + " ".join(command) + " "), done.out)
+        for arguments in (["nosuch"], ["predict", "eval"], ["bench", "pool", "x"]):
+            done = cli.run("help", *arguments)
+            self.ends(done, 2)
+            self.assertIn(arguments[-1], done.err)
+
+    def test_help_names_a_file_that_is_there(self):
+        done = cli.run("--help")
+        named = re.search(r"(?m)^To begin with: ortpool predict (\S+) --stats$", done.out)
+        self.assertTrue(os.path.exists(cli.path(named.group(1))), done.out)
+        with tempfile.TemporaryDirectory() as folder:  # a program with no model beside it
+            program = os.path.join(folder, "ortpool")
+            shutil.copy(cli.CLI, program)
+            done = subprocess.run([program, "--help"], cwd=folder, capture_output=True, text=True, check=True)
+            self.assertNotIn("To begin with", done.stdout)
+
+    def test_no_onnx_runtime(self):
+        with tempfile.TemporaryDirectory() as folder:
+            done = cli.run("predict", "README.md", env={"ORTPOOL_ONNXRUNTIME": folder})
+            self.ends(done, 2)
+            self.assertIn("set ORTPOOL_ONNXRUNTIME to its folder", done.err)
+
+    def test_sizes_as_they_are_printed(self):
+        model = cli.path("tests", "graphs", "tiny")
+        for size in ("1GiB", "1024MiB", "1048576KiB", "1G"):
+            done = cli.run("predict", "--model", model, "--budget", size, "--stats", stdin=cli.samples(1)[0])
+            if "no ONNX Runtime" in done.err:
+                self.skipTest("no ONNX Runtime found")
+            self.ends(done, 0)
+            self.assertIn("1.0 GiB", done.out)
+        for size in ("18MB", "18 MiB", "18Mi", "18mib", "MiB"):
+            self.assertIn(f"'{size}' is not a size", cli.run("predict", "--budget", size, "x").err)
+
+    def test_one_value_of_stats(self):
+        done = cli.run("predict", "--stats=xml", "x")
+        self.assertIn("--stats: 'xml' is not 'json', the one value it takes\n", done.err)
+
+    def test_early_interrupt(self):
+        if not cli.has_ort():
+            self.skipTest("no ONNX Runtime found")
+        process = subprocess.Popen([cli.CLI, "bench", "--rounds", "1000"], cwd=cli.SOURCE, stdout=subprocess.PIPE,
+                                   stderr=subprocess.PIPE)
+        time.sleep(0.5)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=cli.TIMEOUT)
+        self.assertEqual((process.returncode, out), (130, b""), err)
+        self.assertIn(b"ortpool bench: interrupted before the first round was whole: nothing was measured\n", err)
+
+    def test_no_control_characters_in_a_log(self):
+        """The steps of the scripts on a terminal that knows none, and in a file."""
+        script = f'. "{cli.path("scripts", "common.sh")}"; step "a step" "" sleep 1.3'
+        for term in ("dumb", None, "xterm"):
+            environment = {name: value for name, value in os.environ.items() if name != "TERM"}
+            if term is not None:
+                environment["TERM"] = term
+            master, slave = os.openpty()
+            with subprocess.Popen(["bash", "-c", script], env=environment, stdin=subprocess.DEVNULL, stdout=slave,
+                                  stderr=slave) as process:
+                process.wait(timeout=cli.TIMEOUT)
+            os.close(slave)
+            shown = os.read(master, 65536).replace(b"\r\n", b"\n")
+            os.close(master)
+            self.assertEqual(b"\r" in shown or b"\033" in shown, term == "xterm", (term, shown))
+        done = subprocess.run(["bash", "-c", script], capture_output=True, check=True, timeout=cli.TIMEOUT)
+        self.assertNotRegex(done.stdout + done.stderr, b"[\r\033]")
 
 
 class Output(cli.OrtCase):
