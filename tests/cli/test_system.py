@@ -151,7 +151,7 @@ class Messages(cli.Case):
             if "no ONNX Runtime" in done.err:
                 self.skipTest("no ONNX Runtime found")
             self.ends(done, 0)
-            self.assertIn("1.0 GiB", done.out)
+            self.assertIn("1048576.0 KiB", done.out)
         for size in ("18MB", "18 MiB", "18Mi", "18mib", "MiB"):
             self.assertIn(f"'{size}' is not a size", cli.run("predict", "--budget", size, "x").err)
 
