@@ -48,7 +48,7 @@ TABLE = [
     (r"make (\S+)", r"make -n \1"),
     (r".*&& (scripts/bench_memory\.py)", r"\1 --build BUILD --rounds 1 --swipes 1"),
     (r"scripts/bench_memory\.py.*", r"scripts/bench_memory.py --build BUILD --rounds 1 --swipes 1"),
-    (r"cmake .*|cpack .*|\(cd build/release && cpack.*|cc app\.c.*|pkg-config .*|sudo apt install .*|c\+\+ .*", INSTALLS),
+    (r"cmake .*|cpack .*|\(cd build/release && cpack.*|cc \S+\.c .*|pkg-config .*|sudo apt install .*|c\+\+ .*", INSTALLS),
     (r"ctest .*(?:NAME|\.\.\.).*", FILL),
     (r"ctest (?:--preset release )?-([LR]) (\S+)", r"ctest --test-dir BUILD -N -\1 \2"),
     (r"scripts/(?:coverage|mutation|fuzz|test_ort_versions)\.sh.*", BUILDS),
