@@ -184,12 +184,12 @@ int engine_close(engine *e, int code)
     return code;
 }
 
-/* The reasons, one a line below a heading, as one line. */
+/* The reasons, one an indented line below a heading, as one line; what follows them is left out. */
 static void print_reasons(const char *message)
 {
     const char *separator = ": ";
     const char *line = strchr(message, '\n');
-    while (line != NULL) {
+    while (line != NULL && line[1] == ' ') {
         line += 1 + strspn(line + 1, " ");
         printf("%s%.*s", separator, (int)strcspn(line, "\n"), line);
         separator = "; ";

@@ -237,7 +237,7 @@ bool ort_library_open(ort_library *library, char *message, size_t message_bytes)
             return true;
         }
     } else {
-        say(&out, "\n    %s/onnxruntime-*: none there",
+        say(&out, "\n    %s/onnxruntime-*: none fetched",
             looked[0] ? looked : "(no home folder)");
     }
     say_help(&out);
