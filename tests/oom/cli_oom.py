@@ -52,7 +52,7 @@ def answers(text):
                  for row in whole["rows"]] + [json.dumps({"model": whole["model"]})]
     for line in lines:
         value = json.loads(line)
-        for varying in ("us", "cache", "seconds", "latency_us"):
+        for varying in ("us", "stages_us", "cache", "seconds", "latency_us"):
             value.pop(varying, None)
         if "stats" in value:
             value["stats"] = len(value["stats"])
