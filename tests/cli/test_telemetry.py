@@ -23,7 +23,8 @@ def left_by(command, source, telemetry=None):
         home.mkdir()
         temporary.mkdir()
         environment = {name: value for name, value in os.environ.items()
-                       if name not in ("ORT_DISABLE_TELEMETRY", "ORTPOOL_MODEL")}
+                       if name not in ("ORT_DISABLE_TELEMETRY", "ORTPOOL_MODEL", "CI")}
+        # The client does not start where it finds CI.
         # The cache stays where it is: it has ONNX Runtime.
         environment.setdefault("XDG_CACHE_HOME", os.path.expanduser("~/.cache"))
         if telemetry is not None:

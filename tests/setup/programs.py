@@ -181,9 +181,9 @@ def of_python(text):
         elif name.startswith("subprocess.") and isinstance(first, ast.List) and first.elts and \
                 isinstance(first.elts[0], ast.Constant):
             found.add(first.elts[0].value)
-            if first.elts[0].value in ("sh", "bash") and len(first.elts) > 2 and \
-                    isinstance(first.elts[2], ast.Constant):
-                found |= of_bash(first.elts[2].value)[0]
+            texts = [element.value if isinstance(element, ast.Constant) else None for element in first.elts]
+            if texts[0] in ("sh", "bash") and "-c" in texts[:-1] and texts[texts.index("-c") + 1]:
+                found |= of_bash(texts[texts.index("-c") + 1])[0]
         elif name == "run" and isinstance(first, ast.List) and first.elts and isinstance(first.elts[0], ast.Constant):
             found.add(first.elts[0].value)  # a test's own wrapper of subprocess.run
     return {word for word in found if isinstance(word, str) and NAME.match(word)}

@@ -138,7 +138,7 @@ EOF
         self.assertEqual(own, {"say"})
         self.assertEqual(found, set("alpha beta gamma delta epsilon zeta step eta theta iota env kappa lambda".split()))
         self.assertEqual(programs.of_python('import subprocess\nsubprocess.run(["mu", "a"])\nshutil.which("nu")\n'
-                                            'subprocess.run(["sh", "-c", "xi | pi"])'), set("mu nu sh xi pi".split()))
+                                            'subprocess.run(["bash", "-o", "nor", "-c", "xi | pi"])'), set("mu nu bash xi pi".split()))
         self.assertEqual(programs.of_cmake("find_program(X NAMES rho sigma PATHS /x)"), {"rho", "sigma"})
         self.assertEqual(programs.of_c('system("tau -f >/dev/null")'), {"tau"})
 
