@@ -22,6 +22,7 @@ ROWS = (  # of `ortpool bench`; what the README calls them
     ("int8", "ortpool, incremental, int8"),
 )
 MIB = 1 << 20
+ROUNDS_OF_INTERVAL = 6  # the fewest whose least and most hold the median with 95 %, as cli/bench/table.c has it
 
 
 def mib(figure):
@@ -37,7 +38,7 @@ def table(head, rows):
 
 
 def model_table(model):
-    head = ["text detector, memory from", "peak, MiB", "after trim, MiB", "median run, ms"]
+    head = ["text detector, memory from", "peak, MiB", "after trim, MiB", "median run, ms (least to most)"]
     rows = []
     for row in model["rows"]:
         p50 = row["p50_ms"]
@@ -59,7 +60,8 @@ def swipe_table(data):
                       f"{p50['low'] / 1e3:.1f} to {p50['high'] / 1e3:.1f}", f"{rows[name]['tensors']:.0f}",
                       "not counted" if heap is None else f"{heap:,.0f}",
                       f"{rows[name]['peak_anonymous'] / MIB:.1f}"])
-    head = ["swipe prediction", "median, ms", "95 %", "tensors made", "heap calls", "process, MiB"]
+    between = "95 %" if data["method"]["rounds"] >= ROUNDS_OF_INTERVAL else "least to most"
+    head = ["swipe prediction", "median, ms", between, "tensors made", "heap calls", "process, MiB"]
     return table(head, cells)
 
 
@@ -107,6 +109,9 @@ def main():
     path = os.path.join(options.folder, "tables.md")
     with open(path, "w", encoding="utf-8") as file:
         file.write("\n".join(blocks.values()))
+    rounds = min(model["rounds"], data["method"]["rounds"])
+    if options.readme and rounds < ROUNDS_OF_INTERVAL:
+        sys.exit(f"{rounds} rounds are too few for a README: measure {ROUNDS_OF_INTERVAL} at least.")
     if options.readme:
         fill(options.readme, blocks)
     print(f"written: {path}" + (f", {options.readme}" if options.readme else ""))

@@ -16,7 +16,7 @@
 trap step_stop EXIT
 cd "$ORTPOOL_TOP"
 
-command -v gcovr >/dev/null || die "gcovr was not found. On Debian: apt-get install gcovr (or scripts/setup.sh test)"
+command -v gcovr >/dev/null || die "gcovr was not found. On Debian: apt-get install gcovr (or scripts/setup.sh test-all)"
 
 build=${1:-build/coverage}
 if [ $# = 0 ]; then

@@ -311,9 +311,7 @@ case $purpose in
 test | test-all | test-world) wanted_packages+=$test_packages ;;
 bench) wanted_packages+=$bench_packages$fetch_packages ;;
 esac
-case $purpose in
-test-all | test-world) wanted_packages+=$test_all_packages ;;
-esac
+[ "$purpose" != test-all ] || wanted_packages+=$test_all_packages
 [ "$purpose" != test-world ] || wanted_packages+=$test_world_packages$fetch_packages
 [ -n "$ort_found" ] || wanted_packages+=$fetch_packages
 missing_packages=$(missing "$wanted_packages")

@@ -159,12 +159,20 @@ class Messages(cli.Case):
         done = cli.run("predict", "--stats=xml", "x")
         self.assertIn("--stats: 'xml' is not 'json', the one value it takes\n", done.err)
 
+    @staticmethod
+    def catches(pid, number):
+        with open(f"/proc/{pid}/status", encoding="ascii", errors="replace") as file:
+            caught = next(line for line in file if line.startswith("SigCgt:"))
+        return int(caught.split()[1], 16) >> (number - 1) & 1
+
     def test_early_interrupt(self):
         if not cli.has_ort():
             self.skipTest("no ONNX Runtime found")
         process = subprocess.Popen([cli.CLI, "bench", "--rounds", "1000"], cwd=cli.SOURCE, stdout=subprocess.PIPE,
                                    stderr=subprocess.PIPE)
-        time.sleep(0.5)
+        deadline = time.monotonic() + cli.TIMEOUT
+        while not self.catches(process.pid, signal.SIGINT) and time.monotonic() < deadline:
+            time.sleep(0.005)
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=cli.TIMEOUT)
         self.assertEqual((process.returncode, out), (130, b""), err)

@@ -309,11 +309,14 @@ class Installed(unittest.TestCase):
         self.assertIn("ortpool 0.", call(command, "--version", cwd=self.folder))
         self.assertIn(os.path.join(root, "usr", "share", "ortpool"), os.path.realpath(call(command, "inspect", "--json",
                       cwd=self.folder).split('"directory":"')[1].split('"')[0]))
-        if os.environ.get("CI") and os.geteuid() == 0:  # where the machine is nobody's
-            call("dpkg", "-i", *packages.values())
-            self.assertIn("libortpool-predict.so.0.1", call("ldconfig", "-p"))
-            self.assertIn("ortpool 0.", call("/usr/bin/ortpool", "--version", cwd=self.folder))
-            call("dpkg", "-P", *packages)
+        # As dpkg installs them, into a system of their own: no package's file is in another's way.
+        system = os.path.join(self.folder, "system")
+        os.makedirs(os.path.join(system, "var", "lib", "dpkg", "info"))
+        for name in ("status", "available"):
+            open(os.path.join(system, "var", "lib", "dpkg", name), "w", encoding="utf-8").close()
+        if os.geteuid() == 0:
+            call("dpkg", f"--root={system}", "--force-depends", "--force-script-chrootless", "-i", *packages.values())
+            self.assertTrue(os.path.isfile(os.path.join(system, "usr", "bin", "ortpool")))
 
     def test_build_type_in_a_tree(self):
         """add_subdirectory: without a build type ortpool's files are optimised, the project's are left alone."""

@@ -73,6 +73,11 @@ class Tables(unittest.TestCase):
         del less["rows"][4]
         self.refused(MODEL, less, "no row incremental")
 
+    def test_two_rounds_are_no_interval(self):
+        few = dict(BENCH, method={"rounds": 2, "swipes": 50})
+        self.refused(MODEL, few, "too few")
+        self.refused(dict(MODEL, rounds=5), BENCH, "too few")
+
     def test_page_without_marks(self):
         self.refused(MODEL, BENCH, "no mark", PAGE.replace("<!-- bench swipe: end -->", ""))
 

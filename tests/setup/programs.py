@@ -215,8 +215,11 @@ def of_make(text):
 
 
 def of_files(top, files):
-    """({(program, file that calls it)}, the functions of scripts) for the files, paths below `top`."""
-    calls, functions = set(), set()
+    """{(program, file that calls it)} for the files, paths below `top`. A script's functions are no programs: its own,
+    and those of scripts/common.sh, which the scripts read in."""
+    with open(os.path.join(top, "scripts", "common.sh"), encoding="utf-8") as file:
+        shared = of_bash(file.read())[1]
+    calls = set()
     for name in files:
         is_script = name.endswith(".sh") or name == ".ci/run"
         if not is_script and not name.endswith((".py", ".c", ".cc", ".h", ".cmake", "CMakeLists.txt", "Makefile")):
@@ -224,8 +227,7 @@ def of_files(top, files):
         with open(os.path.join(top, name), encoding="utf-8", errors="replace") as file:
             text = file.read()
         if is_script:
-            programs, own = of_bash(text)
-            functions |= own
+            programs = of_bash(text)[0] - shared
         elif name.endswith(".py"):
             programs = of_python(text)
         elif name.endswith((".cmake", "CMakeLists.txt")):
@@ -235,4 +237,4 @@ def of_files(top, files):
         else:
             programs = of_c(text)
         calls |= {(program, name) for program in programs}
-    return calls, functions
+    return calls
