@@ -70,6 +70,7 @@ static void open_tensors(ortp_runtime *runtime, ortp_tensor_pool **out)
 static void open_model(const world *w, ortp_model **out)
 {
     ortp_model_options options = ORTP_MODEL_OPTIONS_INIT;
+    options.intra_threads = 1;
     options.runtime = w->runtimes[0];
     options.tensors = w->tensors[0];
     options.directory = test_file(TINY);
