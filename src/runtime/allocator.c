@@ -90,11 +90,30 @@ static void *hand_out(ortp__allocator *allocator, ortp__chunk *chunk)
     return ortp__chunk_data(chunk);
 }
 
+/* The calling thread's probe; room NULL: none. */
+static _Thread_local struct {
+    const ortp__allocator *allocator;
+    ortp__chunk *room;
+    size_t bytes;
+} probe;
+
+void ortp__allocator_probe(const ortp__allocator *allocator, ortp__chunk *room, size_t bytes)
+{
+    probe.allocator = allocator;
+    probe.room = room;
+    probe.bytes = bytes;
+}
+
+bool ortp__allocator_probed(const ortp__allocator *allocator, size_t bytes)
+{
+    return probe.room != NULL && probe.allocator == allocator && probe.bytes == bytes;
+}
+
 void *ortp__allocator_take(ortp__allocator *allocator, size_t bytes, bool reserve)
 {
-    if (allocator->probe != NULL) {
-        *allocator->probe = (ortp__chunk){.kind = ORTP__SOURCE_PROBE};
-        return ortp__chunk_data(allocator->probe);
+    if (ortp__allocator_probed(allocator, bytes)) {
+        *probe.room = (ortp__chunk){.kind = ORTP__SOURCE_PROBE};
+        return ortp__chunk_data(probe.room);
     }
     ortp__ticket *ticket = ortp__ticket_current(allocator);
     ortp_status status = ORTP_OK;

@@ -20,7 +20,7 @@ typedef enum ortp__source {
     ORTP__SOURCE_TICKET = 1, /* owner: the ticket */
     ORTP__SOURCE_POOL,       /* owner: the block */
     ORTP__SOURCE_OVERDRAFT,  /* owner: the mapping, ordinal: its bytes */
-    ORTP__SOURCE_PROBE,      /* nobody's: see probe */
+    ORTP__SOURCE_PROBE,      /* nobody's: see ortp__allocator_probe */
 } ortp__source;
 
 /* Counters of one session; relaxed, each by itself. */
@@ -38,7 +38,6 @@ struct ortp__allocator {
     ortp__served served;
     _Atomic int refusal;          /* the ortp_status of the latest refusal, and ... */
     _Atomic size_t refused_bytes; /* ... what it had asked for */
-    ortp__chunk *probe;    /* set by the creating thread: what take answers, uncounted; else NULL */
     _Atomic bool creating; /* its session is being created: what it serves is weights */
     _Atomic bool values_apart; /* its session's outputs were held while others ran: see held.h */
 
@@ -54,6 +53,14 @@ void ortp__allocator_release(ortp__allocator *allocator);
 /* Around whatever is known to allocate: what is asked for with nobody inside counts as outside. Any thread. */
 void ortp__allocator_enter(ortp__allocator *allocator);
 void ortp__allocator_leave(ortp__allocator *allocator);
+/*
+ * From here on the calling thread's requests for exactly `bytes` are answered with `room`, uncounted: a
+ * chunk and its bytes, the caller's. Those of other threads and of other sizes are served as ever.
+ * room NULL: no longer.
+ */
+void ortp__allocator_probe(const ortp__allocator *allocator, ortp__chunk *room, size_t bytes);
+/* Whether a request of the calling thread would be answered so. */
+bool ortp__allocator_probed(const ortp__allocator *allocator, size_t bytes);
 /* OrtValues of sessions that are gone, when no session is left. */
 size_t ortp__allocators_live(ortp_runtime *runtime);
 /* Frees all, when nothing is live. */

@@ -4,7 +4,7 @@
  *
  * Creation is one at a time in the process, because an env has one allocator and the correction
  * measures what the whole process grew by. No lock is held meanwhile: charges may reclaim, and ORT
- * calls the host's logger.
+ * calls the application's logger.
  */
 #include "session_internal.h"
 
@@ -152,9 +152,12 @@ ortp_status ortp__session_take_status(const ortp_session *session, OrtStatus *st
     return latest_refusal(session, error);
 }
 
-/* ORT's code for a graph that it does not take says more than "an error of ORT". */
-static ortp_status take_creation_status(const ortp_session *session, OrtStatus *status,
-                                        ortp_error *error)
+/*
+ * ORT's code for a graph that it does not take says more than "an error of ORT". A callback has not
+ * necessarily loaded one: its status keeps ORT's message alone.
+ */
+static ortp_status take_creation_status(const ortp_session *session, bool by_callback,
+                                        OrtStatus *status, ortp_error *error)
 {
     if (!status) {
         return ORTP_OK;
@@ -166,7 +169,7 @@ static ortp_status take_creation_status(const ortp_session *session, OrtStatus *
     if (code == ORT_INVALID_PROTOBUF || code == ORT_INVALID_GRAPH || code == ORT_NO_MODEL ||
         code == ORT_INVALID_ARGUMENT) {
         mapped = ORTP_E_INVAL;
-        expected = "expected an ONNX graph that can be loaded: ";
+        expected = by_callback ? "" : "expected an ONNX graph that can be loaded: ";
     } else if (code == ORT_NO_SUCHFILE) {
         mapped = ORTP_E_NOTFOUND;
     } else {
@@ -206,14 +209,15 @@ static bool uses_our_memory(const ortp_session *session)
                      NULL) != ORTP_OK) {
         return true;
     }
-    _Alignas(64) unsigned char room[4 * ORTP__CHUNK_HEADER];
-    ours->probe = (ortp__chunk *)(void *)room;
+    _Alignas(64) unsigned char memory[4 * ORTP__CHUNK_HEADER];
+    ortp__chunk *room = (ortp__chunk *)(void *)memory;
+    ortp__allocator_probe(ours, room, ORTP__CHUNK_HEADER);
     void *data = ortp__entry_try(theirs, ORTP__CHUNK_HEADER);
-    const bool asked = !data || data == ortp__chunk_data(ours->probe);
+    ortp__allocator_probe(ours, NULL, 0);
+    const bool asked = !data || data == ortp__chunk_data(room);
     if (data) {
         theirs->Free(theirs, data);
     }
-    ours->probe = NULL;
     api->ReleaseAllocator(theirs);
     return asked;
 }
@@ -243,7 +247,8 @@ static ortp_status open_session(ortp_session *session, const ortp_session_option
     ortp_status status = ortp_runtime_take_status(
         runtime, make_options(options, session->name, &prepared), session->name, error);
     if (status == ORTP_OK) {
-        status = take_creation_status(session, call_ort(options, prepared, &session->ort), error);
+        status = take_creation_status(session, options->create != NULL,
+                                      call_ort(options, prepared, &session->ort), error);
     }
     if (status == ORTP_OK && options->create) {
         status = check_created(session, error);
@@ -479,7 +484,7 @@ static ortp_status new_session(const ortp_session_options *options, ortp_session
     }
     session->needs_made = ortp__needs_init(&session->needs);
     if (!session->needs_made) {
-        status = ortp__fail(error, ORTP_E_SYS, "session: no mutex");
+        status = ortp__fail(error, ORTP_E_SYS, "session: the system refused a lock");
         free_session(session);
         return status;
     }

@@ -40,8 +40,8 @@ extern void *__real_ortp__allocator_take(ortp__allocator *allocator, size_t byte
 void *__wrap_ortp__allocator_take(ortp__allocator *allocator, size_t bytes, bool reserve);
 void *__wrap_ortp__allocator_take(ortp__allocator *allocator, size_t bytes, bool reserve)
 {
-    /* What adopt() asks for itself is answered with memory of its own. */
-    if (atomic_load(&refusal.armed) && !allocator->probe) {
+    /* What the creation asks for itself is answered with memory of its own. */
+    if (atomic_load(&refusal.armed) && !ortp__allocator_probed(allocator, bytes)) {
         const uint64_t call = atomic_fetch_add(&refusal.calls, 1) + 1;
         if (call == refusal.nth || (refusal.from_then_on && call > refusal.nth)) {
             atomic_fetch_add(&refusal.refused, 1);

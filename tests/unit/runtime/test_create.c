@@ -7,6 +7,7 @@
 #include "counting_api.h"
 #include "graphs.h"
 #include "host_memory.h"
+#include "session_internal.h"
 
 #include <pthread.h>
 #include <setjmp.h>
@@ -60,7 +61,8 @@ static void assert_refused(const ortp_session_options *options, ortp_status expe
 typedef struct callback {
     ortp_runtime *runtime;
     const char *path;
-    const char *says;          /* fails with a status of its own */
+    const char *says;          /* fails with a status of its own, ... */
+    OrtErrorCode code;         /* ... of this code; 0: ORT_FAIL */
     bool fails;                /* with one of ORT's, */
     bool makes;                /* and with a session all the same */
     OrtSessionOptions *others; /* in place of those given */
@@ -80,7 +82,7 @@ static OrtStatus *create(void *ctx, OrtEnv *env, const OrtSessionOptions *option
         c->inside(c);
     }
     if (c->says != NULL) {
-        return api->CreateStatus(ORT_FAIL, c->says);
+        return api->CreateStatus(c->code != ORT_OK ? c->code : ORT_FAIL, c->says);
     }
     OrtStatus *status = NULL;
     if (!c->fails || c->makes) {
@@ -257,6 +259,64 @@ static void a_callbacks_session_is_owned(void **state)
     assert_int_equal(counting_api_live(), live);
     test_ort_api()->ReleaseSessionOptions(others);
     graph_world_close(&w);
+    test_runtime_destroy(runtime);
+}
+
+/* A code of ORT's that a graph is refused by, from a callback that has loaded none. */
+static void a_callbacks_message_is_kept(void **state)
+{
+    (void)state;
+    ortp_runtime *runtime = test_runtime_create(NULL);
+    ortp_session_options options = options_for(runtime, GRAPH_ADD);
+    callback c = {.runtime = runtime, .says = "no such provider", .code = ORT_INVALID_ARGUMENT};
+    callback_use(&c, &options);
+    ortp_session *session = NULL;
+    ortp_error error = ORTP_ERROR_INIT;
+    assert_int_equal(ortp_session_create(&options, &session, &error), ORTP_E_INVAL);
+    assert_non_null(strstr(error.message, "no such provider"));
+    assert_null(strstr(error.message, "expected an ONNX graph"));
+    test_runtime_destroy(runtime);
+}
+
+static void *take_some(void *ctx)
+{
+    return ortp__allocator_take(ctx, 64, false);
+}
+
+/* What a creation asks for to see whose memory it is: no other thread's request gets that room, nor another size. */
+static void a_probe_answers_its_own_request_alone(void **state)
+{
+    (void)state;
+    ortp_runtime *runtime = test_runtime_create(NULL);
+    ortp_session_options options = options_for(runtime, GRAPH_ADD);
+    ortp_session *session = NULL;
+    ortp_error error = ORTP_ERROR_INIT;
+    assert_ok(ortp_session_create(&options, &session, &error), error);
+    ortp__allocator *allocator = session->allocator;
+    _Alignas(64) unsigned char memory[4 * ORTP__CHUNK_HEADER];
+    ortp__chunk *room = (ortp__chunk *)(void *)memory;
+    const size_t live = test_session_info(session).live_count;
+    ortp__allocator_probe(allocator, room, 64);
+    pthread_t thread;
+    void *other = NULL;
+    assert_int_equal(pthread_create(&thread, NULL, take_some, allocator), 0);
+    assert_int_equal(pthread_join(thread, &other), 0);
+    void *larger = ortp__allocator_take(allocator, 65, false);
+    assert_int_equal(test_session_info(session).live_count, live + 2);
+    void *own = take_some(allocator);
+    assert_int_equal(test_session_info(session).live_count, live + 2);
+    ortp__allocator_probe(allocator, NULL, 0);
+    void *after = take_some(allocator);
+    assert_ptr_equal(own, ortp__chunk_data(room));
+    void *const served[] = {other, larger, after};
+    for (size_t i = 0; i < sizeof served / sizeof *served; i++) {
+        assert_non_null(served[i]);
+        assert_ptr_not_equal(served[i], own);
+        ortp__allocator_free(&allocator->ort, served[i]);
+    }
+    ortp__allocator_free(&allocator->ort, own);
+    assert_int_equal(test_session_info(session).live_count, live);
+    assert_int_equal(ortp_session_destroy(session, NULL), ORTP_OK);
     test_runtime_destroy(runtime);
 }
 
@@ -721,6 +781,8 @@ int main(void)
         cmocka_unit_test(results_are_those_of_the_hosts_run),
         cmocka_unit_test(options_are_cloned),
         cmocka_unit_test(a_callbacks_session_is_owned),
+        cmocka_unit_test(a_callbacks_message_is_kept),
+        cmocka_unit_test(a_probe_answers_its_own_request_alone),
         cmocka_unit_test(a_budget_too_small_is_said),
         cmocka_unit_test(the_env_is_left_without_an_allocator),
         cmocka_unit_test(a_creation_inside_a_creation_is_refused),
