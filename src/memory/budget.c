@@ -267,7 +267,7 @@ fail_mutex:
     ortp__mutex_destroy(&budget->lock);
 fail:
     ortp__raw_free(&alloc, budget, sizeof *budget);
-    return ortp__fail(error, ORTP_E_NOMEM, "budget: the system refused a lock");
+    return ortp__fail(error, ORTP_E_SYS, "budget: the system refused a lock");
 }
 
 ortp_status ortp_budget_destroy(ortp_budget *budget, ortp_error *error)

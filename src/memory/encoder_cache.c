@@ -414,7 +414,7 @@ ortp_status ortp_cache_create(const ortp_cache_options *options, ortp_cache **ou
         cache->free_handles = &cache->handles[i];
     }
     if (!ortp__mutex_init(&cache->lock, ORTP_RANK_CACHE)) {
-        status = ortp__fail(error, ORTP_E_NOMEM, "cache: the system refused a lock");
+        status = ortp__fail(error, ORTP_E_SYS, "cache: the system refused a lock");
         goto fail_struct;
     }
     status = ortp_budget_add_reclaimer(budget, ORTP_RECLAIM_CACHE, reclaim_entries, cache,

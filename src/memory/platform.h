@@ -118,6 +118,11 @@ bool ortp__thread_start(ortp__thread *thread, void (*fn)(void *ctx), void *ctx);
 void ortp__thread_join(ortp__thread *thread);
 
 ORTP__PRIVATE_API uint64_t ortp__now_ms(void);
+/* The time at which a span from `now_ms` on ends; UINT64_MAX: never. */
+static inline uint64_t ortp__deadline_after(uint64_t now_ms, uint64_t timeout_ms)
+{
+    return timeout_ms > UINT64_MAX - now_ms ? UINT64_MAX : now_ms + timeout_ms;
+}
 /* As of the system's last tick: the same or up to some 10 ms before, never later. */
 uint64_t ortp__now_about_ms(void);
 ORTP__PRIVATE_API uint64_t ortp__now_us(void);

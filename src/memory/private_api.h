@@ -7,8 +7,8 @@
  * function that it needs for that is marked ORTP__PRIVATE_API where it is declared, and src/ortpool.map names
  * it under ORTPOOL_PRIVATE_0_1. Both libraries come from one build, so that no such function has a promise
  * to keep: Debian's packages demand the same version. tests/consume holds the list to what is used; a public
- * function is to be preferred. No source is compiled into both libraries: a lock's ranks, a run's ticket of the
- * thread and the gate of creations exist once in the process.
+ * function is to be preferred. No source is compiled into both libraries: a lock's ranks, the thread's current run
+ * arena and the gate of creations exist once in the process.
  */
 #ifndef ORTP_PRIVATE_API_H
 #define ORTP_PRIVATE_API_H

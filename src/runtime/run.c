@@ -247,16 +247,6 @@ static ortp_status check_call(const ortp_session *session, call *c, ortp_error *
     return status;
 }
 
-/* The runtime's time at which a span from now ends; 0: there is no span. */
-static uint64_t deadline_after(const ortp_runtime *runtime, uint64_t timeout_ms)
-{
-    if (timeout_ms == 0) {
-        return 0;
-    }
-    const uint64_t now = ortp_runtime_now_ms(runtime);
-    return timeout_ms < UINT64_MAX - now ? now + timeout_ms : UINT64_MAX;
-}
-
 ortp_status ortp_session_run(ortp_session *session, const ortp_run_options *given,
                              const char *const *input_names, const OrtValue *const *inputs,
                              size_t input_count, const char *const *output_names,
@@ -282,8 +272,11 @@ ortp_status ortp_session_run(ortp_session *session, const ortp_run_options *give
         return status;
     }
     const uint64_t key = session->allocator ? key_of(session, &c) : 0;
-    const ortp__patience patience = {.deadline_ms =
-                                         deadline_after(session->runtime, options.timeout_ms)};
+    ortp__patience patience = {.deadline_ms = 0}; /* it does not wait */
+    if (options.timeout_ms > 0) {
+        patience.deadline_ms =
+            ortp__deadline_after(ortp_runtime_now_ms(session->runtime), options.timeout_ms);
+    }
     return perform(session, &c, key, &patience, error);
 }
 

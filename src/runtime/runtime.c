@@ -141,11 +141,11 @@ ortp_status ortp_runtime_create(const ortp_runtime_options *given, ortp_runtime 
     runtime->clock = options.clock;
     runtime->log = options.log;
     if (!ortp__mutex_init(&runtime->mutex, ORTP_RANK_RUNTIME)) {
-        status = ortp__fail(error, ORTP_E_SYS, "runtime: no mutex");
+        status = ortp__fail(error, ORTP_E_SYS, "runtime: the system refused a lock");
         goto fail_struct;
     }
     if (!ortp__cond_init(&runtime->released)) {
-        status = ortp__fail(error, ORTP_E_SYS, "runtime: no condition variable");
+        status = ortp__fail(error, ORTP_E_SYS, "runtime: the system refused a lock");
         goto fail_mutex;
     }
     status = open_budget(runtime, &options, error);

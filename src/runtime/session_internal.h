@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The session: session.c creates it, declared.c says what it holds beside the pool, run.c runs it, session_ports.c asks ORT what goes in and out.
+ * The session: session.c creates it, declared.c says what it holds beside the pool, run.c runs it,
+ * session_ports.c asks ORT what goes in and out.
  */
 #ifndef ORTP_SESSION_INTERNAL_H
 #define ORTP_SESSION_INTERNAL_H

@@ -205,7 +205,7 @@ ortp_status ortp_tensor_pool_create(const ortp_tensor_pool_options *given, ortp_
     pool->runtime = runtime;
     pool->idle_bytes_max = options.idle_bytes_max > 0 ? options.idle_bytes_max : IDLE_BYTES_DEFAULT;
     if (!ortp__mutex_init(&pool->mutex, ORTP_RANK_TENSORS)) {
-        status = ortp__fail(error, ORTP_E_SYS, "tensor pool: no mutex");
+        status = ortp__fail(error, ORTP_E_SYS, "tensor pool: the system refused a lock");
         goto fail_struct;
     }
     status = ortp_budget_add_reclaimer(runtime->budget, ORTP_RECLAIM_TENSORS, reclaim, pool,

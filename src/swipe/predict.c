@@ -260,9 +260,8 @@ static ortp_status check_options(const ortp_predictor *p, const ortp_predict_opt
                            .stop = options.stop,
                            .stop_ctx = options.stop_ctx};
     if (options.timeout_ms > 0) {
-        const uint64_t now = ortp_runtime_now_ms(p->runtime);
         asked->deadline_at_ms =
-            options.timeout_ms > UINT64_MAX - now ? UINT64_MAX : now + options.timeout_ms;
+            ortp__deadline_after(ortp_runtime_now_ms(p->runtime), options.timeout_ms);
     }
     return ORTP_OK;
 }

@@ -319,6 +319,16 @@ static void files_are_files(void **state)
     assert_int_equal(rmdir(folder), 0);
 }
 
+static void deadlines_do_not_wrap(void **state)
+{
+    (void)state;
+    assert_int_equal(ortp__deadline_after(1000, 0), 1000);
+    assert_int_equal(ortp__deadline_after(1000, 5), 1005);
+    assert_true(ortp__deadline_after(1000, UINT64_MAX - 1000) == UINT64_MAX);
+    assert_true(ortp__deadline_after(1000, UINT64_MAX - 999) == UINT64_MAX);
+    assert_true(ortp__deadline_after(1000, UINT64_MAX) == UINT64_MAX);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -331,6 +341,7 @@ int main(void)
         cmocka_unit_test(machine_and_time),
         cmocka_unit_test(errors_have_a_text),
         cmocka_unit_test(files_are_files),
+        cmocka_unit_test(deadlines_do_not_wrap),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
