@@ -5,15 +5,15 @@
 #include <ortpool/ortpool.h>
 #include <stdio.h>
 #include <stdlib.h>
-#define TRY(call) if (call) return fprintf(stderr, "line %d: %s\n", __LINE__, error.message), 1
+#define TEXT (*error.message ? error.message : ortp_status_text(status)) /* not every call takes an error */
+#define TRY(call) if ((status = call)) return fprintf(stderr, "line %d: %s\n", __LINE__, TEXT), 1
 #define ORT(call) TRY(ortp_runtime_take_status(runtime, call, "ORT", &error)) /* ORT's own message */
 
 int main(int argc, char **argv) {
     setenv("ORT_DISABLE_TELEMETRY", "1", 0); /* before the first env: ORT would start a telemetry client */
-    ortp_error error = ORTP_ERROR_INIT;
+    ortp_status status; ortp_error error = ORTP_ERROR_INIT;
     const OrtApi *ort = OrtGetApiBase()->GetApi(18);
-    ortp_runtime *runtime; ortp_session *session; ortp_tensor_pool *tensors;
-    OrtSessionOptions *settings; size_t freed;
+    ortp_runtime *runtime; ortp_session *session; ortp_tensor_pool *tensors; OrtSessionOptions *settings; size_t freed;
     ortp_runtime_options options = {sizeof options, .api = ort, .limit_bytes = 2 << 20};
     TRY(ortp_runtime_create(&options, &runtime, &error));
     ORT(ort->CreateSessionOptions(&settings)); ORT(ort->SetIntraOpNumThreads(settings, 2));
@@ -27,13 +27,13 @@ int main(int argc, char **argv) {
         TRY(ortp_tensor_acquire(tensors, ORTP_TYPE_FLOAT, &count, 1, &x, &error));
         for (int64_t i = 0; i < count; i++) ((float *)ortp_tensor_data(x))[i] = (float)i;
         const OrtValue *inputs[] = {ortp_tensor_value(x), ortp_tensor_value(x)};
-        ortp_status status = ortp_session_run(session, NULL, (const char *[]){"x", "y"}, inputs, 2,
-                                              (const char *[]){"z"}, &z, 1, &error);
-        printf("%6d numbers: %s\n", (int)count, status ? error.message : "z lies in ortpool's memory");
-        TRY(ortp_tensor_release(x) || ortp_value_release(runtime, z));
+        status = ortp_session_run(session, NULL, (const char *[]){"x", "y"}, inputs, 2,
+                                  (const char *[]){"z"}, &z, 1, &error);
+        printf("%6d numbers: %s\n", (int)count, status ? TEXT : "z lies in ortpool's memory");
+        error = (ortp_error)ORTP_ERROR_INIT; TRY(ortp_tensor_release(x)); TRY(ortp_value_release(runtime, z));
     }
-    TRY(ortp_runtime_trim(runtime, ORTP_UNLIMITED, &freed) || ortp_session_destroy(session, &error));
+    TRY(ortp_runtime_trim(runtime, ORTP_UNLIMITED, &freed)); TRY(ortp_session_destroy(session, &error));
     ort->ReleaseSessionOptions(settings);
-    TRY(ortp_tensor_pool_destroy(tensors, &error) || ortp_runtime_destroy(runtime, &error));
+    TRY(ortp_tensor_pool_destroy(tensors, &error)); TRY(ortp_runtime_destroy(runtime, &error));
     printf("given back before the end: %zu bytes\n", freed);
 }

@@ -5,12 +5,13 @@
 #include <ortpool/ortpool.h>
 #include <stdio.h>
 #include <stdlib.h>
-#define TRY(call) if (call) return fprintf(stderr, "line %d: %s\n", __LINE__, error.message), 1
+#define TEXT (*error.message ? error.message : ortp_status_text(status)) /* not every call takes an error */
+#define TRY(call) if ((status = call)) return fprintf(stderr, "line %d: %s\n", __LINE__, TEXT), 1
 #define ORT(call) TRY(ortp_runtime_take_status(runtime, call, "ORT", &error)) /* ORT's own message */
 
 int main(int argc, char **argv) {
     setenv("ORT_DISABLE_TELEMETRY", "1", 0); /* before the first env: ORT would start a telemetry client */
-    ortp_error error = ORTP_ERROR_INIT;
+    ortp_status status; ortp_error error = ORTP_ERROR_INIT;
     const OrtApi *ort = OrtGetApiBase()->GetApi(18);
     ortp_runtime *runtime; ortp_tensor_pool *pool; OrtSession *session;
     ortp_runtime_options options = {sizeof options, .api = ort, .limit_bytes = 8 << 20};
@@ -26,13 +27,13 @@ int main(int argc, char **argv) {
         const OrtValue *x[] = {ortp_tensor_value(in), ortp_tensor_value(in)};
         OrtValue *z = ortp_tensor_value(out);
         ORT(ort->Run(session, NULL, (const char *[]){"x", "y"}, x, 2, (const char *[]){"z"}, 1, &z));
-        TRY(((float *)ortp_tensor_data(out))[7] != (float)(2 * (run + 7)));
-        TRY(ortp_tensor_release(in) || ortp_tensor_release(out));
+        if (((float *)ortp_tensor_data(out))[7] != (float)(2 * (run + 7))) return fprintf(stderr, "wrong sum\n"), 1;
+        TRY(ortp_tensor_release(in)); TRY(ortp_tensor_release(out));
     }
     ortp_stats stats = ORTP_STATS_INIT; char ledger[4096];
     TRY(ortp_stats_collect(runtime, &stats));
     TRY(ortp_stats_write(&stats, ORTP_STATS_TABLE, ledger, sizeof ledger, NULL));
     printf("1000 runs, %d tensors created\n%s", (int)stats.tensor_creates, ledger);
     ort->ReleaseSession(session);
-    TRY(ortp_tensor_pool_destroy(pool, &error) || ortp_runtime_destroy(runtime, &error));
+    TRY(ortp_tensor_pool_destroy(pool, &error)); TRY(ortp_runtime_destroy(runtime, &error));
 }
