@@ -220,7 +220,7 @@ static int serve(const char *name, size_t threads, size_t swipes_wanted)
         (void)pthread_join(workers[i].thread, NULL);
     }
     ortp_error error = ORTP_ERROR_INIT;
-    bench_must(ortp_predictor_destroy(b.predictor, NULL), &error);
+    bench_must(ortp_predictor_destroy(b.predictor, &error), &error);
     bench_must(ortp_runtime_destroy(b.runtime, &error), &error);
     swipe_file_free(&b.swipes);
     return 0;

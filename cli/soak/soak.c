@@ -250,9 +250,9 @@ static growth judge(soak *s, const char *what, bool heap)
 static void destroy(soak *s, engine *e)
 {
     ortp_error error = ORTP_ERROR_INIT;
-    ortp_status status = ortp_predictor_destroy(e->predictor, NULL);
+    ortp_status status = ortp_predictor_destroy(e->predictor, &error);
     if (status != ORTP_OK) {
-        failures_add(&s->failures, "the predictor does not end: %s", ortp_status_name(status));
+        failures_add(&s->failures, "the predictor does not end: %s", error.message);
         return; /* engine_close() tries once more */
     }
     e->predictor = NULL;

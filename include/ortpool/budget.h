@@ -57,7 +57,7 @@ typedef struct ortp_budget_options {
 #define ORTP_BUDGET_OPTIONS_INIT ORTP_STRUCT_INIT(ortp_budget_options)
 
 /*
- * The budget charges its own struct under metadata. Errors: NOMEM, BUDGET (the limit is below the
+ * The budget charges its own struct under metadata. Errors: NOMEM, SYS (no lock), BUDGET (the limit is below the
  * struct itself), INVAL, VERSION. options NULL: no limit, all defaults. Ownership: the caller destroys
  * it, after everything that uses it. Thread-safe: yes.
  */

@@ -91,6 +91,7 @@ ORTP_API ortp_status ortp_decoder_buffers_get_info(const ortp_decoder_buffers *b
  * thread-safe where several searches share them.
  */
 typedef struct ortp_constraint {
+    size_t struct_size;
     void *ctx;
     uint32_t root; /* the state after the start token */
     /*
@@ -105,12 +106,13 @@ typedef struct ortp_constraint {
     /*
      * What a sequence in `state` may still hope for, added to its sum where live beams are ranked and
      * pruned (greedy: not at all); NULL: nothing. Usually the largest final score that can be reached,
-     * so that a beam is not lost to others that are likelier so far and lead to poorer ends only. Source: look-ahead of the
-     * language model in a lexical tree, Ortmanns, Ney and Eiden, "Language-Model Look-Ahead for Large
-     * Vocabulary Speech Recognition", 1996.
+     * so that a beam is not lost to others that are likelier so far and lead to poorer ends only.
+     * Source: look-ahead of the language model in a lexical tree, Ortmanns, Ney and Eiden,
+     * "Language-Model Look-Ahead for Large Vocabulary Speech Recognition", 1996.
      */
     double (*hope)(void *ctx, uint32_t state);
 } ortp_constraint;
+#define ORTP_CONSTRAINT_INIT ORTP_STRUCT_INIT(ortp_constraint)
 
 typedef enum ortp_strategy {
     ORTP_STRATEGY_BEAM = 0,
@@ -207,8 +209,9 @@ ORTP_API ortp_status ortp_decoder_destroy(ortp_decoder *decoder, ortp_error *err
  * Errors: INVAL (another tensor or length; params out of range, of another path, or a ctc_weight
  * above 0 for a model without encoder.ctc; a constraint that answers what may not follow; logits
  * with NaN or infinity above, or, where it is weighed, a ctc that is no probabilities: both as a
- * damaged weight gives), VERSION (params of a later version; a struct_size of results left 0), CANCELLED, TIMEOUT, BUDGET, NOMEM,
- * ORT; the decoder stays usable. One search at a time per decoder.
+ * damaged weight gives), VERSION (params or a constraint of a later version; a struct_size of the
+ * constraint or of results left 0), CANCELLED, TIMEOUT, BUDGET, NOMEM, ORT; the decoder stays usable.
+ * One search at a time per decoder.
  */
 ORTP_API ORTP_CHECK ortp_status ortp_decoder_search(ortp_decoder *decoder, ortp_tensor *encoded,
                                                     size_t length, const ortp_search_params *params,

@@ -40,15 +40,15 @@ typedef struct ortp_cache_options {
 #define ORTP_CACHE_OPTIONS_INIT ORTP_STRUCT_INIT(ortp_cache_options)
 
 /*
- * Errors: NOMEM, BUDGET, INVAL (also options NULL: the pool is required), VERSION. Registers a
+ * Errors: NOMEM, SYS (no lock), BUDGET, INVAL (also options NULL: the pool is required), VERSION. Registers a
  * reclaimer of level ORTP_RECLAIM_CACHE. Thread-safe: yes.
  */
 ORTP_API ORTP_CHECK ortp_status ortp_cache_create(const ortp_cache_options *options,
                                                   ortp_cache **out, ortp_error *error);
 /*
  * ORTP_E_BUSY while leases are out (error then says how many), or while another thread that ended
- * one, or cleared, is still disposing of values; the rest is cleared, the cache stays usable. Thread-safe: no, nobody may be
- * calling get or put.
+ * one, or cleared, is still disposing of values; the rest is cleared, the cache stays
+ * usable. Thread-safe: no, nobody may be calling get or put.
  */
 ORTP_API ortp_status ortp_cache_destroy(ortp_cache *cache, ortp_error *error);
 

@@ -44,11 +44,12 @@ ORTP_API bool ortp_lexicon_contains(const ortp_lexicon *lexicon, const char *wor
 /*
  * The constraint: words, others where they have a free_score; first_letter is the token of 'a'; the final score is
  * weight * ln(count + 1), or with a count_limit weight * ln((count + 1) / (1 + (count + 1) / count_limit)),
- * so that frequency tells rare words from common ones and hardly common ones apart; the hope of a beam is
+ * so that frequency separates rare words from common ones but saturates among common ones; the hope of a beam is
  * look_ahead times the largest such logarithm among the words that begin like it, within 0.09 * look_ahead.
  * `lexicon` and `storage` are borrowed as long as the constraint is used.
  */
 typedef struct ortp_lexicon_constraint {
+    size_t struct_size;
     const ortp_lexicon *lexicon;
     int32_t first_letter;
     double weight;
@@ -58,8 +59,13 @@ typedef struct ortp_lexicon_constraint {
                           ln(count + 1), of any other word, and the hope of a beam that no word begins
                           like: below 0, so that a swipe has to insist */
 } ortp_lexicon_constraint;
-/* The constraint may be shared by searches on several threads while nobody changes `storage`. */
-ORTP_API ortp_constraint ortp_lexicon_make_constraint(const ortp_lexicon_constraint *storage);
+#define ORTP_LEXICON_CONSTRAINT_INIT ORTP_STRUCT_INIT(ortp_lexicon_constraint)
+/*
+ * The constraint may be shared by searches on several threads while nobody changes `storage`.
+ * Errors: INVAL (NULL, no lexicon), VERSION (either struct_size left 0; a storage of another version).
+ */
+ORTP_API ortp_status ortp_lexicon_make_constraint(const ortp_lexicon_constraint *storage,
+                                                  ortp_constraint *out);
 
 #ifdef __cplusplus
 }

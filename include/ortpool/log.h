@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Logging goes to a callback of the host; without one nothing is written anywhere.
+ * Logging goes to a callback of the application; without one nothing is written anywhere.
  */
 #ifndef ORTPOOL_LOG_H
 #define ORTPOOL_LOG_H

@@ -324,7 +324,8 @@ template <class Value> pointers pointers_to(const Value *values, std::size_t cou
 } // namespace detail
 
 /*
- * In place of Ort::Session::Run, with the same arguments. An empty output is ORT's to allocate and is
+ * In place of Ort::Session::Run: its names, values and counts, with the session first and ortpool's run
+ * options last, which may be left out. An empty output is ORT's to allocate and is
  * filled in; others are preallocated, with their exact shapes.
  */
 template <class Value, class = detail::if_value<Value>>

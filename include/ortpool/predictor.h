@@ -53,9 +53,10 @@ ORTP_API ORTP_CHECK ortp_status ortp_predictor_create(const ortp_predictor_optio
  */
 ORTP_API ortp_status ortp_predictor_close(ortp_predictor *predictor, uint64_t timeout_ms);
 /*
- * Closes (waiting for ever) and frees. ORTP_E_BUSY (error says for what) while the host has decoders or buffers on
- * ortp_predictor_model(), outputs of its encoder or leases of ortp_predictor_cache(): then it stays
- * closed, its parts stay as they are but for the cache's entries, and the call is made again later.
+ * Closes (waiting for ever) and frees. ORTP_E_BUSY (error says for what) while the application has
+ * decoders or buffers on ortp_predictor_model(), outputs of its encoder or leases of
+ * ortp_predictor_cache(): then it stays closed, its parts stay as they are but for the cache's entries,
+ * and the call is made again later.
  * Thread-safe: no, no other thread may still call; warm-ups are joined before. Not from a
  * prediction's `stop`.
  */
@@ -63,6 +64,7 @@ ORTP_API ortp_status ortp_predictor_destroy(ortp_predictor *predictor, ortp_erro
 
 #define ORTP_CANDIDATES_MAX 16u
 
+/* Lies in an array of ortp_prediction, so its size is fixed: later versions add nothing to it. */
 typedef struct ortp_candidate {
     char word[ORTP_LEXICON_WORD_MAX + 2];
     /*
@@ -115,9 +117,9 @@ typedef struct ortp_predict_options {
 /*
  * *out is the caller's; meaningful with ORTP_OK only. options may be NULL. Errors: INVAL (the
  * swipe, see ortp_swipe_features), VERSION, CLOSED, CANCELLED, TIMEOUT, BUDGET, NOMEM, ORT; after each the
- * next prediction works. With a timeout it waits for memory: while others run, whose end may make
- * room, and else, with nothing held, until those are done, to go alone; who has a timeout and
- * comes meanwhile waits, too. After warm-up, and with at most `threads` at once, it takes no memory
+ * next prediction works. With a timeout it first waits for other predictions to finish; if memory is still
+ * short, it releases everything and retries alone, and later predictions with a timeout wait for
+ * their turn. After warm-up, and with at most `threads` at once, it takes no memory
  * from the system: no tensor, block or control structure (save that a new thread's first use of a
  * pool of kind THREAD_CACHED makes its cache). Thread-safe: yes.
  */

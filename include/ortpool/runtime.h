@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The runtime: binds a host's ONNX Runtime (ORT) to a budget and a pool.
+ * The runtime: binds an application's ONNX Runtime (ORT) to a budget and a pool.
  *
- * The library links no ORT. The host passes the `const OrtApi *` it got from OrtGetApiBase(); any
- * ORT from 1.18 on works: members of later API versions are used only where the host says so.
+ * The library links no ORT. The application passes the `const OrtApi *` it got from OrtGetApiBase(); any
+ * ORT from 1.18 on works: members of later API versions are used only where the application says so.
  * Several runtimes may live in one process; they share ORT's process-wide env as ORT has it.
  *
  * Telemetry: recent official builds of ORT for Linux (seen in 1.29) start a client with the
@@ -15,7 +15,7 @@
  * ORT_DISABLE_TELEMETRY=1 in the environment before the first env is created, as by
  * setenv("ORT_DISABLE_TELEMETRY", "1", 0) at the start of main().
  *
- * Order of life: tensors, OrtValues -> tensor pools, sessions -> runtime -> (pool, budget of the host).
+ * Order of life: tensors, OrtValues -> tensor pools, sessions -> runtime -> (pool, budget of the application).
  */
 #ifndef ORTPOOL_RUNTIME_H
 #define ORTPOOL_RUNTIME_H
@@ -68,14 +68,14 @@ ORTP_API ORTP_CHECK ortp_status ortp_runtime_create(const ortp_runtime_options *
                                                     ortp_runtime **out, ortp_error *error);
 /*
  * ORTP_E_BUSY, and the runtime stays usable, while sessions, tensor pools or warm-ups of it exist,
- * OrtValues live that ORT made in its sessions' runs, or the host holds blocks of the runtime's own
- * pool. Where the host has charged the runtime's own
+ * OrtValues live that ORT made in its sessions' runs, or the application holds blocks of the
+ * runtime's own pool. Where the application has charged the runtime's own
  * budget, BUSY comes when that pool is gone: then the runtime only waits for another destroy.
  * Thread-safe: no, nobody else may be using it.
  */
 ORTP_API ortp_status ortp_runtime_destroy(ortp_runtime *runtime, ortp_error *error);
 
-/* What the runtime uses; owned by it or by the host as given. Thread-safe: yes. */
+/* What the runtime uses; owned by it or by the application as given. Thread-safe: yes. */
 ORTP_API const OrtApi *ortp_runtime_api(const ortp_runtime *runtime);
 ORTP_API OrtEnv *ortp_runtime_env(const ortp_runtime *runtime);
 ORTP_API ortp_budget *ortp_runtime_budget(const ortp_runtime *runtime);
@@ -132,7 +132,7 @@ ORTP_API ortp_status ortp_stats_collect(const ortp_runtime *runtime, ortp_stats 
 ORTP_API ortp_status ortp_value_release(const ortp_runtime *runtime, OrtValue *value);
 
 /*
- * Turns an OrtStatus of the host's own calls into a status and an error detail, and releases it.
+ * Turns an OrtStatus of the application's own calls into a status and an error detail, and releases it.
  * NULL (success) gives ORTP_OK. Thread-safe: yes.
  */
 ORTP_API ortp_status ortp_runtime_take_status(const ortp_runtime *runtime, OrtStatus *status,

@@ -16,14 +16,15 @@
  * registers an allocator made for this session, lets the session be created, and takes it out
  * again. Creations exclude each other in the whole process meanwhile.
  *
- * Run ticket: a run first acquires one block, as large as this session has needed for these shapes
+ * Run arena: a run first acquires one block, as large as this session has needed for these shapes
  * (the first run of a shape finds that out, and its block grows while it runs; the last 256 shapes
  * are remembered; by shapes, so that where sizes depend on values the largest counts, while what a
  * refused run asked for bars the next one of its shapes alone). What ORT allocates on the calling
  * thread lies in it, by best fit; also an output that you passed NULL for, which is best freed
  * before the next run of the runtime begins: the block is then there again, whole. Where a
- * session's outputs are held longer, all but their pages goes back, and as long as the session
- * lives they go to blocks of their own, of at most four times their size. What comes from other
+ * session's outputs are held longer, every page of the block that holds no live output is
+ * decommitted, and later outputs of the session get blocks of their own, of at most four times their
+ * size. What comes from other
  * threads (parallel execution: nearly everything) goes to the pool. Admission is therefore one
  * decision, before ORT is entered: the run gets its block, waits for it until its deadline, or is
  * refused. A refusal after that (the first run of a shape, other threads, outputs that have their
@@ -76,7 +77,7 @@ typedef enum ortp_ort_memory {
  * ortpool sets; borrowed for the call. Returns ORT's status; both it and *out belong to ortpool
  * afterwards, whatever the status says. Must not throw. It may run and destroy sessions; it must not
  * create another one of ortpool (BUSY), nor wait for a thread that does, nor create more than one
- * OrtSession with `options`.
+ * OrtSession with `options`. No run of the new session may be in progress when it returns.
  */
 typedef OrtStatus *(*ortp_session_create_fn)(void *ctx, OrtEnv *env,
                                              const OrtSessionOptions *options, OrtSession **out);
@@ -95,9 +96,9 @@ typedef struct ortp_session_options {
     bool memory_patterns;    /* leave ORT's memory patterns as they are, on by default */
     bool disable_prepacking; /* no packed copies of weights: less memory, external weights stay mapped
                                 files; slower, docs/ort-memory.md says by how much */
-    OrtAllocator *env_allocator; /* what the application itself has registered with the env as its CPU
-                                    allocator; NULL: nothing. It is registered again after the
-                                    creation. */
+    OrtAllocator *env_allocator; /* only for ORTP_ORT_MEMORY_POOL: the CPU allocator that the application
+                                    itself has registered with the env; NULL: none. It is registered
+                                    again after the creation. */
     const OrtSessionOptions *ort_options; /* the application's own: cloned, never changed; memory,
                                              memory_patterns, disable_prepacking and intra_threads are
                                              set on the clone, nothing else. NULL: all graph
@@ -126,7 +127,7 @@ typedef struct ortp_session_options {
  * Errors: NOTFOUND (no such file), INVAL (not a graph, says why; options NULL: the runtime is
  * required; the callback gave no OrtSession, or with memory POOL one that does not use the env's
  * allocator since it was created with other options or in another env), BUDGET (for the weights the
- * error says what limit would do), BUSY (this thread is creating another session: inside a callback,
+ * error states a sufficient limit), BUSY (this thread is creating another session: inside a callback,
  * a log function, a custom op), NOMEM, SYS (the file cannot be read), ORT (with ORT's message). After
  * an error nothing is left, the callback's OrtSession included. Thread-safe: yes (one creation at a
  * time in the process).
@@ -216,7 +217,7 @@ typedef struct ortp_session_info {
     size_t live_bytes; /* what they asked for */
     size_t live_bytes_peak;
     uint64_t allocs;        /* calls of Alloc and Reserve that were served */
-    uint64_t overflows;     /* of these: not from a ticket, but from the pool */
+    uint64_t overflows;     /* of these: in blocks of their own, not in the run's */
     uint64_t outside_allocs; /* of these: while no ortp_session_run was in progress, see above */
     uint64_t outside_bytes;  /* what those asked for, all together */
     uint64_t refusals;      /* calls of Alloc and Reserve that were refused */

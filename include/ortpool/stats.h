@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Statistics: one list of figures, from which the struct, the table, the JSON and (later) other forms are
- * made. Pools, encoder caches, tensor pools, runtimes with their sessions, models and predictors report to
- * the budget that they charge, from their creation to their destruction. One call collects all of it.
+ * Statistics: one list of figures makes the struct, the table and the JSON. Pools, encoder caches, tensor
+ * pools, runtimes with their sessions, models and predictors report to the budget that they charge, from
+ * their creation to their destruction. One call collects all of it.
  *
  *     ortp_stats s = ORTP_STATS_INIT;
  *     ortp_stats_collect(runtime, &s);
@@ -71,7 +71,7 @@ typedef enum ortp_stats_group {
     COUNT(RUNTIME, run_waits, "runs that waited for memory")                                       \
     COUNT(RUNTIME, runs_turned_away, "runs turned away before ORT")                                \
     COUNT(RUNTIME, ort_allocations, "allocations served to ORT")                                   \
-    COUNT(RUNTIME, ort_overflows, "  of these outside a ticket")                                   \
+    COUNT(RUNTIME, ort_overflows, "  of these in blocks of their own")                              \
     COUNT(RUNTIME, ort_refusals, "allocations refused to ORT")                                     \
     COUNT(RUNTIME, outside_allocations, "allocations outside of session runs")                     \
     BYTES(RUNTIME, outside_bytes, "  bytes that these asked for")                                  \

@@ -21,9 +21,8 @@
  *     its struct_size is 0: initialise it with ORTP_ERROR_INIT.
  *   - Times: `..._ms` is a span in milliseconds, `..._at_ms` a time by the runtime's clock
  *     (ortp_runtime_now_ms()).
- *   - No function calls exit() or abort() on input or on lack of memory, writes to stdout or
- *   stderr,
- *     or reads the environment.
+ *   - No function calls exit() or abort() on input or on lack of memory, writes to stdout or stderr, or
+ *     reads the environment.
  *   - No user callback runs under a lock of the library.
  */
 #ifndef ORTPOOL_STATUS_H

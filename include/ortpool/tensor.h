@@ -82,7 +82,7 @@ ORTP_API ORTP_CHECK ortp_status ortp_tensor_acquire_labelled(ortp_tensor_pool *p
                                                              ortp_label label, ortp_tensor **out,
                                                              ortp_error *error);
 /*
- * Back to the pool, OrtValue and buffer kept for the next. The host must hold no other reference to
+ * Back to the pool, OrtValue and buffer kept for the next. The application must hold no other reference to
  * the OrtValue (a binding, a running session). NULL is a no-op; INVAL for one released already.
  * Thread-safe: yes.
  */

@@ -3,8 +3,8 @@
  * Warm-up: does now, once, what the first prediction would otherwise pay for: map and populate the
  * pool's blocks, create tensors, run each session for each shape.
  *
- * The engine is a list of steps; who knows the shapes makes the list (decoder.h and the swipe
- * predictor do). A step is idempotent: doing it twice leaves what once leaves.
+ * The engine is a list of steps. The caller, who knows the shapes, builds the list (decoder.h and the
+ * swipe predictor do). A step is idempotent: doing it twice leaves what once leaves.
  */
 #ifndef ORTPOOL_WARMUP_H
 #define ORTPOOL_WARMUP_H

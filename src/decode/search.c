@@ -95,9 +95,14 @@ static ortp_status resolve(const ortp_decoder *decoder, const ortp_search_params
     return wrong == NULL ? ORTP_OK : ortp__fail(error, ORTP_E_INVAL, "search: %s", wrong);
 }
 
-static ortp_status check_constraint(const ortp_constraint *constraint, ortp_error *error)
+static ortp_status take_constraint(const ortp_constraint *given, ortp_constraint *out,
+                                   ortp_error *error)
 {
-    if (constraint != NULL && constraint->next == NULL) {
+    const ortp_status status = ortp__options_copy(out, sizeof *out, given);
+    if (status != ORTP_OK) {
+        return ortp__fail(error, status, "search: a constraint of another version");
+    }
+    if (given != NULL && out->next == NULL) {
         return ortp__fail(error, ORTP_E_INVAL, "search: the constraint has no next function");
     }
     return ORTP_OK;
@@ -384,8 +389,9 @@ ortp_status ortp_decoder_search(ortp_decoder *decoder, ortp_tensor *encoded, siz
     }
     ortp_search_params resolved;
     status = resolve(decoder, params, &resolved, error);
+    ortp_constraint taken;
     if (status == ORTP_OK) {
-        status = check_constraint(constraint, error);
+        status = take_constraint(constraint, &taken, error);
     }
     if (status != ORTP_OK) {
         return status;
@@ -402,11 +408,11 @@ ortp_status ortp_decoder_search(ortp_decoder *decoder, ortp_tensor *encoded, siz
         .decoder = decoder,
         .params = &resolved,
         .width = width,
-        .constraint = constraint,
+        .constraint = constraint != NULL ? &taken : NULL,
         .token_least = resolved.prune_token > 0.0 ? log(resolved.prune_token) : -INFINITY,
         .error = error,
     };
-    ortp__beams_begin(&decoder->beams, width, constraint != NULL ? constraint->root : 0,
+    ortp__beams_begin(&decoder->beams, width, constraint != NULL ? taken.root : 0,
                       resolved.keep_duplicates);
     if (resolved.ctc_weight > 0.0 && resolved.strategy == ORTP_STRATEGY_BEAM) {
         status = begin_ctc(&s, encoded);

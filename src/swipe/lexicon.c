@@ -250,12 +250,24 @@ static double constraint_hope(void *ctx, uint32_t state)
                : c->free_score;
 }
 
-ortp_constraint ortp_lexicon_make_constraint(const ortp_lexicon_constraint *storage)
+ortp_status ortp_lexicon_make_constraint(const ortp_lexicon_constraint *storage,
+                                         ortp_constraint *out)
 {
-    return (ortp_constraint){
-        .ctx = (ortp_lexicon_constraint *)storage, /* only read */
-        .root = 0,
-        .next = constraint_next,
-        .final_score = constraint_score,
-        .hope = storage->look_ahead != 0.0 || storage->free_score != 0.0 ? constraint_hope : NULL};
+    if (storage == NULL) {
+        return ORTP_E_INVAL;
+    }
+    ortp_lexicon_constraint read;
+    const ortp_status status = ortp__options_copy(&read, sizeof read, storage);
+    if (status != ORTP_OK || storage->struct_size < sizeof read) { /* read in place: all of it is needed */
+        return ORTP_E_VERSION;
+    }
+    if (read.lexicon == NULL) {
+        return ORTP_E_INVAL;
+    }
+    ortp_constraint made = ORTP_CONSTRAINT_INIT;
+    made.ctx = (ortp_lexicon_constraint *)storage; /* only read */
+    made.next = constraint_next;
+    made.final_score = constraint_score;
+    made.hope = read.look_ahead != 0.0 || read.free_score != 0.0 ? constraint_hope : NULL;
+    return ortp__out_fill(out, &made, sizeof made);
 }

@@ -86,14 +86,18 @@ static ortp_status make_lexicon(ortp_predictor *p, ortp_strategy strategy, ortp_
     options.path = p->config.lexicon_path;
     options.alloc = *ortp__runtime_alloc(p->runtime);
     const ortp_status status = ortp_lexicon_create(&options, &p->lexicon, error);
-    p->words = (ortp_lexicon_constraint){.lexicon = p->lexicon,
+    if (status != ORTP_OK) {
+        return status;
+    }
+    p->words = (ortp_lexicon_constraint){.struct_size = sizeof p->words,
+                                         .lexicon = p->lexicon,
                                          .first_letter = p->config.first_letter,
                                          .weight = p->config.frequency_weight,
                                          .look_ahead = p->config.look_ahead,
                                          .count_limit = p->config.count_limit,
                                          .free_score = leaves ? p->config.free_score : 0.0};
-    p->constraint = ortp_lexicon_make_constraint(&p->words);
-    return status;
+    p->constraint = (ortp_constraint)ORTP_CONSTRAINT_INIT;
+    return ortp_lexicon_make_constraint(&p->words, &p->constraint);
 }
 
 static ortp_status make_cache(ortp_predictor *p, uint64_t stale_ms, ortp_error *error)
@@ -128,7 +132,7 @@ static void make_params(ortp_predictor *p, const ortp_predictor_options *options
 static ortp_status make_locks(ortp_predictor *p, ortp_error *error)
 {
     if (!ortp__mutex_init(&p->mutex, ORTP_RANK_PREDICTOR)) {
-        return ortp__fail(error, ORTP_E_SYS, "predictor: the system refuses a mutex");
+        return ortp__fail(error, ORTP_E_SYS, "predictor: the system refused a lock");
     }
     if (!ortp__cond_init(&p->quiet)) {
         goto fail_mutex;
@@ -143,7 +147,7 @@ fail_quiet:
     ortp__cond_destroy(&p->quiet);
 fail_mutex:
     ortp__mutex_destroy(&p->mutex);
-    return ortp__fail(error, ORTP_E_SYS, "predictor: the system refuses a condition variable");
+    return ortp__fail(error, ORTP_E_SYS, "predictor: the system refused a lock");
 }
 
 /*
@@ -436,8 +440,7 @@ ortp_status ortp_predictor_close(ortp_predictor *p, uint64_t timeout_ms)
     if (p == NULL) {
         return ORTP_OK;
     }
-    const uint64_t now = ortp__now_ms();
-    const uint64_t deadline = timeout_ms > UINT64_MAX - now ? UINT64_MAX : now + timeout_ms;
+    const uint64_t deadline = ortp__deadline_after(ortp__now_ms(), timeout_ms);
     ortp__lock(&p->mutex);
     p->closed = true;
     ortp__cond_broadcast(&p->returned);

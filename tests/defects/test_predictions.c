@@ -154,7 +154,7 @@ static size_t two_letters(void *ctx, uint32_t depth, int32_t *tokens, uint32_t *
 static void search_to(const rig *r, ortp_decoder *decoder, ortp_tensor *memory,
                       const ortp_search_params *params, size_t length)
 {
-    const ortp_constraint constraint = {.ctx = &length, .next = two_letters};
+    const ortp_constraint constraint = {.struct_size = sizeof constraint, .ctx = &length, .next = two_letters};
     level before = {0};
     for (size_t round = 0; round < 5; round++) {
         ortp_hypothesis results[8] = {ORTP_HYPOTHESIS_INIT};

@@ -50,13 +50,15 @@ static void search(const rig *r, const ortp_swipe_config *config, const ortp_enc
                   &decoder, &error),
               error);
     assert_ok(ortp_model_encode(model, input, &encoded, &error), error);
-    ortp_lexicon_constraint words = {.lexicon = ortp_predictor_lexicon(r->predictor),
+    ortp_lexicon_constraint words = {.struct_size = sizeof words,
+                                     .lexicon = ortp_predictor_lexicon(r->predictor),
                                      .first_letter = config->first_letter,
                                      .weight = config->frequency_weight,
                                      .look_ahead = config->look_ahead,
                                      .count_limit = config->count_limit,
                                      .free_score = config->free_score};
-    const ortp_constraint constraint = ortp_lexicon_make_constraint(&words);
+    ortp_constraint constraint = ORTP_CONSTRAINT_INIT;
+    assert_int_equal(ortp_lexicon_make_constraint(&words, &constraint), ORTP_OK);
     ortp_hypothesis found[ORTP_CANDIDATES_MAX] = {ORTP_HYPOTHESIS_INIT};
     assert_ok(ortp_decoder_search(decoder, encoded, input->length, NULL, &constraint, found,
                                   ORTP_CANDIDATES_MAX, &out->candidate_count, &error),

@@ -88,6 +88,14 @@ static ortp_status fill_hypothesis(subject *s, void *out)
     return status;
 }
 
+static ortp_status fill_constraint(subject *s, void *out)
+{
+    static ortp_lexicon_constraint words; /* borrowed by *out */
+    words = (ortp_lexicon_constraint){.struct_size = sizeof words,
+                                      .lexicon = ortp_predictor_lexicon(s->r.predictor)};
+    return ortp_lexicon_make_constraint(&words, out);
+}
+
 static ortp_status fill_prediction(subject *s, void *out)
 {
     return ortp_predictor_predict(s->r.predictor, &s->rows.rows[0].swipe, NULL, out, NULL);
@@ -157,6 +165,7 @@ static const filled table[] = {
     FILLED(ortp_decoder_buffers_info, fill_buffers_info, 1),
     FILLED(ortp_search_params, fill_search_params, 1),
     FILLED(ortp_plan, fill_plan, 1),
+    FILLED(ortp_constraint, fill_constraint, 1),
     FILLED(ortp_hypothesis, fill_hypothesis, 13),
     FILLED(ortp_prediction, fill_prediction, 101),
     FILLED(ortp_warmup_report, fill_report, 29),

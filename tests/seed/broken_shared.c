@@ -147,13 +147,15 @@ bool shared_predict(shared_predictor *s, unsigned thread, const ortp_swipe *swip
     }
     ortp_search_params params = ORTP_SEARCH_PARAMS_INIT;
     ortp_search_params_from(ortp_model_manifest(ortp_predictor_model(s->parts)), &params);
-    ortp_lexicon_constraint storage = {.lexicon = ortp_predictor_lexicon(s->parts),
+    ortp_lexicon_constraint storage = {.struct_size = sizeof storage,
+                                       .lexicon = ortp_predictor_lexicon(s->parts),
                                        .first_letter = config->first_letter,
                                        .weight = config->frequency_weight,
                                        .look_ahead = config->look_ahead,
                                        .count_limit = config->count_limit,
                                        .free_score = config->free_score};
-    ortp_constraint constraint = ortp_lexicon_make_constraint(&storage);
+    ortp_constraint constraint = ORTP_CONSTRAINT_INIT;
+    (void)ortp_lexicon_make_constraint(&storage, &constraint);
     ortp_hypothesis found[ORTP_CANDIDATES_MAX] = {ORTP_HYPOTHESIS_INIT};
     ortp_error error = ORTP_ERROR_INIT;
     ortp_status status =

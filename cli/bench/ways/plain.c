@@ -32,7 +32,7 @@ static void open_lexicon(plain *p)
 {
     ortp_error error = ORTP_ERROR_INIT;
     const ortp_budget_options budget = ORTP_BUDGET_OPTIONS_INIT;
-    bench_must(ortp_budget_create(&budget, &p->budget, NULL), &error);
+    bench_must(ortp_budget_create(&budget, &p->budget, &error), &error);
     ortp_pool_options pool = ORTP_POOL_OPTIONS_INIT;
     pool.budget = p->budget;
     bench_must(ortp_pool_create(&pool, &p->pool, &error), &error);
@@ -40,13 +40,15 @@ static void open_lexicon(plain *p)
     lexicon.pool = p->pool;
     lexicon.path = p->config.lexicon_path;
     bench_must(ortp_lexicon_create(&lexicon, &p->lexicon, &error), &error);
-    p->words = (ortp_lexicon_constraint){.lexicon = p->lexicon,
+    p->words = (ortp_lexicon_constraint){.struct_size = sizeof(p->words),
+                                         .lexicon = p->lexicon,
                                          .first_letter = p->config.first_letter,
                                          .weight = p->config.frequency_weight,
                                          .look_ahead = p->config.look_ahead,
                                          .count_limit = p->config.count_limit,
                                          .free_score = p->config.free_score};
-    p->constraint = ortp_lexicon_make_constraint(&p->words);
+    p->constraint = (ortp_constraint)ORTP_CONSTRAINT_INIT;
+    bench_must(ortp_lexicon_make_constraint(&p->words, &p->constraint), &error);
 }
 
 static void name_ports(plain *p)
@@ -101,7 +103,7 @@ void plain_close(plain *p)
     ortp_lexicon_destroy(p->lexicon, NULL);
     ortp_manifest_destroy(p->manifest, NULL);
     bench_must(ortp_pool_destroy(p->pool, &error), &error);
-    bench_must(ortp_budget_destroy(p->budget, NULL), &error);
+    bench_must(ortp_budget_destroy(p->budget, &error), &error);
 }
 
 OrtValue *plain_value(const plain *p, void *data, size_t bytes, const int64_t *shape, size_t rank,

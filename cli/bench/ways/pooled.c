@@ -39,7 +39,7 @@ static void shut(way *s)
 {
     pooled *p = (pooled *)s;
     ortp_error error = ORTP_ERROR_INIT;
-    bench_must(ortp_predictor_destroy(p->predictor, NULL), &error);
+    bench_must(ortp_predictor_destroy(p->predictor, &error), &error);
     bench_must(ortp_runtime_destroy(p->runtime, &error), &error);
     free(p);
 }

@@ -71,7 +71,7 @@ static void shut(way *w)
     pooled_model *p = (pooled_model *)w;
     ortp_error error = ORTP_ERROR_INIT;
     ortp_decoder_destroy(p->decoder, NULL);
-    bench_must(ortp_model_destroy(p->model, NULL), &error);
+    bench_must(ortp_model_destroy(p->model, &error), &error);
     bench_must(ortp_tensor_pool_destroy(p->tensors, &error), &error);
     bench_must(ortp_runtime_destroy(p->runtime, &error), &error);
     free(p);

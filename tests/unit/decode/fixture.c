@@ -280,7 +280,11 @@ static double trie_final(void *ctx, uint32_t state)
 
 ortp_constraint trie_constraint(trie *t)
 {
-    return (ortp_constraint){.ctx = t, .root = 0, .next = trie_next, .final_score = trie_final};
+    return (ortp_constraint){.struct_size = sizeof(ortp_constraint),
+                             .ctx = t,
+                             .root = 0,
+                             .next = trie_next,
+                             .final_score = trie_final};
 }
 
 const char *word_of(const ortp_hypothesis *result)

@@ -181,7 +181,7 @@ static void logits_after_a_prefix(void **state)
             tokens[k] = (int32_t)number_at(prefix, k + 1);
         }
         line only = {tokens, count};
-        const ortp_constraint constraint = {.ctx = &only, .next = line_next};
+        const ortp_constraint constraint = {.struct_size = sizeof constraint, .ctx = &only, .next = line_next};
         ortp_search_params params = ORTP_SEARCH_PARAMS_INIT;
         params.path = i % 2 == 0 ? ORTP_PATH_BATCHED : ORTP_PATH_SEQUENTIAL;
         ortp_decoder *decoder = open_decoder(&f, 0);
@@ -365,7 +365,7 @@ static void replicated_rows_are_all_filled(void **state)
         /* What another search left in the rows must not stay. */
         assert_ok(ortp_decoder_warm(decoder, f.manifest->bucket_count - 1, 8, &error), error);
         ortp_search_params params = ORTP_SEARCH_PARAMS_INIT;
-        const ortp_constraint constraint = {.next = copies_next};
+        const ortp_constraint constraint = {.struct_size = sizeof constraint, .next = copies_next};
         ortp_hypothesis result = ORTP_HYPOTHESIS_INIT;
         size_t count = 0;
         params.max_steps = 5;

@@ -210,17 +210,22 @@ static void refuses_a_bad_constraint(void **state)
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         ortp_error error = ORTP_ERROR_INIT;
         int32_t token = bad[i];
-        const ortp_constraint constraint = {.ctx = &token, .next = bad_next};
+        const ortp_constraint constraint = {.struct_size = sizeof constraint, .ctx = &token, .next = bad_next};
         assert_int_equal(ortp_decoder_search(decoder, w->memory, w->length, NULL, &constraint,
                                              &result, 1, &count, &error),
                          ORTP_E_INVAL);
         assert_non_null(strstr(error.message, "the constraint gave"));
         assert_int_equal(count, 0);
     }
-    const ortp_constraint none = {0};
+    ortp_constraint none = ORTP_CONSTRAINT_INIT;
     assert_int_equal(
         ortp_decoder_search(decoder, w->memory, w->length, NULL, &none, &result, 1, &count, NULL),
         ORTP_E_INVAL);
+    none = tree(&(automaton){0});
+    none.struct_size = 0;
+    assert_int_equal(
+        ortp_decoder_search(decoder, w->memory, w->length, NULL, &none, &result, 1, &count, NULL),
+        ORTP_E_VERSION);
     ortp_decoder_destroy(decoder, NULL);
 }
 

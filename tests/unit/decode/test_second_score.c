@@ -53,7 +53,8 @@ static void open_world(world *w, ortp_path path)
     options.pool = ortp_runtime_pool(w->f.runtime);
     options.path = config.lexicon_path;
     assert_ok(ortp_lexicon_create(&options, &w->lexicon, &error), error);
-    w->words = (ortp_lexicon_constraint){.lexicon = w->lexicon,
+    w->words = (ortp_lexicon_constraint){.struct_size = sizeof w->words,
+                                         .lexicon = w->lexicon,
                                          .first_letter = config.first_letter,
                                          .weight = config.frequency_weight,
                                          .look_ahead = config.look_ahead};
@@ -71,7 +72,8 @@ static void close_world(world *w)
 static ortp_status try_search(world *w, const ortp_search_params *params, found *out,
                               ortp_error *error)
 {
-    const ortp_constraint constraint = ortp_lexicon_make_constraint(&w->words);
+    ortp_constraint constraint = ORTP_CONSTRAINT_INIT;
+    assert_int_equal(ortp_lexicon_make_constraint(&w->words, &constraint), ORTP_OK);
     out->results[0].struct_size = sizeof out->results[0];
     return ortp_decoder_search(w->decoder, w->encoded, w->length, params, &constraint, out->results,
                                RESULTS, &out->count, error);
@@ -246,7 +248,8 @@ static void paths_agree(void **state)
     for (size_t round = 0; round < 48; round++) {
         for (size_t path = 0; path < path_count(); path++) {
             world *w = &worlds[path];
-            const ortp_constraint words = ortp_lexicon_make_constraint(&w->words);
+            ortp_constraint words = ORTP_CONSTRAINT_INIT;
+            assert_int_equal(ortp_lexicon_make_constraint(&w->words, &words), ORTP_OK);
             ortp_search_params params = params_of(w, paths[path]);
             params.beam_width = 1 + round % 8;
             params.ctc_weight = round % 5 == 0 ? 2.0 : 0.25;
@@ -302,7 +305,8 @@ static void weight_zero_and_greedy_leave_it_out(void **state)
         search(&w, &params, &weighed);
         params.ctc_weight = 0.0;
         search(&w, &params, &with);
-        const ortp_constraint words = ortp_lexicon_make_constraint(&w.words);
+        ortp_constraint words = ORTP_CONSTRAINT_INIT;
+        assert_int_equal(ortp_lexicon_make_constraint(&w.words, &words), ORTP_OK);
         assert_ok(ortp_decoder_search(decoder, encoded, w.length, &params, &words, without.results,
                                       RESULTS, &without.count, &error),
                   error);

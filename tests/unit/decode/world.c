@@ -35,8 +35,12 @@ static double tree_hope(void *ctx, uint32_t state)
 
 ortp_constraint tree(automaton *a)
 {
-    return (ortp_constraint){
-        .ctx = a, .root = 0, .next = tree_next, .final_score = tree_bonus, .hope = tree_hope};
+    return (ortp_constraint){.struct_size = sizeof(ortp_constraint),
+                             .ctx = a,
+                             .root = 0,
+                             .next = tree_next,
+                             .final_score = tree_bonus,
+                             .hope = tree_hope};
 }
 
 size_t depth_of(uint32_t node)
@@ -99,7 +103,7 @@ static void learn(world *w, ortp_decoder *decoder, uint32_t node)
     for (size_t i = p.length, at = node; i > 0; i--, at = (at - 1) / BRANCHES) {
         p.nodes[i] = (uint32_t)at;
     }
-    const ortp_constraint constraint = {.ctx = &p, .next = path_next};
+    const ortp_constraint constraint = {.struct_size = sizeof constraint, .ctx = &p, .next = path_next};
     ortp_hypothesis result = ORTP_HYPOTHESIS_INIT;
     size_t count = 0;
     assert_ok(ortp_decoder_search(decoder, w->memory, w->length, NULL, &constraint, &result, 1,

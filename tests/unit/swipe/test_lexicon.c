@@ -479,8 +479,10 @@ static void constraint(void **state)
 {
     fixture *f = *state;
     ortp_lexicon *lexicon = load(f, "to\t3\ntea\t0\nten\t20\nt\t5\nin\t1\n");
-    ortp_lexicon_constraint storage = {.lexicon = lexicon, .first_letter = 4, .weight = 0.5};
-    const ortp_constraint c = ortp_lexicon_make_constraint(&storage);
+    ortp_lexicon_constraint storage = {
+        .struct_size = sizeof storage, .lexicon = lexicon, .first_letter = 4, .weight = 0.5};
+    ortp_constraint c = ORTP_CONSTRAINT_INIT;
+    assert_int_equal(ortp_lexicon_make_constraint(&storage, &c), ORTP_OK);
     int32_t tokens[30];
     uint32_t states[30];
     bool may_end = true;
@@ -515,8 +517,10 @@ static void hopes(void **state)
                  {"to", 3.0},
                  {"i", 1.0},
                  {"z", 9223372036854775807.0}};
-    ortp_lexicon_constraint storage = {.lexicon = lexicon, .first_letter = 4, .look_ahead = 2.0};
-    const ortp_constraint c = ortp_lexicon_make_constraint(&storage);
+    ortp_lexicon_constraint storage = {
+        .struct_size = sizeof storage, .lexicon = lexicon, .first_letter = 4, .look_ahead = 2.0};
+    ortp_constraint c = ORTP_CONSTRAINT_INIT;
+    assert_int_equal(ortp_lexicon_make_constraint(&storage, &c), ORTP_OK);
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         uint32_t node = 0;
         assert_true(ortp__lexicon_walk(lexicon, 0, cases[i].prefix, strlen(cases[i].prefix), &node));
@@ -531,7 +535,17 @@ static void hopes(void **state)
     storage.count_limit = 0.0;
     assert_true(c.hope(c.ctx, UINT32_MAX) == 0.0); /* no score is given for what is outside */
     storage.look_ahead = 0.0;
-    assert_true(ortp_lexicon_make_constraint(&storage).hope == NULL);
+    ortp_constraint without = ORTP_CONSTRAINT_INIT;
+    assert_int_equal(ortp_lexicon_make_constraint(&storage, &without), ORTP_OK);
+    assert_true(without.hope == NULL);
+    assert_int_equal(ortp_lexicon_make_constraint(NULL, &without), ORTP_E_INVAL);
+    assert_int_equal(ortp_lexicon_make_constraint(&storage, NULL), ORTP_E_INVAL);
+    storage.struct_size = 0;
+    assert_int_equal(ortp_lexicon_make_constraint(&storage, &without), ORTP_E_VERSION);
+    storage.struct_size = sizeof storage - 1; /* it is read in place */
+    assert_int_equal(ortp_lexicon_make_constraint(&storage, &without), ORTP_E_VERSION);
+    storage = (ortp_lexicon_constraint)ORTP_LEXICON_CONSTRAINT_INIT;
+    assert_int_equal(ortp_lexicon_make_constraint(&storage, &without), ORTP_E_INVAL);
     ortp_lexicon_destroy(lexicon, NULL);
 }
 
@@ -540,9 +554,10 @@ static void free_spelling(void **state)
 {
     fixture *f = *state;
     ortp_lexicon *lexicon = load(f, "to\t3\ntea\t0\nt\t5\nin\t1\n");
-    ortp_lexicon_constraint storage = {
-        .lexicon = lexicon, .first_letter = 4, .weight = 0.5, .free_score = -6.0};
-    const ortp_constraint c = ortp_lexicon_make_constraint(&storage);
+    ortp_lexicon_constraint storage = {.struct_size = sizeof storage,
+                                       .lexicon = lexicon, .first_letter = 4, .weight = 0.5, .free_score = -6.0};
+    ortp_constraint c = ORTP_CONSTRAINT_INIT;
+    assert_int_equal(ortp_lexicon_make_constraint(&storage, &c), ORTP_OK);
     int32_t tokens[30];
     uint32_t states[30];
     bool may_end = true;
