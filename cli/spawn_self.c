@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #define PRELOAD "LD_PRELOAD="
+#define COUNTER_BYTES 32u /* for /proc/self/fd/N */
 
 /* This program's own path, absolute. 0, or an errno. */
 static int find_program(char *path, size_t capacity)
@@ -65,19 +66,19 @@ static void append(char *list, size_t capacity, const char *path)
 }
 
 /*
- * The environment with `preload`, an entry of LD_PRELOAD= to fill, in the place of its own. To be freed; NULL: as
- * it is. Blanks and colons separate the entries of LD_PRELOAD, so that it cannot name a library in a folder
+ * The environment with `preload`, an entry of LD_PRELOAD= to fill, in the place of its own. To be freed; NULL: no
+ * memory. Blanks and colons separate the entries of LD_PRELOAD, so that it cannot name a library in a folder
  * with such a name: the child inherits the library open and LD_PRELOAD names its descriptor.
  */
 static char **environment_of(const spawn_options *options, int counter, char *preload,
                              size_t capacity)
 {
-    char counter_path[32] = "";
+    char counter_path[COUNTER_BYTES] = "";
     size_t count = 0;
     while (environ[count] != NULL) {
         count++;
     }
-    char **out = counter >= 0 || options->preload != NULL ? calloc(count + 2, sizeof(*out)) : NULL;
+    char **out = calloc(count + 2, sizeof(*out));
     if (out == NULL) {
         return NULL;
     }
@@ -88,10 +89,6 @@ static char **environment_of(const spawn_options *options, int counter, char *pr
     append(preload, capacity, counter_path);
     append(preload, capacity, options->preload);
     append(preload, capacity, getenv("LD_PRELOAD"));
-    if (strlen(preload) + 1 >= capacity) { /* what others preload goes first */
-        free(out);
-        return NULL;
-    }
     *out = preload;
     for (size_t i = 0, to = 1; i < count; i++) {
         if (strncmp(environ[i], PRELOAD, strlen(PRELOAD)) != 0) {
@@ -137,15 +134,20 @@ static void shut(int fd)
 static int start(const spawn_options *options, const char *program, int input, int output,
                  pid_t *pid)
 {
-    char preload[8192];
-    char **line = line_of(options, program);
-    if (line == NULL) {
-        return ENOMEM;
-    }
     const int counter = options->count_heap ? open_heap_count(program) : -1;
-    char **environment = environment_of(options, counter, preload, sizeof(preload));
+    const bool preloads = counter >= 0 || options->preload != NULL;
+    const char *const theirs = getenv("LD_PRELOAD");
+    const size_t capacity = sizeof(PRELOAD) + COUNTER_BYTES + 2 +
+                            (options->preload != NULL ? strlen(options->preload) : 0) +
+                            (theirs != NULL ? strlen(theirs) : 0);
+    char **line = line_of(options, program);
+    char *preload = malloc(capacity);
+    char **environment =
+        preloads && preload != NULL ? environment_of(options, counter, preload, capacity) : NULL;
     posix_spawn_file_actions_t actions;
-    int error = posix_spawn_file_actions_init(&actions);
+    int error = line == NULL || preload == NULL || (preloads && environment == NULL)
+                    ? ENOMEM
+                    : posix_spawn_file_actions_init(&actions);
     if (error == 0) {
         if (input >= 0) {
             error = posix_spawn_file_actions_adddup2(&actions, input, STDIN_FILENO);
@@ -165,6 +167,7 @@ static int start(const spawn_options *options, const char *program, int input, i
     }
     shut(counter);
     free(environment);
+    free(preload);
     free(line);
     return error;
 }

@@ -115,6 +115,14 @@ class OddFolder(cli.OrtCase):
         done = self.run_there("bench", "--model", "tiny model", *self.few(), "models/swipe-en/samples.jsonl")
         self.assertIn("tensors and heap: not counted: ", done.out)
 
+    def test_a_long_preload_does_not_end_the_counting(self):
+        if not self.counts:
+            self.skipTest("this build does not count the heap")
+        model = os.path.join(self.top, "tiny model", "encoder.onnx")
+        long = ":".join(["libc.so.6"] * 1000)
+        done = self.run_there("run", "--repeat", "2", *self.shapes(), model, env={"LD_PRELOAD": long})
+        self.assertNotIn("not counted", done.out)
+
     def few(self):
         return ["--most", "1", "--rounds", "1", "--starts", "0", "--typing", "0"]
 

@@ -125,6 +125,22 @@ static void a_callback_creates_or_throws(void **state)
     }
 }
 
+/* More values than have room in the object itself. */
+static void pointers_of_many_values(void **state)
+{
+    (void)state;
+    for (std::size_t count = 7; count <= 10; count++) {
+        OrtValue *values[10];
+        for (std::size_t i = 0; i < count; i++) {
+            values[i] = reinterpret_cast<OrtValue *>(i + 1);
+        }
+        auto all = ortpool::detail::pointers_to(values, count);
+        auto moved = std::move(all);
+        assert_memory_equal(moved.data(), values, count * sizeof *values);
+        assert_int_equal(reinterpret_cast<std::size_t>(moved[count - 1]), count);
+    }
+}
+
 int main()
 {
     setenv("ORT_DISABLE_TELEMETRY", "1", 0);
@@ -135,6 +151,7 @@ int main()
     const CMUnitTest tests[] = {
         cmocka_unit_test(a_program_over_orts_objects),
         cmocka_unit_test(failures_are_exceptions),
+        cmocka_unit_test(pointers_of_many_values),
         cmocka_unit_test(a_callback_creates_or_throws),
     };
     return cmocka_run_group_tests(tests, nullptr, nullptr);
