@@ -184,7 +184,7 @@ typedef struct ortp_run_options {
  * defaults. A wait is not ended by OrtRunOptions' terminate flag, and lasts until the timeout even where
  * the need is above the limit, which may be raised.
  *
- * Errors: INVAL (a wrong count, says what was expected; a NULL input, a NULL name, no output), BUDGET
+ * Errors: INVAL (without names a wrong count, says what was expected; a NULL input, a NULL name, no output), BUDGET
  * (error says what the run needs), TIMEOUT (no memory came free in time), ORT (with its message, an
  * unknown name among them), NOMEM, SYS (no lock), VERSION. Thread-safe: yes.
  */

@@ -19,6 +19,7 @@
  *     struct_size counts: it is the size of each element.
  *   - `ortp_error *error` may be NULL everywhere. It is written on failure only, and not at all where
  *     its struct_size is 0: initialise it with ORTP_ERROR_INIT.
+ *   - Functions that return a value in place of a status take a live object: NULL is not checked.
  *   - Times: `..._ms` is a span in milliseconds, `..._at_ms` a time by the runtime's clock
  *     (ortp_runtime_now_ms()).
  *   - No function calls exit() or abort() on input or on lack of memory, writes to stdout or stderr, or

@@ -142,7 +142,7 @@ ortp_status ortp_decoder_buffers_create(const ortp_decoder_buffers_options *give
     ortp_decoder_buffers_options options;
     ortp_status status = ortp__options_copy(&options, sizeof options, given);
     if (status != ORTP_OK) {
-        return ortp__fail(error, status, "ortp_decoder_buffers_create: options of another version");
+        return ortp__fail(error, status, "ortp_decoder_buffers_create: " ORTP__OTHER_VERSION);
     }
     ortp_model *model = options.model;
     if (model == NULL || options.tensors == NULL) {

@@ -24,7 +24,7 @@ ortp_status ortp_decoder_create(const ortp_decoder_options *given, ortp_decoder 
     ortp_decoder_options options;
     ortp_status status = ortp__options_copy(&options, sizeof options, given);
     if (status != ORTP_OK) {
-        return ortp__fail(error, status, "ortp_decoder_create: options of another version");
+        return ortp__fail(error, status, "ortp_decoder_create: " ORTP__OTHER_VERSION);
     }
     ortp_model *model = options.model;
     if (model == NULL || options.tensors == NULL) {

@@ -372,7 +372,7 @@ ortp_status ortp_manifest_create(const ortp_manifest_options *given, ortp_manife
     ortp_manifest_options options;
     ortp_status status = ortp__options_copy(&options, sizeof options, given);
     if (status != ORTP_OK) {
-        return ortp__fail(error, status, "ortp_manifest_create: options of another version");
+        return ortp__fail(error, status, "ortp_manifest_create: " ORTP__OTHER_VERSION);
     }
     const char *directory = options.directory;
     if (directory == NULL || directory[0] == '\0') {

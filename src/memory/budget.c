@@ -215,6 +215,12 @@ static bool make_room_locked(ortp_budget *budget, ortp_reclaim level, demand *d)
     }
 }
 
+/* A limit that nobody means: a negative int, as 2 << 30 is, made a size. */
+static bool overflowed(size_t limit)
+{
+    return limit > PTRDIFF_MAX && limit != ORTP_UNLIMITED;
+}
+
 ortp_status ortp_budget_create(const ortp_budget_options *options, ortp_budget **out,
                                ortp_error *error)
 {
@@ -225,7 +231,7 @@ ortp_status ortp_budget_create(const ortp_budget_options *options, ortp_budget *
     ortp_budget_options o;
     ortp_status status = ortp__options_copy(&o, sizeof o, options);
     if (status != ORTP_OK) {
-        return ortp__fail(error, status, "budget: options of another version (struct_size)");
+        return ortp__fail(error, status, "budget: " ORTP__OTHER_VERSION);
     }
     ortp_alloc alloc;
     status = ortp__alloc_resolve(&o.alloc, &alloc);
@@ -233,6 +239,10 @@ ortp_status ortp_budget_create(const ortp_budget_options *options, ortp_budget *
         return ortp__fail(error, status, "budget: options.alloc needs both functions or none");
     }
     size_t limit = o.limit_bytes == 0 ? ORTP_UNLIMITED : o.limit_bytes;
+    if (overflowed(limit)) {
+        return ortp__fail(error, ORTP_E_INVAL,
+                          "budget: a limit of %zu bytes, above PTRDIFF_MAX: did an int overflow?", limit);
+    }
     if (limit < sizeof(ortp_budget)) {
         return ortp__fail(error, ORTP_E_BUDGET,
                           "budget: a limit of %zu bytes is below its own struct of %zu", limit,
@@ -366,7 +376,7 @@ ortp_status ortp_budget_set_limit(ortp_budget *budget, size_t limit_bytes, size_
     if (excess_bytes != NULL) {
         *excess_bytes = 0;
     }
-    if (budget == NULL) {
+    if (budget == NULL || overflowed(limit_bytes)) {
         return ORTP_E_INVAL;
     }
     ortp__lock(&budget->lock);

@@ -369,7 +369,7 @@ ortp_status ortp_cache_create(const ortp_cache_options *options, ortp_cache **ou
     ortp_cache_options o;
     ortp_status status = ortp__options_copy(&o, sizeof o, options);
     if (status != ORTP_OK) {
-        return ortp__fail(error, status, "cache: options of another version (struct_size)");
+        return ortp__fail(error, status, "cache: " ORTP__OTHER_VERSION);
     }
     if (o.entries_max == 0) {
         o.entries_max = ENTRIES_DEFAULT;

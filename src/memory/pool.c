@@ -151,7 +151,7 @@ ortp_status ortp_pool_create(const ortp_pool_options *options, ortp_pool **out, 
     ortp_pool_options o;
     ortp_status status = ortp__options_copy(&o, sizeof o, options);
     if (status != ORTP_OK) {
-        return ortp__fail(error, status, "pool: options of another version (struct_size)");
+        return ortp__fail(error, status, "pool: " ORTP__OTHER_VERSION);
     }
     status = check_options(&o, error);
     if (status != ORTP_OK) {

@@ -255,7 +255,7 @@ ortp_status ortp_session_run(ortp_session *session, const ortp_run_options *give
     ortp_run_options options;
     ortp_status status = ortp__options_copy(&options, sizeof(options), given);
     if (status != ORTP_OK) {
-        return ortp__fail(error, status, "session: run options of another version");
+        return ortp__fail(error, status, "session: run " ORTP__OTHER_VERSION);
     }
     if (!session) {
         return ortp__fail(error, ORTP_E_INVAL, "session: NULL cannot run");

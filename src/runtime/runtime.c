@@ -112,7 +112,7 @@ ortp_status ortp_runtime_create(const ortp_runtime_options *given, ortp_runtime 
     ortp_runtime_options options;
     ortp_status status = ortp__options_copy(&options, sizeof(options), given);
     if (status != ORTP_OK) {
-        return ortp__fail(error, status, "runtime: options of another version");
+        return ortp__fail(error, status, "runtime: " ORTP__OTHER_VERSION);
     }
     if (!options.api) {
         return ortp__fail(error, ORTP_E_INVAL,

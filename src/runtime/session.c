@@ -504,7 +504,7 @@ ortp_status ortp_session_create(const ortp_session_options *given, ortp_session 
     ortp_session_options options;
     ortp_status status = ortp__options_copy(&options, sizeof(options), given);
     if (status != ORTP_OK) {
-        return ortp__fail(error, status, "session: options of another version");
+        return ortp__fail(error, status, "session: " ORTP__OTHER_VERSION);
     }
     ortp_session *session;
     status = new_session(&options, &session, error);

@@ -185,7 +185,7 @@ ortp_status ortp_tensor_pool_create(const ortp_tensor_pool_options *given, ortp_
     ortp_tensor_pool_options options;
     ortp_status status = ortp__options_copy(&options, sizeof(options), given);
     if (status != ORTP_OK) {
-        return ortp__fail(error, status, "tensor pool: options of another version");
+        return ortp__fail(error, status, "tensor pool: " ORTP__OTHER_VERSION);
     }
     ortp_runtime *runtime = options.runtime;
     if (!runtime) {

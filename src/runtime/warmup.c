@@ -117,7 +117,7 @@ static ortp_status check_arguments(const ortp_runtime *runtime, const ortp_warmu
     }
     ortp_status status = ortp__options_copy(options, sizeof(*options), given);
     if (status != ORTP_OK) {
-        return ortp__fail(error, status, "warm-up: options of another version");
+        return ortp__fail(error, status, "warm-up: " ORTP__OTHER_VERSION);
     }
     return ORTP_OK;
 }

@@ -53,7 +53,7 @@ ortp_status ortp_lexicon_create(const ortp_lexicon_options *options, ortp_lexico
     ortp_lexicon_options given = {0};
     ortp_status status = ortp__options_copy(&given, sizeof given, options);
     if (status != ORTP_OK) {
-        return ortp__fail(error, status, "ortp_lexicon_create: options of another version");
+        return ortp__fail(error, status, "ortp_lexicon_create: " ORTP__OTHER_VERSION);
     }
     if (given.pool == NULL || given.path == NULL || given.path[0] == '\0') {
         return ortp__fail(error, ORTP_E_INVAL, "ortp_lexicon_create: pool and path are required");

@@ -250,7 +250,7 @@ static ortp_status check_options(const ortp_predictor *p, const ortp_predict_opt
     ortp_predict_options options;
     const ortp_status status = ortp__options_copy(&options, sizeof options, given);
     if (status != ORTP_OK) {
-        return ortp__fail(error, status, "predict: options of another version");
+        return ortp__fail(error, status, "predict: " ORTP__OTHER_VERSION);
     }
     if (options.top > ORTP_CANDIDATES_MAX) {
         return ortp__fail(error, ORTP_E_INVAL, "predict: top: %zu, expected at most %u",

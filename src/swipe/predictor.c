@@ -267,7 +267,7 @@ static ortp_status check_options(const ortp_predictor_options *given,
 {
     const ortp_status status = ortp__options_copy(options, sizeof *options, given);
     if (status != ORTP_OK) {
-        return ortp__fail(error, status, "ortp_predictor_create: options of another version");
+        return ortp__fail(error, status, "ortp_predictor_create: " ORTP__OTHER_VERSION);
     }
     if (options->runtime == NULL || options->model_directory == NULL) {
         return ortp__fail(error, ORTP_E_INVAL,

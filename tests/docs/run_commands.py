@@ -59,6 +59,7 @@ TABLE = [
     (r"scripts/bench_python\.py.*", Skip("needs the Python packages NumPy and onnxruntime")),
     (r"(scripts/bench_(?:model|pages|readme)\.py).*", r"python3 \1 --help"),  # what they measure needs registries
     (r"build/fuzz/.*", BUILDS),
+    (r"build/release/(examples/\S+ tests/.*)", r"BUILD/\1"),
     (r"training/make_samples\.py.*", r"python3 training/make_samples.py --check"),
     (r"training/\S+.*", Skip("needs recordings, weights or PyTorch")),
     (r"(?:python3 .*|pip .*|npm .*|docker .*|sudo apt.*|apt.*)", Skip("installs or runs packages")),
