@@ -50,7 +50,7 @@ typedef enum ortp_reclaim {
 
 typedef struct ortp_budget_options {
     size_t struct_size;
-    size_t limit_bytes; /* 0: ORTP_UNLIMITED */
+    size_t limit_bytes; /* 0: ORTP_UNLIMITED; (size_t)2 << 30, since 2 << 30 overflows an int */
     ortp_alloc alloc;
     ortp_logger log; /* denials at WARNING, reclaims at DEBUG */
 } ortp_budget_options;
@@ -58,8 +58,7 @@ typedef struct ortp_budget_options {
 
 /*
  * The budget charges its own struct under metadata. Errors: NOMEM, SYS (no lock), BUDGET (the limit is below the
- * struct itself), INVAL (a limit above PTRDIFF_MAX other than ORTP_UNLIMITED: an int that overflowed, as in
- * 2 << 30), VERSION. options NULL: no limit, all defaults. Ownership: the caller destroys
+ * struct itself), INVAL, VERSION. options NULL: no limit, all defaults. Ownership: the caller destroys
  * it, after everything that uses it. Thread-safe: yes.
  */
 ORTP_API ORTP_CHECK ortp_status ortp_budget_create(const ortp_budget_options *options,
@@ -81,7 +80,7 @@ ORTP_API ORTP_CHECK ortp_status ortp_budget_charge(ortp_budget *budget, ortp_acc
 ORTP_API ortp_status ortp_budget_refund(ortp_budget *budget, ortp_account account, size_t bytes);
 
 /*
- * Sets the limit at once; 0 is a limit of no bytes, ORTP_UNLIMITED removes it; INVAL for another above PTRDIFF_MAX. When more is charged,
+ * Sets the limit at once; 0 is a limit of no bytes, ORTP_UNLIMITED removes it. When more is charged,
  * all reclaimers are asked; if the rest still does not fit the limit stands all the same and
  * ORTP_E_BUSY comes back with *excess_bytes, what is charged above it (excess_bytes may be NULL;
  * 0 with ORTP_OK). Thread-safe: yes.

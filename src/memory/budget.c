@@ -215,12 +215,6 @@ static bool make_room_locked(ortp_budget *budget, ortp_reclaim level, demand *d)
     }
 }
 
-/* A limit that nobody means: a negative int, as 2 << 30 is, made a size. */
-static bool overflowed(size_t limit)
-{
-    return limit > PTRDIFF_MAX && limit != ORTP_UNLIMITED;
-}
-
 ortp_status ortp_budget_create(const ortp_budget_options *options, ortp_budget **out,
                                ortp_error *error)
 {
@@ -239,10 +233,6 @@ ortp_status ortp_budget_create(const ortp_budget_options *options, ortp_budget *
         return ortp__fail(error, status, "budget: options.alloc needs both functions or none");
     }
     size_t limit = o.limit_bytes == 0 ? ORTP_UNLIMITED : o.limit_bytes;
-    if (overflowed(limit)) {
-        return ortp__fail(error, ORTP_E_INVAL,
-                          "budget: a limit of %zu bytes, above PTRDIFF_MAX: did an int overflow?", limit);
-    }
     if (limit < sizeof(ortp_budget)) {
         return ortp__fail(error, ORTP_E_BUDGET,
                           "budget: a limit of %zu bytes is below its own struct of %zu", limit,
@@ -376,7 +366,7 @@ ortp_status ortp_budget_set_limit(ortp_budget *budget, size_t limit_bytes, size_
     if (excess_bytes != NULL) {
         *excess_bytes = 0;
     }
-    if (budget == NULL || overflowed(limit_bytes)) {
+    if (budget == NULL) {
         return ORTP_E_INVAL;
     }
     ortp__lock(&budget->lock);

@@ -70,7 +70,7 @@ uint64_t ortp__clock_stamp_ms(const ortp_clock *clock);
  */
 ORTP__PRIVATE_API ortp_status ortp__options_copy(void *out, size_t out_bytes, const void *given);
 /* The end of the message for that. */
-#define ORTP__OTHER_VERSION "options of another version, or not initialised with their _INIT macro"
+#define ORTP__OTHER_VERSION "options of another version (struct_size), or not initialised with their _INIT macro"
 
 /*
  * For structs that the caller allocates and the library fills; they begin with struct_size.

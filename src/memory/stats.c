@@ -90,10 +90,10 @@ ortp_status ortp_stats_collect_budget(const ortp_budget *budget, ortp_stats *sta
 #define HAS(stats, field)                                                                          \
     ((stats)->struct_size >= offsetof(ortp_stats, field) + sizeof((stats)->field))
 
+/* For fields that the caller's version has: `groups` lies before them. */
 static bool shows(const ortp_stats *stats, ortp_stats_group group)
 {
-    return group == ORTP_STATS_MEMORY ||
-           (HAS(stats, groups) && (stats->groups & (uint64_t)group) != 0);
+    return group == ORTP_STATS_MEMORY || (stats->groups & (uint64_t)group) != 0;
 }
 
 /* Text that may be longer than its room: `length` goes on counting. */
@@ -126,9 +126,12 @@ static bool unlimited(const char *name, uint64_t value)
     return strcmp(name, "limit") == 0 && value == (uint64_t)ORTP_UNLIMITED;
 }
 
-static void write_field(writer *w, ortp_stats_format format, const char *name, const char *text,
-                        bool bytes, uint64_t value)
+static void write_field(writer *w, ortp_stats_format format, bool shown, const char *name,
+                        const char *text, bool bytes, uint64_t value)
 {
+    if (!shown) {
+        return;
+    }
     if (format == ORTP_STATS_JSON) {
         append(w, "%s\"%s\":", w->length == 1 ? "" : ",", name);
         if (unlimited(name, value)) {
@@ -161,8 +164,8 @@ ortp_status ortp_stats_write(const ortp_stats *stats, ortp_stats_format format, 
         append(&w, "{");
     }
 #define WRITE(group, name, text, bytes)                                                            \
-    if (HAS(stats, name) && shows(stats, ORTP_STATS_##group)) {                                    \
-        write_field(&w, format, #name, text, bytes, stats->name);                                  \
+    if (HAS(stats, name)) {                                                                        \
+        write_field(&w, format, shows(stats, ORTP_STATS_##group), #name, text, bytes, stats->name); \
     }
 #define WRITE_BYTES(group, name, text) WRITE(group, name, text, true)
 #define WRITE_COUNT(group, name, text) WRITE(group, name, text, false)

@@ -95,6 +95,20 @@ typedef struct heard {
     char message[1024];
 } heard;
 
+/* The code of ONNX Runtime goes where the caller's struct has room for it. */
+static void a_code_of_ort_needs_its_room(void **state)
+{
+    (void)state;
+    ortp__error_set_ort_code(NULL, 7);
+    ortp_error error = ORTP_ERROR_INIT;
+    error.struct_size = offsetof(ortp_error, ort_code) + sizeof error.ort_code - 1;
+    ortp__error_set_ort_code(&error, 7);
+    assert_int_equal(error.ort_code, 0);
+    error.struct_size++;
+    ortp__error_set_ort_code(&error, 7);
+    assert_int_equal(error.ort_code, 7);
+}
+
 static void hear(void *ctx, ortp_log_level level, const char *message)
 {
     heard *h = ctx;
@@ -268,6 +282,7 @@ int main(void)
         cmocka_unit_test(version_is_that_of_the_header),
         cmocka_unit_test(labels_have_names),
         cmocka_unit_test(error_detail_is_written_and_cut),
+        cmocka_unit_test(a_code_of_ort_needs_its_room),
         cmocka_unit_test(log_respects_level_and_stays_one_line),
         cmocka_unit_test(options_of_other_versions),
         cmocka_unit_test(options_of_other_versions_in_creators),
