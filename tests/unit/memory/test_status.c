@@ -101,6 +101,11 @@ static void a_code_of_ort_needs_its_room(void **state)
     (void)state;
     ortp__error_set_ort_code(NULL, 7);
     ortp_error error = ORTP_ERROR_INIT;
+    const ortp_error detail = {.struct_size = sizeof detail, .ort_code = 7};
+    ortp__error_copy(NULL, &detail);
+    error.struct_size = 0; /* not initialised: nothing is written */
+    ortp__error_copy(&error, &detail);
+    assert_int_equal(error.ort_code, 0);
     error.struct_size = offsetof(ortp_error, ort_code) + sizeof error.ort_code - 1;
     ortp__error_set_ort_code(&error, 7);
     assert_int_equal(error.ort_code, 0);
