@@ -315,7 +315,8 @@ class Installed(unittest.TestCase):
         for name in ("status", "available"):
             open(os.path.join(system, "var", "lib", "dpkg", name), "w", encoding="utf-8").close()
         if os.geteuid() == 0:
-            call("dpkg", f"--root={system}", "--force-depends", "--force-script-chrootless", "-i", *packages.values())
+            call("dpkg", f"--root={system}", "--force-depends", "--force-script-chrootless",
+                 f"--log={system}/dpkg.log", "-i", *packages.values())
             self.assertTrue(os.path.isfile(os.path.join(system, "usr", "bin", "ortpool")))
 
     def test_build_type_in_a_tree(self):

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""mutate.py --check SOURCE        every mutation's text stands in its file exactly once
+"""mutate.py --check SOURCE BUILD  every mutation's text stands in its file exactly once, and BUILD has its test
    mutate.py SOURCE [NUMBER...]   breaks the lines one at a time in a copy and runs the test that must fail
 
 A mutation that does not compile, and a test that fails without any, are errors of the list."""
@@ -26,6 +26,14 @@ def misfits(source, mutations):
         count = pathlib.Path(source, mutation["file"]).read_text(encoding="utf-8").count(mutation["find"])
         if count != 1:
             yield f"{number} ({mutation['means']}): its text stands {count} times in {mutation['file']}, expected once"
+
+
+def unknown_tests(build, mutations):
+    done = subprocess.run(["ctest", "--test-dir", build, "-N"], stdout=subprocess.PIPE, text=True, check=True)
+    known = {line.split()[-1] for line in done.stdout.splitlines() if " Test " in line and "#" in line}
+    for number, mutation in enumerate(mutations, 1):
+        if mutation["test"] not in known:
+            yield f"{number} ({mutation['means']}): the build has no test {mutation['test']}"
 
 
 def copy_tree(source, to):
@@ -72,6 +80,8 @@ def main():
     source = arguments[0]
     mutations = load(source)
     problems = list(misfits(source, mutations))
+    if check:
+        problems += unknown_tests(arguments[1], mutations)
     if problems:
         sys.exit("\n".join(problems))
     if check:
